@@ -1,0 +1,20 @@
+//! The words and the rules of Whimbrel, and nothing that does I/O.
+//!
+//! Everything here is a plain value: identifiers, messages, cursors, limits, codes, and the arithmetic on them that
+//! every role and every SDK must agree on. No sockets, no tokio, no serde, no protobuf: those belong to the crates
+//! that carry these values somewhere.
+
+pub mod code;
+pub mod conversation;
+pub mod cursor;
+pub mod id;
+pub mod limits;
+pub mod message;
+pub mod seq;
+
+pub use code::{GoodbyeCode, Next, Refusal};
+pub use conversation::{Audience, ConversationKind, DirectStanding, Members, Speak};
+pub use cursor::{Counts, Cursors, unread_direct};
+pub use id::{BatchId, ConnectorId, ConversationId, DeviceId, MessageId, SessionId, TransferId, UserId};
+pub use message::{BodyHash, Draft, Message, MessageKind, Outcome};
+pub use seq::Seq;
