@@ -147,7 +147,9 @@ mod tests {
         assert_eq!(pair(friends).may_speak(UserId(1)), Speak::Allowed);
         assert_eq!(pair(friends).may_speak(UserId(3)), Speak::NotMember);
         assert_eq!(pair(DirectStanding::default()).may_speak(UserId(1)), Speak::NotFriends);
-        for blocked in [DirectStanding { first_blocks: true, ..friends }, DirectStanding { second_blocks: true, ..friends }] {
+        for blocked in
+            [DirectStanding { first_blocks: true, ..friends }, DirectStanding { second_blocks: true, ..friends }]
+        {
             assert_eq!(pair(blocked).may_speak(UserId(1)), Speak::Blocked);
             assert_eq!(pair(blocked).may_speak(UserId(2)), Speak::Blocked);
         }

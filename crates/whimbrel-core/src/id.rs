@@ -124,7 +124,10 @@ mod tests {
     fn an_id_reads_back_what_it_prints() {
         let id = ConversationId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
-        assert_eq!("x".parse::<ConversationId>().map_err(|e| e.to_string()), Err("not a conversation id: expected a UUID".into()));
+        assert_eq!(
+            "x".parse::<ConversationId>().map_err(|e| e.to_string()),
+            Err("not a conversation id: expected a UUID".into())
+        );
     }
 
     #[test]

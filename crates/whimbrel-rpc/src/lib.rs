@@ -1,1 +1,25 @@
-//! stub
+//! The roles' language: what connectors, transfers, archivers and the API say to each other.
+//!
+//! Each conversation between rooms is one trait. In one process the other side implements it directly; between
+//! processes a client and an adapter carry it. Nobody who calls one of these traits knows which of the two it is.
+//!
+//! | trait | spoken by | to |
+//! |---|---|---|
+//! | [`Transfer`] | connector | transfer: attach, submit, detach |
+//! | [`Push`] | transfer | connector: answers, deliveries, receipts, goodbyes |
+//! | [`Announce`] | archiver, API | transfer: what was placed, what became durable, who was logged out |
+//! | [`Peers`] | transfer | finds the [`Push`] of a connector |
+//!
+//! The access tokens that connectors check and the API issues are here too ([`token`]), because both roles must agree
+//! on them and neither may know the other.
+
+pub mod announce;
+pub mod peers;
+pub mod push;
+pub mod token;
+pub mod transfer;
+
+pub use announce::{Announce, DraftPlaced, PlacedBatch, Revoked, Told};
+pub use peers::Peers;
+pub use push::{Push, PushBody, PushItem, Taken};
+pub use transfer::{Attach, AttachRefused, Request, RequestBody, SessionRef, Transfer};

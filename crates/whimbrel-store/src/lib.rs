@@ -1,1 +1,26 @@
-//! stub
+//! Where things rest: the traits, and one folder for each engine that keeps them.
+//!
+//! | trait | holds | standalone | cluster |
+//! |---|---|---|---|
+//! | [`Timeline`] | messages in their places, cursors | `sqlite` | MySQL |
+//! | [`Directory`] | accounts, devices, relations with their keys, members | `sqlite` | MySQL |
+//! | [`UserStatus`] | who is online, and where | `memory` | Redis |
+//! | [`Log`] | submitted batches that are not placed yet | `memory` | RabbitMQ |
+//!
+//! The traits give mechanisms; the rules (who may speak, which seq comes next, what a repeat is) are the roles'. Each
+//! trait has one conformance suite (`conformance`) that every engine passes.
+
+pub mod directory;
+pub mod error;
+
+pub mod log;
+
+pub mod timeline;
+pub mod user_status;
+
+pub use directory::Directory;
+pub use error::StoreError;
+
+pub use log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError, Record};
+pub use timeline::{CommitError, CursorWrite, FoundRow, Head, NewRow, PlaceBatch, Timeline};
+pub use user_status::{Route, UserStatus};

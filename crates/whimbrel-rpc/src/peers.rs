@@ -1,0 +1,32 @@
+//! How a transfer finds a connector.
+
+use std::sync::Arc;
+
+use whimbrel_core::ConnectorId;
+
+use crate::Push;
+
+/// The connectors in reach.
+pub trait Peers: Send + Sync + 'static {
+    /// The way to this connector, if there is one.
+    fn connector(&self, id: ConnectorId) -> Option<Arc<dyn Push>>;
+}
+
+/// A house with one connector: its own.
+pub struct OnlyConnector {
+    id: ConnectorId,
+    push: Arc<dyn Push>,
+}
+
+impl OnlyConnector {
+    /// The connector of this process.
+    pub fn new(id: ConnectorId, push: Arc<dyn Push>) -> Self {
+        Self { id, push }
+    }
+}
+
+impl Peers for OnlyConnector {
+    fn connector(&self, id: ConnectorId) -> Option<Arc<dyn Push>> {
+        (id == self.id).then(|| self.push.clone())
+    }
+}

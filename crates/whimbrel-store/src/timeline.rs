@@ -1,0 +1,114 @@
+//! The timeline: messages in their places, and how far users have got.
+//!
+//! A place exists if and only if its transaction was committed. The engine keeps two rules by unique keys, whoever
+//! writes: (conversation, seq), and (message id, conversation, sender). Which seq comes next is the archiver's to say.
+
+use async_trait::async_trait;
+use whimbrel_core::{
+    BodyHash, ConversationId, CursorMoved, Cursors, Members, Message, MessageId, Seq, SyncAnswer, SyncQuestion, UserId,
+};
+
+use crate::StoreError;
+
+/// The end of a conversation, with who is in it: what placing needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The last message's seq; 0 when there is none.
+    pub seq: Seq,
+    /// Countable messages so far.
+    pub n: u64,
+    /// Of these, the first user's of a direct conversation (the second's are `n − first_own`).
+    pub first_own: u64,
+    /// When the last message was placed.
+    pub at: u64,
+    /// Who is in it, and their rights, as of the last row.
+    pub members: Members,
+}
+
+/// A row to insert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRow {
+    /// The message with its place.
+    pub message: Message,
+    /// SHA-256 of its body.
+    pub hash: BodyHash,
+    /// Countable messages up to and with this row.
+    pub n: u64,
+    /// Of these, the sender's own (direct conversations).
+    pub own: u64,
+}
+
+/// Cursors to raise: each to the maximum of what stands there and this, clamped to the committed head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorWrite {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Whose; users who are not members are passed over.
+    pub user: UserId,
+    /// How far.
+    pub cursors: Cursors,
+}
+
+/// One transaction.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct PlaceBatch {
+    /// Inserted in this order.
+    pub rows: Vec<NewRow>,
+    /// Raised after the rows are in.
+    pub cursors: Vec<CursorWrite>,
+}
+
+/// Why a transaction was rolled back, whole.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Another row stands at one of these places: heads (and members) are stale.
+    #[error("a place is taken")]
+    SeqTaken,
+    /// One of these message ids was placed before.
+    #[error("a message id is taken")]
+    IdTaken,
+    /// The engine refuses this row for good.
+    #[error("row {index} is refused: {reason}")]
+    RowRefused {
+        /// Which of the batch's rows, if the engine can tell.
+        index: usize,
+        /// Its words.
+        reason: String,
+    },
+    /// The engine is away; whether the batch was committed is unknown.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A row that stands under a message id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundRow {
+    /// Its place.
+    pub seq: Seq,
+    /// When it was placed.
+    pub at: u64,
+    /// Its body's hash.
+    pub hash: BodyHash,
+}
+
+/// Messages in their places.
+#[async_trait]
+pub trait Timeline: Send + Sync + 'static {
+    /// The heads of these conversations, in their order; `None` for those that do not exist. One round trip.
+    async fn heads(&self, conversations: &[ConversationId]) -> Result<Vec<Option<Head>>, StoreError>;
+
+    /// The rows under these (conversation, sender, message id), in their order. One round trip.
+    async fn find(&self, ids: &[(ConversationId, UserId, MessageId)]) -> Result<Vec<Option<FoundRow>>, StoreError>;
+
+    /// Commits the batch, all or nothing; it is on disk when this returns. Gives back the batch (whose rows are to be
+    /// announced) and the cursors that were raised, each as it stands now.
+    async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)>;
+
+    /// Answers a device's sync for `user` (client.proto, `Sync`): views of the range, rows after the named cursors
+    /// within [`SYNC_MESSAGES_MAX`](whimbrel_core::limits::SYNC_MESSAGES_MAX) and
+    /// [`SYNC_BYTES_MAX`](whimbrel_core::limits::SYNC_BYTES_MAX), from one consistent state.
+    async fn sync(&self, user: UserId, question: SyncQuestion) -> Result<SyncAnswer, StoreError>;
+
+    /// Messages of a conversation with `after < seq`, at most `limit` of them, in order.
+    async fn read(&self, conversation: ConversationId, after: Seq, limit: usize) -> Result<Vec<Message>, StoreError>;
+}
