@@ -1,1 +1,87 @@
-//! stub
+//! The API role: REST for accounts, devices, relations and administration.
+//!
+//! Owns the way from an HTTP request to a change in the [`Directory`] and to those who must hear of it ([`Announce`]).
+//! A change is announced before it is answered, and runs to its end whatever becomes of the request. Access tokens are
+//! checked without the database; whether their device is still logged in is remembered for two seconds.
+//!
+//! What is not here: no message passes through, no SQL, no socket protocol, no state that a second API would need to
+//! know. No password, token or key is logged, and none is kept: passwords rest as argon2id, refresh tokens as SHA-256.
+//! Nothing answers an unauthenticated request beyond registering, logging in, refreshing, health and the OpenAPI
+//! document; metrics answer this machine.
+
+mod accounts;
+mod admin;
+mod auth;
+mod config;
+mod devices;
+mod error;
+mod extract;
+mod health;
+mod limits;
+mod logins;
+mod net;
+mod observe;
+mod openapi;
+mod passwords;
+mod relations;
+mod router;
+mod serve;
+mod shared;
+mod users;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use secrecy::SecretSlice;
+use whimbrel_rpc::Announce;
+use whimbrel_rpc::token::TokenKey;
+use whimbrel_store::Directory;
+
+pub use config::{ADMIN_KEY_MIN, Config, ConfigError, Hashing, MetricsAccess, Registration};
+pub use error::Code;
+pub use limits::DelayPolicy;
+pub use net::{AddressRange, ParseRangeError, Peer};
+pub use openapi::document;
+pub use serve::TlsSource;
+
+/// What the rest of the process has to say about its readiness: an error names what is missing.
+pub type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Renders the process's metrics in Prometheus' text format.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// The API. A handle: clones are the same role.
+#[derive(Clone)]
+pub struct ApiRole {
+    shared: Arc<shared::Shared>,
+}
+
+impl ApiRole {
+    /// Builds the role; nothing listens yet.
+    ///
+    /// `refresh_secret` needs at least 32 bytes and must be the same on all APIs of a deployment, as must the token
+    /// key.
+    pub fn new(
+        config: Config,
+        directory: Arc<dyn Directory>,
+        announce: Arc<dyn Announce>,
+        tokens: Arc<TokenKey>,
+        refresh_secret: SecretSlice<u8>,
+        ready: Ready,
+        metrics: RenderMetrics,
+    ) -> Result<Self, ConfigError> {
+        let outside = shared::Outside { directory, announce, ready, metrics };
+        Ok(Self { shared: Arc::new(shared::Shared::new(config, outside, tokens, refresh_secret)?) })
+    }
+
+    /// All routes, for tests or for a server of one's own, which puts a [`Peer`] into each request's extensions.
+    pub fn router(&self) -> axum::Router {
+        router::router(self.shared.clone())
+    }
+
+    /// From now on `/readyz` says that this server is leaving, while everything else still answers: a load balancer
+    /// gets to know before the listener closes.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+}

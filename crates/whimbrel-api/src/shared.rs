@@ -1,0 +1,157 @@
+//! What all handlers share, and the one way in which a change is made.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use quick_cache::sync::Cache;
+use secrecy::{ExposeSecret, SecretSlice};
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use whimbrel_core::{DeviceId, GoodbyeCode, UserId};
+use whimbrel_rpc::token::TokenKey;
+use whimbrel_rpc::{Announce, PlacedBatch, Revoked};
+use whimbrel_store::Directory;
+use whimbrel_store::directory::Rows;
+
+use crate::config::{Config, ConfigError};
+use crate::error::{ApiError, Code};
+use crate::limits::Limits;
+use crate::passwords::Passwords;
+use crate::{Ready, RenderMetrics};
+
+/// The rooms next door.
+pub(crate) struct Outside {
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) announce: Arc<dyn Announce>,
+    pub(crate) ready: Ready,
+    pub(crate) metrics: RenderMetrics,
+}
+
+pub(crate) type App = Arc<Shared>;
+
+/// Devices of which it is remembered that they were logged in a moment ago.
+const STANDINGS_REMEMBERED: usize = 16 * 1024;
+
+/// Shortest secret for refresh tokens, bytes.
+const REFRESH_SECRET_MIN: usize = 32;
+
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) outside: Outside,
+    pub(crate) tokens: Arc<TokenKey>,
+    pub(crate) refresh_secret: SecretSlice<u8>,
+    /// SHA-256 of the administrator's key.
+    pub(crate) admin_hash: Option<[u8; 32]>,
+    pub(crate) passwords: Passwords,
+    pub(crate) limits: Limits,
+    pub(crate) draining: AtomicBool,
+    /// Changes under way; the server waits for them before it is gone.
+    pub(crate) changes: TaskTracker,
+    changes_max: Arc<Semaphore>,
+    standings: Cache<(UserId, DeviceId), Instant>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: Config,
+        outside: Outside,
+        tokens: Arc<TokenKey>,
+        refresh_secret: SecretSlice<u8>,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        if refresh_secret.expose_secret().len() < REFRESH_SECRET_MIN {
+            return Err(ConfigError { key: "refresh_secret", reason: "it needs at least 32 bytes".to_owned() });
+        }
+        let passwords = Passwords::new(&config.hashing)
+            .map_err(|error| ConfigError { key: "hashing", reason: error.to_string() })?;
+        Ok(Self {
+            admin_hash: config.admin_key.as_ref().map(|key| sha256(key.expose_secret().as_bytes())),
+            limits: Limits::new(&config),
+            changes_max: Arc::new(Semaphore::new(config.changes_max)),
+            standings: Cache::new(STANDINGS_REMEMBERED),
+            changes: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+            passwords,
+            config,
+            outside,
+            tokens,
+            refresh_secret,
+        })
+    }
+
+    pub(crate) fn directory(&self) -> &dyn Directory {
+        &*self.outside.directory
+    }
+
+    /// Runs a change with its announcements to their end, also when the request is given up meanwhile: what is
+    /// committed must be told.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let permit = self.changes_max.clone().try_acquire_owned().map_err(|_| ApiError::new(Code::Busy))?;
+        let task = self.changes.spawn(async move {
+            let done = change.await;
+            drop(permit);
+            done
+        });
+        task.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
+    }
+
+    /// Tells the audience of these rows.
+    pub(crate) async fn placed(&self, rows: Rows) {
+        if !rows.is_empty() {
+            self.outside.announce.placed(vec![PlacedBatch { batch: None, outcomes: Vec::new(), rows }]).await;
+        }
+    }
+
+    /// Ends the sessions of these devices.
+    pub(crate) async fn logged_out(&self, user: UserId, devices: &[DeviceId]) {
+        if devices.is_empty() {
+            return;
+        }
+        for device in devices {
+            self.standings.remove(&(user, *device));
+        }
+        let code = GoodbyeCode::LOGGED_OUT;
+        self.revoke(devices.iter().map(|device| Revoked { user, device: Some(*device), code }).collect()).await;
+    }
+
+    /// Ends all sessions of a deleted account.
+    pub(crate) async fn account_gone(&self, user: UserId) {
+        self.standings.retain(|(whose, _), _| *whose != user);
+        self.revoke(vec![Revoked { user, device: None, code: GoodbyeCode::ACCOUNT_GONE }]).await;
+    }
+
+    async fn revoke(&self, revoked: Vec<Revoked>) {
+        self.outside.announce.revoked(revoked).await;
+    }
+
+    /// Whether the device is logged in, as of at most [`Config::recheck`] ago.
+    pub(crate) async fn is_logged_in(&self, user: UserId, device: DeviceId) -> Result<bool, ApiError> {
+        let now = Instant::now();
+        let known = self.standings.get(&(user, device));
+        if known.is_some_and(|seen| now.duration_since(seen) < self.config.recheck) {
+            return Ok(true);
+        }
+        let logged_in = self.directory().is_logged_in(user, device).await?;
+        match logged_in {
+            true => self.standings.insert((user, device), now),
+            false => drop(self.standings.remove(&(user, device))),
+        }
+        Ok(logged_in)
+    }
+}
+
+/// SHA-256.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,250 @@
+//! An API on a real store in a temporary folder, a recorder in place of the transfers, and a client that holds every
+//! error answer against the OpenAPI document.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use secrecy::SecretSlice;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+use whimbrel_api::{ApiRole, Config, DelayPolicy, Hashing, Peer};
+use whimbrel_core::{CursorMoved, PlacedRow};
+use whimbrel_rpc::token::TokenKey;
+use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Told};
+use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
+use whimbrel_store::{Keyring, MasterKey};
+
+pub(crate) const ADMIN_KEY: &str = "an administrator's key for tests";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// What was announced, in order.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) rows: Mutex<Vec<PlacedRow>>,
+    pub(crate) revoked: Mutex<Vec<Revoked>>,
+    /// Every announcement of rows takes this long.
+    pub(crate) delay: Mutex<Duration>,
+}
+
+impl Recorder {
+    pub(crate) fn take_rows(&self) -> Vec<PlacedRow> {
+        std::mem::take(&mut self.rows.lock().expect("not poisoned"))
+    }
+
+    pub(crate) fn take_revoked(&self) -> Vec<Revoked> {
+        std::mem::take(&mut self.revoked.lock().expect("not poisoned"))
+    }
+}
+
+#[async_trait]
+impl Announce for Recorder {
+    async fn placed(&self, batches: Vec<PlacedBatch>) -> Told {
+        let delay = *self.delay.lock().expect("not poisoned");
+        tokio::time::sleep(delay).await;
+        for batch in batches {
+            assert!(batch.batch.is_none() && batch.outcomes.is_empty() && !batch.rows.is_empty());
+            self.rows.lock().expect("not poisoned").extend(batch.rows);
+        }
+        Told::default()
+    }
+
+    async fn advanced(&self, _: Vec<CursorMoved>) {
+        panic!("the API moves no cursors");
+    }
+
+    async fn revoked(&self, revoked: Vec<Revoked>) {
+        self.revoked.lock().expect("not poisoned").extend(revoked);
+    }
+}
+
+/// Settings under which a test does not wait.
+pub(crate) fn config() -> Config {
+    let patient = DelayPolicy {
+        free: 10_000,
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(1),
+        forget: Duration::from_secs(60),
+    };
+    Config {
+        admin_key: Some(ADMIN_KEY.into()),
+        hashing: Hashing { memory_kib: 8, passes: 1, concurrency: 2, queue: 64 },
+        account_delay: patient,
+        address_delay: patient,
+        registration_delay: patient,
+        ..Config::default()
+    }
+}
+
+pub(crate) struct Api {
+    pub(crate) role: ApiRole,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) tokens: Arc<TokenKey>,
+    pub(crate) store: SqliteStore,
+    folder: TempDir,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or("none")
+    }
+
+    /// Status and code in one, for comparing.
+    pub(crate) fn is(&self, status: u16, code: &str) {
+        assert_eq!((self.status.as_u16(), self.code()), (status, code), "{}", self.body);
+    }
+
+    /// The body of an answer that went well.
+    pub(crate) fn good(self) -> Value {
+        assert!(self.status.is_success(), "{} {}", self.status, self.body);
+        self.body
+    }
+
+    pub(crate) fn text(&self, key: &str) -> String {
+        self.body[key].as_str().unwrap_or_else(|| panic!("{key} in {}", self.body)).to_owned()
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.headers.get("retry-after")?.to_str().ok()?.parse().ok()
+    }
+}
+
+/// Somebody with an account.
+pub(crate) struct Person {
+    pub(crate) id: u64,
+    pub(crate) device: String,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl Api {
+    pub(crate) fn new() -> Self {
+        Self::with(config())
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let keyring = Keyring::new(MasterKey::generate(), Vec::new()).expect("one key");
+        let store = SqliteStore::open(folder.path(), Arc::new(keyring), SqliteConfig::default()).expect("a store");
+        let recorder = Arc::new(Recorder::default());
+        let secret: SecretSlice<u8> = vec![7; 32].into();
+        let tokens = Arc::new(TokenKey::new(&secret));
+        let role = ApiRole::new(
+            config,
+            Arc::new(store.clone()),
+            recorder.clone(),
+            tokens.clone(),
+            secret,
+            Arc::new(|| Ok(())),
+            Arc::new(|| "whimbrel_up 1\n".to_owned()),
+        );
+        Self { role: role.expect("good settings"), recorder, tokens, store, folder }
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Sends a request through all layers, as if from `peer`.
+    pub(crate) async fn send_from(&self, peer: &str, mut request: Request<Body>) -> Answer {
+        let peer: SocketAddr = format!("{peer}:1234").parse().expect("an address");
+        request.extensions_mut().insert(Peer(peer));
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let response = self.role.router().oneshot(request).await.expect("routers do not fail");
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 4 << 20).await.expect("a body");
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        check_error(&answer, &method.to_lowercase(), &path);
+        answer
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        self.send_from("127.0.0.1", request).await
+    }
+
+    /// `GET /v1/me`, `Some(token)`, and a body unless it is null.
+    pub(crate) async fn call(&self, what: &str, token: Option<&str>, body: Value) -> Answer {
+        self.send(request(what, token, body)).await
+    }
+
+    pub(crate) async fn admin(&self, what: &str, body: Value) -> Answer {
+        self.call(what, Some(ADMIN_KEY), body).await
+    }
+
+    pub(crate) async fn register(&self, handle: &str) -> Person {
+        let answer = self.call("POST /v1/register", None, json!({"handle": handle, "password": PASSWORD})).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        person(&answer)
+    }
+
+    pub(crate) async fn login(&self, handle: &str, password: &str) -> Answer {
+        self.call("POST /v1/login", None, json!({"handle": handle, "password": password})).await
+    }
+
+    pub(crate) async fn relate(&self, who: &Person, action: &str, peer: &Person) -> Answer {
+        self.call(&format!("POST /v1/relations/{}/{action}", peer.id), Some(&who.access), Value::Null).await
+    }
+}
+
+pub(crate) fn person(answer: &Answer) -> Person {
+    Person {
+        id: answer.body["user"]["id"].as_u64().expect("a number"),
+        device: answer.text("device_id"),
+        access: answer.text("access_token"),
+        refresh: answer.text("refresh_token"),
+    }
+}
+
+pub(crate) fn request(what: &str, token: Option<&str>, body: Value) -> Request<Body> {
+    let (method, path) = what.split_once(' ').expect("method and path");
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = match body {
+        Value::Null => request.body(Body::empty()),
+        body => request.header("content-type", "application/json").body(Body::from(body.to_string())),
+    };
+    request.expect("a request")
+}
+
+pub(crate) static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::to_value(whimbrel_api::document()).expect("plain data"));
+
+fn matches(pattern: &str, path: &str) -> bool {
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    pattern.len() == path.len() && pattern.iter().zip(&path).all(|(a, b)| a == b || a.starts_with('{'))
+}
+
+/// Every error has the one shape, and the document says that this operation may answer it.
+fn check_error(answer: &Answer, method: &str, path: &str) {
+    if answer.status.is_success() {
+        return;
+    }
+    let body = answer.body.as_object().unwrap_or_else(|| panic!("no error shape: {}", answer.body));
+    assert!(body.keys().all(|key| ["code", "message", "field"].contains(&&**key)), "{}", answer.body);
+    assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{}", answer.body);
+    let paths = DOCUMENT["paths"].as_object().expect("paths");
+    let fits = |pattern: &&String| matches(pattern, path) && !paths[*pattern][method].is_null();
+    // Paths without parameters come first in doubt, as they do in the router.
+    let Some(pattern) = paths.keys().filter(fits).min_by_key(|pattern| pattern.matches('{').count()) else {
+        assert!(["not_found", "method_not_allowed"].contains(&answer.code()), "{method} {path}: {}", answer.body);
+        return;
+    };
+    let documented = &paths[pattern][method]["responses"][answer.status.as_str()]["content"]["application/json"];
+    assert!(!documented["examples"][answer.code()].is_null(), "{method} {pattern}: {} is not documented", answer.body);
+}
