@@ -1,1 +1,137 @@
-//! stub
+//! The connector: holds sockets, and nothing else.
+//!
+//! It turns bytes into requests for a transfer and pushes into bytes, and enforces the session protocol of
+//! `proto/whimbrel/client/v1/client.proto`: each violation ends the session with its named goodbye. It reaches no
+//! database and keeps nothing that outlives a connection. What is lost here comes again by outbox and sync.
+//!
+//! Invariants, above all the absences:
+//! * one task per connection and no more; no read buffer, no write buffer, no timer and no queue memory while idle;
+//! * nothing waits in memory beyond the bounds of [`Config`]; a slow client costs what these say and delays nobody;
+//! * a session is in the hub before the transfer hears of it, and is detached exactly once after;
+//! * the transfer is never called under a lock.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `listen` | accepting; TLS handshakes; refusing when full |
+//! | `login` | Hello → Welcome |
+//! | `session` | the task of a connection: reading, writing, deadlines |
+//! | `inbound` | the protocol's rules for what a client sends; frames → requests |
+//! | `outbound` | pushes → frames, encoded once; [`Push`] |
+//! | `mailbox` | what waits for one session, and what happens when it is full |
+//! | `hub` | session id → session |
+//! | `goodbye` | why sessions end, and how they are told |
+//! | `departures` | telling the transfer who left |
+//! | `sweep` | the one clock that wakes sessions whose time has come |
+//! | `drain` | leaving politely |
+//! | [`tls`] | certificates, re-read when they change |
+
+mod clock;
+mod config;
+mod departures;
+mod drain;
+mod figures;
+mod goodbye;
+mod hub;
+mod inbound;
+mod listen;
+mod login;
+mod mailbox;
+mod outbound;
+mod rate;
+mod session;
+mod sweep;
+pub mod tls;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use whimbrel_core::ConnectorId;
+use whimbrel_rpc::token::TokenKey;
+use whimbrel_rpc::{Push, Transfer};
+
+pub use config::Config;
+pub use listen::bind;
+
+use clock::Clock;
+use departures::Departures;
+use figures::Figures;
+use hub::Hub;
+
+/// A connector. Cloning gives another handle on the same one.
+#[derive(Clone)]
+pub struct Connector {
+    house: Arc<House>,
+}
+
+/// What all parts of one connector share.
+pub(crate) struct House {
+    pub(crate) config: Config,
+    pub(crate) id: ConnectorId,
+    pub(crate) token_key: Arc<TokenKey>,
+    pub(crate) hub: Hub,
+    pub(crate) figures: Arc<Figures>,
+    pub(crate) clock: Clock,
+    /// Set once, by drain: no connection is accepted from then on.
+    pub(crate) stopping: CancellationToken,
+    sweeping: AtomicBool,
+}
+
+/// What the connections that speak to one transfer share.
+pub(crate) struct Gate {
+    pub(crate) house: Arc<House>,
+    pub(crate) transfer: Arc<dyn Transfer>,
+    pub(crate) departures: Departures,
+}
+
+impl Connector {
+    /// A connector that does not listen yet. Its figures go to the metrics recorder that is installed now.
+    pub fn new(config: Config, id: ConnectorId, token_key: Arc<TokenKey>) -> Self {
+        Self {
+            house: Arc::new(House {
+                config,
+                id,
+                token_key,
+                hub: Hub::default(),
+                figures: Arc::new(Figures::new()),
+                clock: Clock::start(),
+                stopping: CancellationToken::new(),
+                sweeping: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// The way to this connector's sessions, for transfers.
+    pub fn push(&self) -> Arc<dyn Push> {
+        Arc::new(outbound::HubPush::new(self.house.clone()))
+    }
+
+    /// Accepts connections on `listener` until [`Connector::drain`], with TLS if there is a certificate. May be called
+    /// for several listeners. Needs a tokio runtime.
+    pub fn start(&self, listener: TcpListener, tls: Option<Arc<tls::Reloading>>, transfer: Arc<dyn Transfer>) {
+        if !self.house.sweeping.swap(true, Ordering::Relaxed) {
+            tokio::spawn(sweep::run(Arc::downgrade(&self.house)));
+        }
+        let departures = Departures::start(transfer.clone());
+        let gate = Arc::new(Gate { house: self.house.clone(), transfer, departures });
+        tokio::spawn(listen::accept(listener, tls, gate));
+    }
+
+    /// Sessions that were welcomed and have not ended.
+    pub fn sessions(&self) -> usize {
+        self.house.figures.sessions()
+    }
+
+    /// Connections of any kind: also those that have not said Hello and those that are being closed.
+    pub fn connections(&self) -> usize {
+        self.house.figures.connections()
+    }
+
+    /// Leaves politely: stops accepting, tells every client to move, each in its own time slot, and returns when all
+    /// are gone (and detached) or `within` has passed. For good: a drained connector does not accept again.
+    pub async fn drain(&self, within: Duration) {
+        drain::run(&self.house, within).await;
+    }
+}
