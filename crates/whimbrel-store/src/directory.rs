@@ -4,6 +4,8 @@
 //! changed) are one transaction; the rows are returned, so that the caller can announce them. Keys are wrapped before
 //! they are written: the engine never sees a readable one on disk. Passwords and tokens arrive as hashes.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use whimbrel_core::{ConversationId, DeviceId, Members, PlacedRow, UserId};
 
@@ -126,8 +128,8 @@ pub enum RelationState {
     Friends = 3,
 }
 
-/// A relation as one of the two sees it.
-#[derive(Debug, Clone)]
+/// A relation as one of the two sees it. `Debug` shows which versions of the key there are, and no key.
+#[derive(Clone)]
 pub struct Relation {
     /// The other.
     pub peer: User,
@@ -143,6 +145,21 @@ pub struct Relation {
     pub keys: Vec<(u32, [u8; 32])>,
     /// Milliseconds since 1970.
     pub changed_at: u64,
+}
+
+impl fmt::Debug for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let versions: Vec<u32> = self.keys.iter().map(|(version, _)| *version).collect();
+        f.debug_struct("Relation")
+            .field("peer", &self.peer)
+            .field("state", &self.state)
+            .field("blocked", &self.blocked)
+            .field("greeting", &self.greeting)
+            .field("conversation", &self.conversation)
+            .field("key_versions", &versions)
+            .field("changed_at", &self.changed_at)
+            .finish()
+    }
 }
 
 /// A change that a user asks for.

@@ -10,17 +10,21 @@
 //! The traits give mechanisms; the rules (who may speak, which seq comes next, what a repeat is) are the roles'. Each
 //! trait has one conformance suite (`conformance`) that every engine passes.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod directory;
 pub mod error;
-
+mod files;
+pub mod keyring;
 pub mod log;
-
+pub mod memory;
+pub mod sqlite;
 pub mod timeline;
 pub mod user_status;
 
 pub use directory::Directory;
 pub use error::StoreError;
-
+pub use keyring::{Keyring, MasterKey};
 pub use log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError, Record};
 pub use timeline::{CommitError, CursorWrite, FoundRow, Head, NewRow, PlaceBatch, Timeline};
 pub use user_status::{Route, UserStatus};

@@ -1,0 +1,154 @@
+//! What every engine must do: one suite for each trait, run by each engine's tests.
+//!
+//! Each case is a function over the trait, named after the fact that it proves, and panics when the fact does not
+//! hold. The macros make a `#[tokio::test]` of every case; they take a path to an `async fn` that opens an empty
+//! engine. Nothing of an engine is known here but its trait.
+
+mod accounts;
+mod devices;
+mod log;
+mod people;
+mod places;
+mod relations;
+mod standing;
+mod sync;
+mod unread;
+mod user_status;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::{Directory, Timeline};
+
+/// The cases, for the macros.
+#[doc(hidden)]
+pub mod cases {
+    pub use super::accounts::*;
+    pub use super::devices::*;
+    pub use super::log::*;
+    pub use super::places::*;
+    pub use super::relations::*;
+    pub use super::standing::*;
+    pub use super::sync::*;
+    pub use super::unread::*;
+    pub use super::user_status::*;
+}
+
+pub use people::{Dice, Lane, befriend, draft_row, people};
+
+/// An empty database, as timeline and directory.
+pub struct Stores {
+    /// The timeline.
+    pub timeline: Arc<dyn Timeline>,
+    /// The directory over the same data.
+    pub directory: Arc<dyn Directory>,
+    /// What has to live as long: a temporary folder, a server.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// Makes a test of every case of the timeline and the directory; `$open`: an `async fn() -> Stores`.
+#[macro_export]
+macro_rules! timeline_and_directory_conformance {
+    ($open:path) => {
+        $crate::timeline_and_directory_conformance! { @cases $open;
+            a_committed_row_reads_back_whole
+            a_taken_place_undoes_the_whole_batch
+            a_taken_id_undoes_the_whole_batch
+            an_id_is_taken_only_for_its_sender_in_its_conversation
+            a_taken_place_is_told_before_a_taken_id
+            a_row_that_cannot_be_stored_is_named
+            batches_at_one_time_fail_alone
+            a_found_row_is_the_one_that_was_placed
+            heads_come_in_the_order_asked
+            cursors_only_grow_and_end_at_the_head
+            cursors_of_others_are_passed_over
+            read_goes_on_after_a_place
+            unread_is_what_a_recount_says
+            a_sync_of_everything_names_every_conversation_once
+            ranges_together_are_the_whole
+            pages_together_are_the_whole
+            a_device_that_follows_ends_with_the_timeline
+            a_run_of_another_timeline_is_reset
+            an_answer_stays_within_its_bytes_and_still_goes_on
+            conversations_of_others_are_not_answered
+            unnamed_conversations_bring_no_messages
+            receipts_are_part_of_every_sync
+            accounts_have_numbers_handles_and_private_conversations
+            a_profile_is_told_to_friends_and_own_devices
+            a_new_password_logs_out_the_other_devices
+            a_deleted_user_is_gone_and_the_messages_stay
+            logging_in_and_out_is_told_once
+            a_user_has_a_bounded_number_of_devices
+            a_refresh_token_is_good_once_and_repeats_within_grace
+            a_refresh_token_used_late_again_logs_the_device_out
+            an_older_refresh_token_is_theft_too
+            logging_in_again_ends_the_former_token
+            friendship_comes_from_a_request_and_its_answer
+            requests_end_by_decline_and_cancel
+            a_request_to_one_who_asked_is_a_yes
+            befriending_again_keeps_the_conversation_and_adds_a_key
+            changes_that_do_not_fit_are_refused
+            a_block_is_told_to_the_blocker_only
+            a_block_ends_a_request_and_forbids_another
+            relations_are_listed_in_order
+            changed_rights_take_a_place_and_show_in_the_head
+        }
+    };
+    (@cases $open:path; $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let stores: $crate::conformance::Stores = $open().await;
+                $crate::conformance::cases::$case(&*stores.timeline, &*stores.directory).await;
+            }
+        )*
+    };
+}
+
+/// Makes a test of every case of the log; `$open`: an `async fn() -> Arc<dyn Log>`.
+#[macro_export]
+macro_rules! log_conformance {
+    ($open:path) => {
+        $crate::log_conformance! { @cases $open;
+            records_come_in_the_order_of_their_appending
+            what_was_not_acknowledged_comes_again_first_and_marked
+            acknowledged_records_never_come_again
+            a_record_is_confirmed_once_it_is_safe
+            a_second_consumer_waits_for_the_end_of_the_first
+            a_delivery_holds_about_as_many_drafts_as_asked
+            a_waiting_consumer_wakes_by_an_append
+            a_closed_log_is_drained_and_takes_no_more
+        }
+    };
+    (@cases $open:path; $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let log: std::sync::Arc<dyn $crate::Log> = $open().await;
+                $crate::conformance::cases::$case(&*log).await;
+            }
+        )*
+    };
+}
+
+/// Makes a test of every case of who is online; `$open`: an `async fn() -> Arc<dyn UserStatus>`.
+#[macro_export]
+macro_rules! user_status_conformance {
+    ($open:path) => {
+        $crate::user_status_conformance! { @cases $open;
+            sessions_are_found_by_user_in_the_order_asked
+            a_new_session_replaces_its_devices_former_one
+            a_late_offline_removes_nobody_else
+            a_session_that_says_it_again_is_there_once
+        }
+    };
+    (@cases $open:path; $($case:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let status: std::sync::Arc<dyn $crate::UserStatus> = $open().await;
+                $crate::conformance::cases::$case(&*status).await;
+            }
+        )*
+    };
+}

@@ -1,0 +1,72 @@
+//! UserStatus: who is where.
+
+use whimbrel_core::{ConnectorId, DeviceId, SessionId, UserId};
+
+use crate::user_status::{Route, UserStatus};
+
+fn route(device: u8) -> Route {
+    Route {
+        session: SessionId::generate(),
+        device: DeviceId::from_bytes([device; 16]),
+        connector: ConnectorId::from_bytes([9; 16]),
+    }
+}
+
+async fn locate(status: &dyn UserStatus, user: u64) -> Vec<Route> {
+    let mut routes = status.locate(&[UserId(user)]).await.expect("answers").remove(0).to_vec();
+    routes.sort_by_key(|route| route.device);
+    routes
+}
+
+/// A thousand users with one to three sessions; asked backwards, with strangers between.
+pub async fn sessions_are_found_by_user_in_the_order_asked(status: &dyn UserStatus) {
+    let mut all = Vec::new();
+    for user in 1..=1000 {
+        all.extend((0..=user % 3).map(|number| (UserId(user), route(number as u8))));
+    }
+    let replaced = status.online(&all).await.expect("answers");
+    assert!(replaced.len() == all.len() && replaced.iter().all(|routes| routes.is_empty()));
+    let asked: Vec<UserId> = (1..=1100).rev().map(UserId).collect();
+    let located = status.locate(&asked).await.expect("answers");
+    assert_eq!(located.len(), asked.len());
+    for (user, routes) in asked.into_iter().zip(located) {
+        let mut expected: Vec<Route> = all.iter().filter(|(who, _)| *who == user).map(|(_, route)| *route).collect();
+        let mut routes = routes.to_vec();
+        expected.sort_by_key(|route| route.session);
+        routes.sort_by_key(|route| route.session);
+        assert_eq!(routes, expected);
+    }
+}
+
+/// The former one is told, and not found any more; another device stays; also within one call.
+pub async fn a_new_session_replaces_its_devices_former_one(status: &dyn UserStatus) {
+    let (former, other, latter, last) = (route(1), route(2), route(1), route(1));
+    status.online(&[(UserId(1), former), (UserId(1), other), (UserId(2), route(1))]).await.expect("answers");
+    let replaced = status.online(&[(UserId(1), latter), (UserId(1), last)]).await.expect("answers");
+    assert_eq!(replaced.iter().map(|routes| routes.to_vec()).collect::<Vec<_>>(), [[former], [latter]]);
+    assert_eq!(locate(status, 1).await, [last, other]);
+    assert_eq!(locate(status, 2).await.len(), 1, "another user's device of the same id");
+}
+
+/// The goodbye of a replaced session, of a stranger's, and one that comes twice.
+pub async fn a_late_offline_removes_nobody_else(status: &dyn UserStatus) {
+    let (former, latter) = (route(1), route(1));
+    status.online(&[(UserId(1), former), (UserId(1), latter)]).await.expect("answers");
+    let late = [(UserId(1), former.session), (UserId(2), latter.session)];
+    status.offline(&late).await.expect("answers");
+    assert_eq!(locate(status, 1).await, [latter]);
+    for _ in 0..2 {
+        status.offline(&[(UserId(1), latter.session)]).await.expect("answers");
+        assert_eq!(locate(status, 1).await, []);
+    }
+}
+
+/// Re-asserted: it replaces nobody, least of all itself.
+pub async fn a_session_that_says_it_again_is_there_once(status: &dyn UserStatus) {
+    let route = route(1);
+    for _ in 0..3 {
+        let replaced = status.online(&[(UserId(1), route)]).await.expect("answers");
+        assert!(replaced[0].is_empty());
+        assert_eq!(locate(status, 1).await, [route]);
+    }
+}

@@ -1,0 +1,120 @@
+//! [`UserStatus`] in one process.
+//!
+//! One flat entry for each session in a few hash tables: no allocation for a user or a session of its own, so that an
+//! idle session costs its 64 bytes and its share of the table's free room (about 100 bytes altogether).
+
+use std::hash::BuildHasher;
+
+use async_trait::async_trait;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use parking_lot::Mutex;
+use smallvec::SmallVec;
+use whimbrel_core::{SessionId, UserId};
+
+use crate::StoreError;
+use crate::user_status::{Route, UserStatus};
+
+/// Tables, each with a lock: callers with different users rarely meet.
+const SHARDS: usize = 32;
+
+/// Who is online, on a server that runs alone.
+pub struct MemoryUserStatus {
+    shards: Vec<Mutex<HashTable<Online>>>,
+    hasher: DefaultHashBuilder,
+}
+
+/// A user with several sessions has several entries under one hash.
+struct Online {
+    user: UserId,
+    route: Route,
+}
+
+impl MemoryUserStatus {
+    /// Nobody is online.
+    pub fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect();
+        Self { shards, hasher: DefaultHashBuilder::default() }
+    }
+
+    /// Sessions that are online.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    /// Whether nobody is online.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that the tables have allocated, free room included.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().allocation_size()).sum()
+    }
+
+    fn hash(&self, user: UserId) -> u64 {
+        self.hasher.hash_one(user)
+    }
+
+    /// The table uses the hash's low and highest bits; the shard is taken from between.
+    fn shard(&self, hash: u64) -> &Mutex<HashTable<Online>> {
+        &self.shards[(hash >> 40) as usize % SHARDS]
+    }
+
+    fn add(&self, user: UserId, route: Route) -> SmallVec<[Route; 1]> {
+        let hash = self.hash(user);
+        let mut table = self.shard(hash).lock();
+        let same_device = |online: &Online| online.user == user && online.route.device == route.device;
+        let mut replaced = SmallVec::new();
+        while let Ok(entry) = table.find_entry(hash, same_device) {
+            let (former, _) = entry.remove();
+            // The same session says again that it is here: it replaces nobody.
+            if former.route.session != route.session {
+                replaced.push(former.route);
+            }
+        }
+        table.insert_unique(hash, Online { user, route }, |online| self.hash(online.user));
+        replaced
+    }
+
+    fn remove(&self, user: UserId, session: SessionId) {
+        let hash = self.hash(user);
+        let mut table = self.shard(hash).lock();
+        if let Ok(entry) = table.find_entry(hash, |online| online.user == user && online.route.session == session) {
+            entry.remove();
+        }
+        // Room that a crowd has left is given back.
+        let keep = table.len() * 2;
+        if table.capacity() > 64 && keep < table.capacity() / 4 {
+            table.shrink_to(keep, |online| self.hash(online.user));
+        }
+    }
+
+    fn routes(&self, user: UserId) -> SmallVec<[Route; 2]> {
+        let hash = self.hash(user);
+        let table = self.shard(hash).lock();
+        table.iter_hash(hash).filter(|online| online.user == user).map(|online| online.route).collect()
+    }
+}
+
+impl Default for MemoryUserStatus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl UserStatus for MemoryUserStatus {
+    async fn online(&self, sessions: &[(UserId, Route)]) -> Result<Vec<SmallVec<[Route; 1]>>, StoreError> {
+        Ok(sessions.iter().map(|(user, route)| self.add(*user, *route)).collect())
+    }
+
+    async fn offline(&self, sessions: &[(UserId, SessionId)]) -> Result<(), StoreError> {
+        sessions.iter().for_each(|(user, session)| self.remove(*user, *session));
+        Ok(())
+    }
+
+    async fn locate(&self, users: &[UserId]) -> Result<Vec<SmallVec<[Route; 2]>>, StoreError> {
+        Ok(users.iter().map(|user| self.routes(*user)).collect())
+    }
+}

@@ -1,0 +1,74 @@
+//! The rows that tell of changes: placed in the transaction of the change, at the end of the conversations of those
+//! who may know, and of nobody else.
+
+use bytes::Bytes;
+use rusqlite::{Connection, params};
+use whimbrel_core::{ConversationId, MessageKind, UserId};
+
+use super::super::place::system_row;
+use super::super::value::{first, sql};
+use crate::StoreError;
+use crate::directory::Rows;
+
+/// What about an account changed; the words are read by clients.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Account {
+    Profile,
+    Password,
+    DeviceAdded,
+    DeviceRemoved,
+}
+
+impl Account {
+    const fn body(self) -> &'static str {
+        match self {
+            Account::Profile => r#"{"what":"profile"}"#,
+            Account::Password => r#"{"what":"password"}"#,
+            Account::DeviceAdded => r#"{"what":"device_added"}"#,
+            Account::DeviceRemoved => r#"{"what":"device_removed"}"#,
+        }
+    }
+}
+
+/// Collects what one change places.
+pub(super) struct Teller<'a> {
+    db: &'a Connection,
+    now: u64,
+    rows: Rows,
+}
+
+impl<'a> Teller<'a> {
+    pub(super) fn new(db: &'a Connection, now: u64) -> Self {
+        Self { db, now, rows: Rows::new() }
+    }
+
+    /// Tells a user that their own account changed.
+    pub(super) fn account(&mut self, user: UserId, what: Account) -> Result<(), StoreError> {
+        self.private(user, MessageKind::ACCOUNT, Bytes::from_static(what.body().as_bytes()))
+    }
+
+    /// Tells a user that something about them and `about` changed.
+    pub(super) fn relation(&mut self, user: UserId, about: UserId) -> Result<(), StoreError> {
+        self.private(user, MessageKind::RELATION, format!(r#"{{"user":{about}}}"#).into())
+    }
+
+    /// Marks the place in a direct conversation from which on other rights hold.
+    pub(super) fn standing(&mut self, conversation: ConversationId, first: UserId) -> Result<(), StoreError> {
+        let row = system_row(self.db, conversation, first, MessageKind::STANDING, Bytes::new(), self.now)?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    pub(super) fn into_rows(self) -> Rows {
+        self.rows
+    }
+
+    /// A deleted user is told nothing.
+    fn private(&mut self, user: UserId, kind: MessageKind, body: Bytes) -> Result<(), StoreError> {
+        let own = "SELECT private_conversation FROM user WHERE id = ?1 AND deleted_at IS NULL";
+        if let Some(id) = first::<[u8; 16]>(self.db, own, params![sql(user.0)])? {
+            self.rows.push(system_row(self.db, ConversationId::from_bytes(id), user, kind, body, self.now)?);
+        }
+        Ok(())
+    }
+}

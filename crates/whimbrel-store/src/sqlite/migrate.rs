@@ -1,0 +1,27 @@
+//! Bringing a database up to the schema that this program knows (migrations/README.md).
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::StoreError;
+
+/// Every migration, in order: the first has number 1. Their number is the schema's number.
+const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/sqlite/0001_first.sql")];
+
+/// Applies what is missing, each step in one transaction with the new number.
+pub(super) fn run(db: &mut Connection) -> Result<(), StoreError> {
+    let known = MIGRATIONS.len();
+    let found: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let done = usize::try_from(found).unwrap_or(usize::MAX);
+    if done > known {
+        return Err(StoreError::Corrupt(format!(
+            "its schema has number {found}, and this version of the program knows {known}: use a newer program"
+        )));
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        let step = db.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+        step.execute_batch(migration)?;
+        step.pragma_update(None, "user_version", super::value::sql(index as u64 + 1))?;
+        step.commit()?;
+    }
+    Ok(())
+}
