@@ -25,9 +25,10 @@ pub struct DraftPlaced {
 pub struct PlacedBatch {
     /// The record; `None` for rows that did not come by the log (the API's changes).
     pub batch: Option<BatchId>,
-    /// One for each draft of the record, in its order.
+    /// For the drafts of the record, in its order. Refusals come apart, in a second batch of the same record, once the
+    /// record has left the log: one that comes again may be placed after all.
     pub outcomes: Vec<DraftPlaced>,
-    /// The rows that were new, in the order of their places.
+    /// The rows that are new, or that were found and may not have been told, in the order of their places.
     pub rows: Vec<PlacedRow>,
 }
 

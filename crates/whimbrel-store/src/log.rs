@@ -103,7 +103,7 @@ pub trait Log: Send + Sync + 'static {
 #[async_trait]
 pub trait Consumer: Send {
     /// Everything that is there, in order: at least one record (it waits for it) and at most about `max_drafts`
-    /// drafts (a record is never split). Empty: the log was closed and is empty.
+    /// drafts (a record is never split). Empty: the log was closed and is empty. Dropping the future loses nothing.
     async fn next(&mut self, max_drafts: usize) -> Result<Vec<Delivered>, LogError>;
 
     /// The log may forget these: each partition up to and with this tag.

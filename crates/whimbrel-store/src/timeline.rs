@@ -101,7 +101,7 @@ pub trait Timeline: Send + Sync + 'static {
     async fn find(&self, ids: &[(ConversationId, UserId, MessageId)]) -> Result<Vec<Option<FoundRow>>, StoreError>;
 
     /// Commits the batch, all or nothing; it is on disk when this returns. Gives back the batch (whose rows are to be
-    /// announced) and the cursors that were raised, each as it stands now.
+    /// announced) and every member's cursor that was named, raised or not, as it stands now.
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)>;
 
     /// Answers a device's sync for `user` (client.proto, `Sync`): views of the range, rows after the named cursors

@@ -1,0 +1,245 @@
+//! One piece of a batch: heads → plan → commit, and again after every collision.
+
+use hashbrown::HashSet;
+use metrics::{counter, histogram};
+use tokio::time::sleep;
+use tracing::{error, warn};
+use whimbrel_core::{ConversationId, PlacedRow, Refusal};
+use whimbrel_store::{CommitError, PlaceBatch, StoreError};
+
+use super::plan::{Ends, Plan, plan};
+use super::slots::{Fate, Name};
+use super::{Job, Placer, now_ms};
+use crate::park::DeadLetter;
+
+/// Collisions in a row after which pauses are made and a warning is written. It never gives up: that would lose.
+const COLLISIONS_QUIET: u32 = 3;
+/// Times that an id may be said to be taken while nothing is found under it.
+const CONTRADICTIONS_MAX: u32 = 5;
+
+/// Why a piece was not settled.
+pub(super) enum Trouble {
+    /// The engine is away: all of it again, later.
+    Away(StoreError),
+    /// The engine refuses something of the piece and cannot say what.
+    Unclear(String),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Trouble::Away(error),
+            StoreError::Corrupt(reason) => Trouble::Unclear(reason),
+        }
+    }
+}
+
+/// What a piece has gone through so far.
+#[derive(Default)]
+struct Tries {
+    collisions: u32,
+    contradictions: u32,
+    /// Conversations whose heads were read for this piece.
+    fresh: HashSet<ConversationId>,
+    /// Slots that were looked up after their heads were read.
+    looked_up: HashSet<usize>,
+}
+
+impl Placer {
+    /// Decides every slot of the piece.
+    pub(super) async fn settle(&mut self, job: &mut Job, piece: &[usize]) -> Result<(), Trouble> {
+        let mut tries = Tries::default();
+        self.backoff.reset();
+        loop {
+            let open = piece.iter().map(|&index| &job.slots[index]).filter(|slot| slot.fate == Fate::Open);
+            let mut ends = self.heads.ends(open.map(|slot| slot.conversation), &mut tries.fresh).await?;
+            let mut plan = plan(&job.slots, piece, &mut ends, now_ms());
+            if !self.refuse(job, &plan, &mut tries).await? {
+                continue;
+            }
+            let batch = PlaceBatch { rows: std::mem::take(&mut plan.rows), cursors: std::mem::take(&mut job.cursors) };
+            if batch.rows.is_empty() && batch.cursors.is_empty() {
+                return Ok(());
+            }
+            match self.timeline.commit(batch).await {
+                Ok((batch, moved)) => {
+                    job.placed(&plan.slots, batch, &ends);
+                    job.moved.extend(moved);
+                    self.heads.remember(ends);
+                    return Ok(());
+                }
+                Err((batch, error)) => {
+                    job.cursors = batch.cursors;
+                    self.heads.forget(ends.keys());
+                    self.after_rollback(job, &plan, error, &mut tries).await?;
+                }
+            }
+        }
+    }
+
+    /// Refuses whom the plan refuses, if that is sure. `false`: something was read, plan again.
+    async fn refuse(&mut self, job: &mut Job, plan: &Plan, tries: &mut Tries) -> Result<bool, Trouble> {
+        let stale: HashSet<ConversationId> = (plan.refused.iter())
+            .map(|(index, _)| job.slots[*index].conversation)
+            .filter(|conversation| !tries.fresh.contains(conversation))
+            .collect();
+        if !stale.is_empty() {
+            self.heads.forget(stale.iter());
+            counter!("whimbrel_archiver_retries_total", "reason" => "remembered_refusal").increment(1);
+            return Ok(false);
+        }
+        let unsure: Vec<usize> =
+            plan.refused.iter().map(|(index, _)| *index).filter(|index| !tries.looked_up.contains(index)).collect();
+        if !unsure.is_empty() {
+            self.look_up(job, &unsure).await?;
+            tries.looked_up.extend(unsure);
+            return Ok(false);
+        }
+        for (index, why) in &plan.refused {
+            job.slots[*index].fate = Fate::Refused(*why);
+            counter!("whimbrel_archiver_refused_total", "reason" => why.name()).increment(1);
+        }
+        Ok(true)
+    }
+
+    /// What to do before the next try.
+    async fn after_rollback(
+        &mut self,
+        job: &mut Job,
+        plan: &Plan,
+        error: CommitError,
+        tries: &mut Tries,
+    ) -> Result<(), Trouble> {
+        match error {
+            CommitError::SeqTaken => {
+                counter!("whimbrel_archiver_retries_total", "reason" => "seq_taken").increment(1);
+                self.collided(tries).await;
+            }
+            CommitError::IdTaken => {
+                counter!("whimbrel_archiver_retries_total", "reason" => "id_taken").increment(1);
+                self.look_up(job, &plan.slots).await?;
+                if plan.slots.iter().all(|&index| job.slots[index].fate == Fate::Open) {
+                    tries.contradictions += 1;
+                    if tries.contradictions >= CONTRADICTIONS_MAX {
+                        return Err(Trouble::Unclear("an id is taken, and nothing stands under it".into()));
+                    }
+                    self.collided(tries).await;
+                }
+            }
+            CommitError::RowRefused { index, reason } => match plan.slots.get(index) {
+                Some(&slot) => self.park(job, slot, reason).await?,
+                None => return Err(Trouble::Unclear(reason)),
+            },
+            CommitError::Store(error) => return Err(error.into()),
+        }
+        // What was read before the rollback is not fresh any more.
+        tries.fresh.clear();
+        tries.looked_up.clear();
+        Ok(())
+    }
+
+    async fn collided(&mut self, tries: &mut Tries) {
+        tries.collisions += 1;
+        if tries.collisions > COLLISIONS_QUIET {
+            let pause = self.backoff.pause();
+            warn!(
+                collisions = tries.collisions,
+                ?pause,
+                "somebody else places in the same conversations; trying again"
+            );
+            sleep(pause).await;
+        }
+    }
+
+    /// Looks up these slots, all in one query.
+    pub(super) async fn look_up(&mut self, job: &mut Job, indexes: &[usize]) -> Result<(), Trouble> {
+        let open: Vec<usize> = indexes.iter().copied().filter(|&index| job.slots[index].fate == Fate::Open).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<Name> = open.iter().map(|&index| job.slots[index].name()).collect();
+        let found = self.timeline.find(&names).await?;
+        for (index, row) in open.into_iter().zip(found) {
+            if let Some(row) = row {
+                job.slots[index].fate = Fate::Found(row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a draft that the engine refuses, and refuses it.
+    async fn park(&mut self, job: &mut Job, index: usize, reason: String) -> Result<(), Trouble> {
+        let slot = &mut job.slots[index];
+        error!(
+            conversation = %slot.conversation, sender = %slot.sender, message_id = %slot.draft.message_id, reason,
+            "the database refuses a message for good; it was parked"
+        );
+        let letter = DeadLetter {
+            conversation: slot.conversation,
+            sender: slot.sender,
+            device: slot.device,
+            draft: slot.draft.clone(),
+            reason,
+        };
+        // An error here means the same as a database that is away: nothing is answered before the letter is kept.
+        self.park.park(letter).await.map_err(|error| Trouble::Away(StoreError::Unavailable(error.to_string())))?;
+        slot.fate = Fate::Refused(Refusal::Unplaceable);
+        counter!("whimbrel_archiver_parked_total").increment(1);
+        Ok(())
+    }
+
+    /// Halves a piece that the engine refuses, or parks what stands alone.
+    pub(super) async fn divide(
+        &mut self,
+        job: &mut Job,
+        mut piece: Vec<usize>,
+        reason: String,
+        pieces: &mut std::collections::VecDeque<Vec<usize>>,
+    ) -> Result<(), StoreError> {
+        counter!("whimbrel_archiver_retries_total", "reason" => "divided").increment(1);
+        job.late_cursors.append(&mut job.cursors);
+        piece.retain(|&index| job.slots[index].fate == Fate::Open);
+        if let [index] = piece[..] {
+            return match self.park(job, index, reason).await {
+                Ok(()) => Ok(()),
+                Err(Trouble::Away(error)) => Err(error),
+                Err(Trouble::Unclear(reason)) => Err(StoreError::Unavailable(reason)),
+            };
+        }
+        if !piece.is_empty() {
+            let second = piece.split_off(piece.len() / 2);
+            pieces.push_front(second);
+            pieces.push_front(piece);
+        }
+        Ok(())
+    }
+
+    /// Cursors that were held back, in a transaction of their own. They are repeated by their owners until they are
+    /// answered, so those that the engine refuses are dropped.
+    pub(super) async fn settle_late_cursors(&mut self, job: &mut Job) -> Result<(), StoreError> {
+        if job.late_cursors.is_empty() {
+            return Ok(());
+        }
+        let cursors = std::mem::take(&mut job.late_cursors);
+        match self.timeline.commit(PlaceBatch { rows: Vec::new(), cursors }).await {
+            Ok((_, moved)) => job.moved.extend(moved),
+            Err((_, CommitError::Store(error @ StoreError::Unavailable(_)))) => return Err(error),
+            Err((batch, error)) => error!(%error, dropped = batch.cursors.len(), "the database refuses cursors"),
+        }
+        Ok(())
+    }
+}
+
+impl Job {
+    /// These rows were committed.
+    fn placed(&mut self, slots: &[usize], batch: PlaceBatch, ends: &Ends) {
+        counter!("whimbrel_archiver_placed_rows_total").increment(batch.rows.len() as u64);
+        histogram!("whimbrel_archiver_batch_rows").record(batch.rows.len() as f64);
+        for (&index, row) in slots.iter().zip(batch.rows) {
+            self.slots[index].fate = Fate::Placed { seq: row.message.seq, at: row.message.at };
+            if let Some(Some(head)) = ends.get(&row.message.conversation) {
+                self.rows.push((index, PlacedRow { message: row.message, audience: head.members.audience() }));
+            }
+        }
+    }
+}

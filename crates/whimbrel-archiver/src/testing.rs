@@ -1,0 +1,228 @@
+//! A timeline in memory with the engine's two unique keys, and faults to order.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use whimbrel_core::{
+    Audience, BatchId, ConversationId, CursorMoved, Cursors, DeviceId, DirectStanding, Draft, Members, Message,
+    MessageId, MessageKind, Seq, SyncAnswer, SyncQuestion, TransferId, UserId,
+};
+use whimbrel_store::{
+    CommitError, Delivered, DraftsEntry, Entry, FoundRow, Head, NewRow, PlaceBatch, Record, StoreError, Timeline,
+};
+
+pub(crate) const ANN: UserId = UserId(1);
+pub(crate) const BOB: UserId = UserId(2);
+pub(crate) const EVE: UserId = UserId(3);
+
+/// What a commit runs into; it is rolled back.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    Away,
+    /// Committed, but the answer gets lost.
+    AwayAfter,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) rows: BTreeMap<(ConversationId, Seq), NewRow>,
+    pub(crate) standing: HashMap<ConversationId, DirectStanding>,
+    pub(crate) cursors: HashMap<(ConversationId, UserId), Cursors>,
+    pub(crate) faults: VecDeque<Fault>,
+    /// Bodies that are refused for good; with `false` the engine cannot say which row it was.
+    pub(crate) refuses: Option<(Bytes, bool)>,
+    pub(crate) commits: usize,
+    pub(crate) head_reads: usize,
+    pub(crate) finds: usize,
+}
+
+/// The timeline of friends [`ANN`] and [`BOB`] in any number of conversations.
+#[derive(Default)]
+pub(crate) struct Shelf {
+    pub(crate) state: Mutex<State>,
+}
+
+impl Shelf {
+    pub(crate) fn with(conversations: &[ConversationId]) -> Self {
+        let shelf = Self::default();
+        for conversation in conversations {
+            shelf.stand(*conversation, DirectStanding { friends: true, ..Default::default() });
+        }
+        shelf
+    }
+
+    pub(crate) fn stand(&self, conversation: ConversationId, standing: DirectStanding) {
+        self.state.lock().standing.insert(conversation, standing);
+    }
+
+    /// Changes the standing as the API does: with a row.
+    pub(crate) fn change(&self, conversation: ConversationId, standing: DirectStanding) {
+        self.stand(conversation, standing);
+        let mut state = self.state.lock();
+        let head = state.head(conversation).expect("exists");
+        let mut row = row(conversation, head.seq.0 + 1, ANN, "");
+        (row.message.kind, row.n, row.own) = (MessageKind::STANDING, head.n, head.first_own);
+        state.rows.insert((conversation, row.message.seq), row);
+    }
+
+    /// The bodies of a conversation, in order; panics if its places are not 1, 2, 3, ….
+    pub(crate) fn bodies(&self, conversation: ConversationId) -> Vec<String> {
+        let state = self.state.lock();
+        let rows = state.rows.iter().filter(|((at, _), _)| *at == conversation);
+        rows.zip(1..)
+            .map(|(((_, seq), row), expected)| {
+                assert_eq!(seq.0, expected, "the places are dense");
+                String::from_utf8(row.message.body.to_vec()).expect("text")
+            })
+            .collect()
+    }
+}
+
+impl State {
+    pub(crate) fn head(&self, conversation: ConversationId) -> Option<Head> {
+        let standing = *self.standing.get(&conversation)?;
+        let last = self.rows.range((conversation, Seq(0))..=(conversation, Seq(u64::MAX))).next_back();
+        let (seq, n, first_own, at) = last.map_or((Seq(0), 0, 0, 0), |(_, row)| {
+            let first_own = if row.message.sender == ANN { row.own } else { row.n - row.own };
+            (row.message.seq, row.n, first_own, row.message.at)
+        });
+        Some(Head { seq, n, first_own, at, members: Members::Direct { first: ANN, second: BOB, standing } })
+    }
+
+    fn check(&self, batch: &PlaceBatch) -> Result<(), CommitError> {
+        for (index, row) in batch.rows.iter().enumerate() {
+            if let Some((body, named)) = &self.refuses
+                && *body == row.message.body
+            {
+                let index = if *named { index } else { usize::MAX };
+                return Err(CommitError::RowRefused { index, reason: "no".into() });
+            }
+            let message = &row.message;
+            if self.rows.contains_key(&(message.conversation, message.seq)) {
+                return Err(CommitError::SeqTaken);
+            }
+            if self.find(message.conversation, message.sender, message.message_id).is_some() {
+                return Err(CommitError::IdTaken);
+            }
+        }
+        Ok(())
+    }
+
+    fn find(&self, conversation: ConversationId, sender: UserId, id: MessageId) -> Option<FoundRow> {
+        let found = self.rows.values().find(|row| {
+            let message = &row.message;
+            message.conversation == conversation && message.sender == sender && message.message_id == id
+        })?;
+        Some(FoundRow { seq: found.message.seq, at: found.message.at, hash: found.hash })
+    }
+
+    fn apply(&mut self, batch: &PlaceBatch) -> Vec<CursorMoved> {
+        for row in &batch.rows {
+            self.rows.insert((row.message.conversation, row.message.seq), row.clone());
+        }
+        let mut moved = Vec::new();
+        for write in &batch.cursors {
+            let Some(head) = self.head(write.conversation).filter(|head| head.members.contains(write.user)) else {
+                continue;
+            };
+            let cursors = self.cursors.entry((write.conversation, write.user)).or_default();
+            *cursors = cursors.max(write.cursors.clamped(head.seq));
+            moved.push(CursorMoved {
+                conversation: write.conversation,
+                user: write.user,
+                cursors: *cursors,
+                audience: Audience::Two(ANN, BOB),
+            });
+        }
+        moved
+    }
+}
+
+#[async_trait]
+impl Timeline for Shelf {
+    async fn heads(&self, conversations: &[ConversationId]) -> Result<Vec<Option<Head>>, StoreError> {
+        let mut state = self.state.lock();
+        state.head_reads += 1;
+        Ok(conversations.iter().map(|conversation| state.head(*conversation)).collect())
+    }
+
+    async fn find(&self, ids: &[(ConversationId, UserId, MessageId)]) -> Result<Vec<Option<FoundRow>>, StoreError> {
+        let mut state = self.state.lock();
+        state.finds += 1;
+        Ok(ids.iter().map(|(conversation, sender, id)| state.find(*conversation, *sender, *id)).collect())
+    }
+
+    async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {
+        let mut state = self.state.lock();
+        state.commits += 1;
+        let away = || CommitError::Store(StoreError::Unavailable("gone".into()));
+        match state.faults.pop_front() {
+            Some(Fault::Away) => return Err((batch, away())),
+            Some(Fault::AwayAfter) => {
+                state.check(&batch).expect("the test commits");
+                state.apply(&batch);
+                return Err((batch, away()));
+            }
+            None => {}
+        }
+        if let Err(error) = state.check(&batch) {
+            return Err((batch, error));
+        }
+        let moved = state.apply(&batch);
+        Ok((batch, moved))
+    }
+
+    async fn sync(&self, _: UserId, _: SyncQuestion) -> Result<SyncAnswer, StoreError> {
+        Err(StoreError::Unavailable("not here".into()))
+    }
+
+    async fn read(&self, conversation: ConversationId, after: Seq, limit: usize) -> Result<Vec<Message>, StoreError> {
+        let state = self.state.lock();
+        let rows = state.rows.range((conversation, after.next())..=(conversation, Seq(u64::MAX))).take(limit);
+        Ok(rows.map(|(_, row)| row.message.clone()).collect())
+    }
+}
+
+pub(crate) fn draft(text: &str) -> Draft {
+    Draft {
+        message_id: MessageId::generate(),
+        kind: MessageKind::TEXT,
+        key_version: 1,
+        body: Bytes::copy_from_slice(text.as_bytes()),
+    }
+}
+
+fn row(conversation: ConversationId, seq: u64, sender: UserId, text: &str) -> NewRow {
+    let draft = draft(text);
+    NewRow {
+        message: Message {
+            conversation,
+            seq: Seq(seq),
+            sender,
+            device: DeviceId::from_bytes([0; 16]),
+            message_id: draft.message_id,
+            kind: draft.kind,
+            key_version: 0,
+            body: draft.body,
+            at: 1,
+        },
+        hash: [0; 32],
+        n: 0,
+        own: 0,
+    }
+}
+
+pub(crate) fn said(conversation: ConversationId, sender: UserId, drafts: &[Draft]) -> Entry {
+    let device = DeviceId::from_bytes([sender.0 as u8; 16]);
+    Entry::Drafts(DraftsEntry { conversation, sender, device, drafts: drafts.to_vec() })
+}
+
+pub(crate) fn record(entries: Vec<Entry>) -> Record {
+    Record { batch: BatchId::generate(), transfer: TransferId::from_bytes([9; 16]), entries }
+}
+
+pub(crate) fn delivered(entries: Vec<Entry>) -> Delivered {
+    Delivered { partition: 0, tag: 1, redelivered: false, record: record(entries) }
+}

@@ -1,0 +1,87 @@
+//! What can be said about a draft without asking anybody.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use whimbrel_core::{Draft, Refusal, limits};
+
+use crate::Config;
+
+/// The bounds that drafts of one submission are held against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    bodies_readable: bool,
+    oldest_ms: u64,
+    newest_ms: u64,
+}
+
+impl Rules {
+    /// The rules at this moment.
+    pub(crate) fn now(config: &Config) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ms = |duration: std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            bodies_readable: config.bodies_readable,
+            oldest_ms: ms(now.saturating_sub(config.oldest_draft)),
+            newest_ms: ms(now.saturating_add(config.newest_draft)),
+        }
+    }
+
+    /// Why this draft will never be placed, if that is certain.
+    pub(crate) fn refuse(&self, draft: &Draft) -> Option<Refusal> {
+        if !draft.kind.is_submittable() {
+            return Some(Refusal::BadKind);
+        }
+        if draft.body.len() > limits::BODY_MAX {
+            return Some(Refusal::TooLarge);
+        }
+        if self.bodies_readable != (draft.key_version == 0) {
+            return Some(Refusal::BadKey);
+        }
+        match draft.message_id.unix_ms() {
+            Some(at) if (self.oldest_ms..=self.newest_ms).contains(&at) => None,
+            _ => Some(Refusal::TooOld),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use whimbrel_core::{MessageId, MessageKind};
+
+    use super::*;
+
+    fn id_at(ms: u64) -> MessageId {
+        let mut bytes = *MessageId::generate().as_bytes();
+        bytes[..6].copy_from_slice(&ms.to_be_bytes()[2..]);
+        MessageId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn a_draft_is_refused_for_what_it_is() {
+        let good = Draft {
+            message_id: MessageId::generate(),
+            kind: MessageKind::TEXT,
+            key_version: 1,
+            body: Bytes::from_static(b"x"),
+        };
+        let sealed = Rules::now(&Config::default());
+        let readable = Rules::now(&Config { bodies_readable: true, ..Config::default() });
+        let now = good.message_id.unix_ms().expect("v7");
+        let day = 24 * 3600 * 1000;
+        assert_eq!(sealed.refuse(&good), None);
+        assert_eq!(readable.refuse(&good), Some(Refusal::BadKey));
+        let cases = [
+            (Draft { kind: MessageKind::STANDING, ..good.clone() }, Refusal::BadKind),
+            (Draft { body: vec![0; limits::BODY_MAX + 1].into(), ..good.clone() }, Refusal::TooLarge),
+            (Draft { key_version: 0, ..good.clone() }, Refusal::BadKey),
+            (Draft { message_id: MessageId::from_bytes([0; 16]), ..good.clone() }, Refusal::TooOld),
+            (Draft { message_id: id_at(now - 31 * day), ..good.clone() }, Refusal::TooOld),
+            (Draft { message_id: id_at(now + 2 * day), ..good.clone() }, Refusal::TooOld),
+        ];
+        for (draft, why) in cases {
+            assert_eq!(sealed.refuse(&draft), Some(why));
+        }
+        assert_eq!(sealed.refuse(&Draft { message_id: id_at(now - 29 * day), ..good }), None);
+    }
+}

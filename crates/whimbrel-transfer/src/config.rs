@@ -1,0 +1,73 @@
+//! What a transfer can be told.
+
+use std::time::Duration;
+
+use whimbrel_core::limits;
+
+/// A transfer's settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Bodies are readable: drafts must name key version 0. Otherwise they must name another.
+    pub bodies_readable: bool,
+    /// Drafts whose id is older are refused: repeats of them may not be recognised any more.
+    pub oldest_draft: Duration,
+    /// How far a draft's id may be ahead of this machine's clock.
+    pub newest_draft: Duration,
+    /// How long a draft waits for its place before its sender is told to send it again.
+    pub place_timeout: Duration,
+    /// The hint to those who come while a batch of the same device and conversation is under way.
+    pub retry_soon: Duration,
+    /// The hint to those who come when a bound is reached or something is away.
+    pub retry_later: Duration,
+    /// Drafts (and cursors) that gather for one partition while its records are under way.
+    pub gathered_max: usize,
+    /// Bytes of bodies that gather for one partition, and that wait for members to be read.
+    pub gathered_bytes_max: usize,
+    /// Bytes of bodies in one record; one Send always fits.
+    pub record_bytes_max: usize,
+    /// Sends that wait for a conversation's members to be read.
+    pub strangers_max: usize,
+    /// How long durable cursors may gather, one for each user and conversation, before they go to the log.
+    pub cursor_delay: Duration,
+    /// Cursors that gather; more are dropped, and their owners repeat them.
+    pub cursors_max: usize,
+    /// Conversations whose members and heads are remembered, and (user, conversation) pairs whose cursors are.
+    pub conversations_cached: usize,
+    /// Syncs that read at the same time.
+    pub syncs_at_once: usize,
+    /// Syncs that wait or read, altogether; more are closed with a hint.
+    pub syncs_max: usize,
+    /// Syncs that wait or read for one session; more are closed with a hint.
+    pub syncs_per_session: u8,
+    /// How long [`stop`](crate::TransferRole::stop) waits for places.
+    pub stop_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bodies_readable: false,
+            oldest_draft: Duration::from_secs(30 * 24 * 3600),
+            newest_draft: Duration::from_secs(24 * 3600),
+            place_timeout: Duration::from_secs(5),
+            retry_soon: Duration::from_millis(100),
+            retry_later: Duration::from_secs(1),
+            gathered_max: 16 * limits::RECORD_DRAFTS_MAX,
+            gathered_bytes_max: 32 * 1024 * 1024,
+            record_bytes_max: 4 * 1024 * 1024,
+            strangers_max: 4096,
+            cursor_delay: Duration::from_secs(1),
+            cursors_max: limits::CONVERSATIONS_CACHED,
+            conversations_cached: limits::CONVERSATIONS_CACHED,
+            syncs_at_once: 4,
+            syncs_max: 16 * 1024,
+            syncs_per_session: 4,
+            stop_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A hint as it is sent.
+pub(crate) fn hint_ms(hint: Duration) -> u32 {
+    u32::try_from(hint.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,182 @@
+//! Cursors: what users have stored and read.
+//!
+//! Invariants
+//! - Nobody hears of a cursor that is beyond the committed head, or of one of somebody who is not a member.
+//! - Receipts are pushed at once, and once; they are pushed again when they are durable, for those who came between.
+//! - What is durable gathers, one cursor for each user and conversation, for at most [`Config::cursor_delay`]; then it
+//!   goes to the log like everything else. The owner is answered when it has been committed.
+//! - Nothing is kept for sure here: a device repeats its cursors until they are answered.
+//!
+//! No task runs while there is nothing to tell, to read or to log.
+
+mod gather;
+mod tell;
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry as MapEntry;
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::warn;
+use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Seq, SessionId, UserId};
+use whimbrel_rpc::SessionRef;
+use whimbrel_store::Timeline;
+
+use crate::Config;
+use crate::append::Lanes;
+use crate::audience::Audiences;
+use crate::reach::Reach;
+use gather::{Gathered, Whose};
+
+/// How far a user has got in a conversation, as far as this transfer knows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    /// The audience has been told.
+    told: Cursors,
+    /// It is committed.
+    durable: Cursors,
+}
+
+pub(crate) struct CursorDesk {
+    config: Arc<Config>,
+    timeline: Arc<dyn Timeline>,
+    audiences: Arc<Audiences>,
+    reach: Arc<Reach>,
+    lanes: Arc<Lanes>,
+    progress: Cache<Whose, Progress>,
+    gathered: Mutex<Gathered>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// The rooms that cursors need.
+pub(crate) struct Rooms {
+    pub(crate) timeline: Arc<dyn Timeline>,
+    pub(crate) audiences: Arc<Audiences>,
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) lanes: Arc<Lanes>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl CursorDesk {
+    pub(crate) fn new(config: Arc<Config>, rooms: Rooms) -> Self {
+        let Rooms { timeline, audiences, reach, lanes, tasks, stop } = rooms;
+        let progress = Cache::new(config.conversations_cached);
+        Self { config, timeline, audiences, reach, lanes, progress, gathered: Mutex::default(), tasks, stop }
+    }
+
+    /// Takes cursors of a session's user. Synchronous, unless a head has to be read first.
+    pub(crate) fn advance(self: &Arc<Self>, from: SessionRef, asked: Vec<(ConversationId, Cursors)>) {
+        let mut unknown = Vec::new();
+        for (conversation, cursors) in asked {
+            let cursors = cursors.normalized();
+            let members = self.audiences.members(conversation);
+            if cursors == Cursors::default() || members.as_ref().is_some_and(|members| !members.contains(from.user)) {
+                continue;
+            }
+            match (members, self.audiences.head(conversation)) {
+                (Some(members), Some(head)) if cursors.delivered <= head => {
+                    self.accept(from.user, Some(from.session), conversation, cursors, members.audience());
+                }
+                _ => unknown.push((conversation, cursors)),
+            }
+        }
+        if !unknown.is_empty() {
+            self.ask_heads(from, unknown);
+        }
+    }
+
+    /// Takes a cursor of a member that is not beyond the head. `by`: the session that knows already.
+    fn accept(
+        self: &Arc<Self>,
+        user: UserId,
+        by: Option<SessionId>,
+        conversation: ConversationId,
+        cursors: Cursors,
+        audience: Audience,
+    ) {
+        let whose = (user, conversation);
+        let known = self.progress.get(&whose).unwrap_or_default();
+        if known.durable.max(cursors) == known.durable {
+            return self.tell_advanced(user, by, conversation, known.durable);
+        }
+        let told = known.told.max(cursors);
+        if told != known.told {
+            self.progress.insert(whose, Progress { told, ..known });
+            self.tell_receipt(whose, by, told, audience);
+        }
+        self.log_later(whose, cursors);
+    }
+
+    /// Cursors are durable now: their owners are answered, and the audience is told again.
+    pub(crate) async fn advanced(&self, moved: Vec<CursorMoved>) {
+        for CursorMoved { conversation, user, cursors, .. } in &moved {
+            let whose = (*user, *conversation);
+            let known = self.progress.get(&whose).unwrap_or_default();
+            let progress = Progress { told: known.told.max(*cursors), durable: known.durable.max(*cursors) };
+            self.progress.insert(whose, progress);
+        }
+        self.push_durable(moved).await;
+    }
+
+    /// Has heads read for cursors that may be beyond them.
+    fn ask_heads(self: &Arc<Self>, from: SessionRef, cursors: Vec<(ConversationId, Cursors)>) {
+        let mut gathered = self.gathered.lock();
+        for (conversation, cursors) in cursors {
+            if gathered.unknown.len() >= self.config.cursors_max {
+                break;
+            }
+            match gathered.unknown.entry((from.user, conversation)) {
+                MapEntry::Occupied(mut entry) => {
+                    let (known, by) = *entry.get();
+                    entry.insert((known.max(cursors), by.filter(|by| *by == from.session)));
+                }
+                MapEntry::Vacant(entry) => drop(entry.insert((cursors, Some(from.session)))),
+            }
+        }
+        if !std::mem::replace(&mut gathered.reading, true) {
+            let desk = self.clone();
+            self.tasks.spawn(async move { desk.read_heads().await });
+        }
+    }
+
+    /// Reads the heads (and members) of everything that waits, by one call for what gathered.
+    async fn read_heads(self: Arc<Self>) {
+        loop {
+            let unknown = {
+                let mut gathered = self.gathered.lock();
+                gathered.reading = !gathered.unknown.is_empty();
+                std::mem::take(&mut gathered.unknown)
+            };
+            if unknown.is_empty() {
+                return;
+            }
+            let mut conversations: Vec<ConversationId> =
+                unknown.keys().map(|(_, conversation)| *conversation).collect();
+            conversations.sort_unstable();
+            conversations.dedup();
+            let changes = self.audiences.changes();
+            let heads = match self.timeline.heads(&conversations).await {
+                Ok(heads) => heads,
+                Err(error) => {
+                    warn!(%error, cursors = unknown.len(), "heads cannot be read; devices repeat their cursors");
+                    continue;
+                }
+            };
+            let heads: HashMap<_, _> = conversations.into_iter().zip(heads).collect();
+            for ((user, conversation), (cursors, by)) in unknown {
+                let Some(Some(head)) = heads.get(&conversation) else { continue };
+                self.audiences.remember(conversation, &head.members, changes);
+                self.audiences.committed(conversation, head.seq);
+                let cursors = cursors.clamped(head.seq);
+                if head.members.contains(user) && cursors.delivered > Seq::ZERO {
+                    self.accept(user, by, conversation, cursors, head.members.audience());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! One partition's lane: who waits for places, what has gathered, which records are under way. No I/O.
+//!
+//! Invariants
+//! - One batch of a (user, device, conversation) is in the lane at a time: that keeps a sender's order. The same
+//!   drafts again take its answer over; anything else is told to come again.
+//! - A Send is never split over records.
+//! - Nothing waits for a clock: what gathered goes when a record comes back, or at once if one may still go.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+use whimbrel_core::{BatchId, ConversationId, DeviceId, Draft, MessageId, Outcome, SessionId, UserId, limits};
+use whimbrel_rpc::SessionRef;
+use whimbrel_store::{DraftsEntry, Entry};
+
+use crate::Config;
+use crate::config::hint_ms;
+use crate::reach::Answers;
+
+/// After how many place timeouts a record that nobody spoke of no longer keeps others from being published.
+const FLIGHT_TIMEOUTS: u32 = 12;
+
+/// A conversation's partition: FNV-1a (64 bits) over its 16 bytes, folded to 32 bits, modulo the partitions. Stable:
+/// every transfer of every version must say the same.
+pub fn partition(conversation: ConversationId, partitions: u32) -> u32 {
+    let hash = conversation
+        .as_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let folded = u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or(0);
+    folded % partitions.max(1)
+}
+
+/// Whose drafts keep their order among each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) user: UserId,
+    pub(crate) device: DeviceId,
+    pub(crate) conversation: ConversationId,
+}
+
+impl Key {
+    fn of(entry: &DraftsEntry) -> Self {
+        Self { user: entry.sender, device: entry.device, conversation: entry.conversation }
+    }
+}
+
+/// Drafts that wait for their places.
+#[derive(Debug)]
+struct Pending {
+    /// Who is answered.
+    session: SessionId,
+    since: Instant,
+    /// The record they went with.
+    batch: Option<BatchId>,
+    /// Told apart from a later batch of the same key.
+    ticket: u64,
+    drafts: SmallVec<[Draft; 2]>,
+}
+
+/// What became of drafts that were to be admitted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// They wait now; the ticket names them.
+    New(u64),
+    /// They were there already; this session is answered now.
+    Joined,
+    /// Not now.
+    Busy(Duration),
+}
+
+/// The state of one partition.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    pending: HashMap<Key, Pending>,
+    gathered: VecDeque<Entry>,
+    gathered_count: usize,
+    gathered_bytes: usize,
+    flights: HashMap<BatchId, Instant>,
+    tickets: u64,
+}
+
+impl Lane {
+    /// Lets drafts in, if none of the same key are under way and the bounds allow it.
+    pub(crate) fn admit(
+        &mut self,
+        from: SessionRef,
+        key: Key,
+        drafts: &[Draft],
+        now: Instant,
+        config: &Config,
+    ) -> Admitted {
+        if let Some(pending) = self.pending.get_mut(&key) {
+            let same = drafts.iter().all(|draft| pending.drafts.contains(draft));
+            if same {
+                pending.session = from.session;
+            }
+            return if same { Admitted::Joined } else { Admitted::Busy(config.retry_soon) };
+        }
+        let full = self.gathered_count + drafts.len() > config.gathered_max
+            || self.gathered_bytes + bytes_of(drafts) > config.gathered_bytes_max;
+        if full || self.is_stalled(now, config) {
+            return Admitted::Busy(config.retry_later);
+        }
+        self.tickets += 1;
+        let pending =
+            Pending { session: from.session, since: now, batch: None, ticket: self.tickets, drafts: drafts.into() };
+        self.pending.insert(key, pending);
+        Admitted::New(self.tickets)
+    }
+
+    /// Nothing was placed for longer than anybody waits.
+    fn is_stalled(&self, now: Instant, config: &Config) -> bool {
+        self.flights.values().any(|since| now.duration_since(*since) > config.place_timeout)
+    }
+
+    /// Puts admitted drafts in line, unless they were given up meanwhile.
+    pub(crate) fn gather(&mut self, key: Key, ticket: u64, drafts: Vec<Draft>) {
+        if self.pending.get(&key).is_some_and(|pending| pending.ticket == ticket) {
+            self.gathered_count += drafts.len();
+            self.gathered_bytes += bytes_of(&drafts);
+            let Key { user: sender, device, conversation } = key;
+            self.gathered.push_back(Entry::Drafts(DraftsEntry { conversation, sender, device, drafts }));
+        }
+    }
+
+    /// Puts a cursor in line; `false` if there is no room.
+    pub(crate) fn gather_cursor(&mut self, entry: Entry, config: &Config) -> bool {
+        let fits = self.gathered_count < config.gathered_max;
+        if fits {
+            self.gathered_count += 1;
+            self.gathered.push_back(entry);
+        }
+        fits
+    }
+
+    /// The next record's entries, if something gathered and another record may go.
+    pub(crate) fn next_record(&mut self, in_flight: usize, config: &Config) -> Option<Vec<Entry>> {
+        if self.gathered.is_empty() || self.flights.len() >= in_flight {
+            return None;
+        }
+        let (mut entries, mut count, mut bytes) = (Vec::new(), 0, 0);
+        while let Some(entry) = self.gathered.front() {
+            let (more, more_bytes) = size_of(entry);
+            let full = count + more > limits::RECORD_DRAFTS_MAX || bytes + more_bytes > config.record_bytes_max;
+            if full && !entries.is_empty() {
+                break;
+            }
+            (count, bytes) = (count + more, bytes + more_bytes);
+            entries.extend(self.gathered.pop_front());
+        }
+        self.gathered_count -= count;
+        self.gathered_bytes -= bytes;
+        Some(entries)
+    }
+
+    /// A record with these drafts is under way.
+    pub(crate) fn published(&mut self, batch: BatchId, keys: &[Key], now: Instant) {
+        self.flights.insert(batch, now);
+        for key in keys {
+            if let Some(pending) = self.pending.get_mut(key) {
+                pending.batch = Some(batch);
+            }
+        }
+    }
+
+    /// The record came back, or is not expected any more.
+    pub(crate) fn landed(&mut self, batch: BatchId) -> bool {
+        self.flights.remove(&batch).is_some()
+    }
+
+    /// Takes the session that waits for this draft's outcome, if any does. A place is the truth whichever record
+    /// brought it; that a draft was not placed counts only from the record that it went with last, because a later
+    /// one may still place it.
+    pub(crate) fn settle(
+        &mut self,
+        key: Key,
+        message_id: MessageId,
+        batch: Option<BatchId>,
+        outcome: Outcome,
+    ) -> Option<SessionId> {
+        let pending = self.pending.get_mut(&key)?;
+        if !matches!(outcome, Outcome::Sent { .. }) && pending.batch != batch {
+            return None;
+        }
+        let at = pending.drafts.iter().position(|draft| draft.message_id == message_id)?;
+        pending.drafts.remove(at);
+        let session = pending.session;
+        if pending.drafts.is_empty() {
+            self.pending.remove(&key);
+        }
+        Some(session)
+    }
+
+    /// Gives up the drafts of one key, if they are still those of the ticket, with this outcome.
+    pub(crate) fn give_up(&mut self, key: Key, ticket: u64, outcome: Outcome) -> Option<Answers> {
+        let is_it = self.pending.get(&key).is_some_and(|pending| pending.ticket == ticket);
+        is_it.then(|| self.pending.remove(&key).map(|pending| pending.answers(key, outcome))).flatten()
+    }
+
+    /// Gives up drafts of a record that the log did not take.
+    pub(crate) fn give_up_keys(&mut self, keys: &[Key], retry: Duration) -> Vec<Answers> {
+        let again = Outcome::Retry { after_ms: hint_ms(retry) };
+        keys.iter().filter_map(|key| self.pending.remove(key).map(|pending| pending.answers(*key, again))).collect()
+    }
+
+    /// Gives up drafts of a record whose whereabouts are unknown.
+    pub(crate) fn give_up_batch(&mut self, batch: BatchId, retry: Duration) -> Vec<Answers> {
+        let keys: Vec<Key> =
+            self.pending.iter().filter(|(_, pending)| pending.batch == Some(batch)).map(|(key, _)| *key).collect();
+        self.give_up_keys(&keys, retry)
+    }
+
+    /// Gives up what has waited too long, also what had gathered and was never published: its sender sends it again.
+    pub(crate) fn sweep(&mut self, now: Instant, config: &Config) -> Vec<Answers> {
+        let late = |since: Instant, limit: Duration| now.duration_since(since) >= limit;
+        self.flights.retain(|_, since| !late(*since, config.place_timeout * FLIGHT_TIMEOUTS));
+        let keys: Vec<Key> = (self.pending.iter())
+            .filter(|(_, pending)| late(pending.since, config.place_timeout))
+            .map(|(key, _)| *key)
+            .collect();
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let answers = self.give_up_keys(&keys, config.retry_later);
+        let waits = &self.pending;
+        self.gathered.retain(|entry| match entry {
+            Entry::Drafts(entry) => waits.contains_key(&Key::of(entry)),
+            Entry::Cursor { .. } => true,
+        });
+        self.gathered_count = self.gathered.iter().map(|entry| size_of(entry).0).sum();
+        self.gathered_bytes = self.gathered.iter().map(|entry| size_of(entry).1).sum();
+        answers
+    }
+
+    /// Nobody waits for anything.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty() && self.gathered.is_empty() && self.flights.is_empty()
+    }
+
+    /// Gives up everything: the transfer ends.
+    pub(crate) fn clear(&mut self, retry: Duration) -> Vec<Answers> {
+        let keys: Vec<Key> = self.pending.keys().copied().collect();
+        let answers = self.give_up_keys(&keys, retry);
+        *self = Self { tickets: self.tickets, ..Self::default() };
+        answers
+    }
+}
+
+impl Pending {
+    fn answers(self, key: Key, outcome: Outcome) -> Answers {
+        Answers {
+            to: SessionRef { session: self.session, user: key.user, device: key.device },
+            conversation: key.conversation,
+            answers: self.drafts.iter().map(|draft| (draft.message_id, outcome)).collect(),
+        }
+    }
+}
+
+/// The keys of a record's drafts.
+pub(crate) fn keys_of(entries: &[Entry]) -> Vec<Key> {
+    entries
+        .iter()
+        .filter_map(|entry| if let Entry::Drafts(entry) = entry { Some(Key::of(entry)) } else { None })
+        .collect()
+}
+
+/// The bytes of these drafts' bodies.
+pub(crate) fn bytes_of(drafts: &[Draft]) -> usize {
+    drafts.iter().map(|draft| draft.body.len()).sum()
+}
+
+/// How many drafts an entry counts for, and the bytes of their bodies.
+fn size_of(entry: &Entry) -> (usize, usize) {
+    match entry {
+        Entry::Drafts(entry) => (entry.drafts.len(), bytes_of(&entry.drafts)),
+        Entry::Cursor { .. } => (1, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use whimbrel_core::{Cursors, MessageKind, Refusal, Seq};
+
+    use super::*;
+
+    fn draft(body: &'static str) -> Draft {
+        let (message_id, body) = (MessageId::generate(), Bytes::from_static(body.as_bytes()));
+        Draft { message_id, kind: MessageKind::TEXT, key_version: 1, body }
+    }
+
+    fn sender() -> (SessionRef, Key) {
+        let (user, device, conversation) = (UserId(1), DeviceId::generate(), ConversationId::generate());
+        (SessionRef { session: SessionId::generate(), user, device }, Key { user, device, conversation })
+    }
+
+    fn put(lane: &mut Lane, config: &Config, drafts: &[Draft]) -> Key {
+        let (from, key) = sender();
+        let Admitted::New(ticket) = lane.admit(from, key, drafts, Instant::now(), config) else { panic!("not let in") };
+        lane.gather(key, ticket, drafts.to_vec());
+        key
+    }
+
+    /// The numbers are written down: other transfers, of other versions, must say the same.
+    #[test]
+    fn the_partition_of_a_conversation_never_changes() {
+        let of = |byte, partitions| partition(ConversationId::from_bytes([byte; 16]), partitions);
+        assert_eq!([of(0, 16), of(1, 16), of(2, 16), of(255, 16), of(9, 1)], [12, 14, 8, 13, 0]);
+        let spread: std::collections::HashSet<u32> =
+            (0..200).map(|_| partition(ConversationId::generate(), 8)).collect();
+        assert_eq!(spread.len(), 8, "every partition gets some");
+    }
+
+    /// Same drafts: joined, and the new session is answered. Another body, or more drafts: not now.
+    #[test]
+    fn only_the_same_drafts_join_what_is_under_way() {
+        let (config, mut lane) = (Config::default(), Lane::default());
+        let (from, key) = sender();
+        let drafts = [draft("a"), draft("b")];
+        let now = Instant::now();
+        assert!(matches!(lane.admit(from, key, &drafts, now, &config), Admitted::New(_)));
+        let again = SessionRef { session: SessionId::generate(), ..from };
+        assert_eq!(lane.admit(again, key, &drafts[1..], now, &config), Admitted::Joined);
+        let other = Draft { body: Bytes::from_static(b"x"), ..drafts[0].clone() };
+        for drafts in [vec![other], vec![drafts[0].clone(), draft("c")]] {
+            assert_eq!(lane.admit(from, key, &drafts, now, &config), Admitted::Busy(config.retry_soon));
+        }
+        let sent = Outcome::Sent { seq: Seq(1), at: 1 };
+        assert_eq!(lane.settle(key, drafts[0].message_id, None, sent), Some(again.session));
+        assert_eq!(lane.settle(key, drafts[1].message_id, None, sent), Some(again.session));
+        assert_eq!(lane.settle(key, drafts[1].message_id, None, sent), None);
+        assert!(lane.is_idle());
+    }
+
+    /// The first attempt timed out and is refused in the end, while the second, in a later record, may yet be placed.
+    #[test]
+    fn a_refusal_of_an_earlier_attempt_is_not_the_answer() {
+        let (config, mut lane) = (Config::default(), Lane::default());
+        let one = draft("a");
+        let key = put(&mut lane, &config, std::slice::from_ref(&one));
+        let (first, second) = (BatchId::generate(), BatchId::generate());
+        lane.published(second, &[key], Instant::now());
+        let refused = Outcome::Refused(Refusal::Blocked);
+        assert_eq!(lane.settle(key, one.message_id, Some(first), refused), None);
+        assert!(lane.settle(key, one.message_id, Some(second), refused).is_some());
+    }
+
+    /// One record may be under way: what comes meanwhile leaves together, a Send never split.
+    #[test]
+    fn what_gathers_leaves_in_one_record_within_its_bounds() {
+        let (config, mut lane) = (Config { record_bytes_max: 4, ..Config::default() }, Lane::default());
+        put(&mut lane, &config, &[draft("a")]);
+        let first = lane.next_record(1, &config).expect("nothing is under way");
+        lane.published(BatchId::from_bytes([1; 16]), &keys_of(&first), Instant::now());
+        put(&mut lane, &config, &[draft("b"), draft("c")]);
+        put(&mut lane, &config, &[draft("dd")]);
+        put(&mut lane, &config, &[draft("eeeee")]);
+        assert_eq!(lane.next_record(1, &config), None, "one is under way");
+        assert!(lane.landed(BatchId::from_bytes([1; 16])));
+        let sizes: Vec<usize> =
+            std::iter::from_fn(|| lane.next_record(1, &config)).map(|entries| entries.len()).collect();
+        assert_eq!(sizes, [2, 1], "what fits, then the one that is too large for any record");
+        assert_eq!((lane.gathered_count, lane.gathered_bytes), (0, 0));
+    }
+
+    /// The bounds hold over Sends and cursors, and a lane that stands still lets nobody wait in vain.
+    #[test]
+    fn a_full_or_stalled_lane_tells_senders_to_come_again() {
+        let config = Config { gathered_max: 2, ..Config::default() };
+        let mut lane = Lane::default();
+        put(&mut lane, &config, &[draft("a")]);
+        let cursor =
+            Entry::Cursor { conversation: ConversationId::generate(), user: UserId(1), cursors: Cursors::default() };
+        assert!(lane.gather_cursor(cursor.clone(), &config) && !lane.gather_cursor(cursor, &config));
+        let (from, key) = sender();
+        let busy = Admitted::Busy(config.retry_later);
+        assert_eq!(lane.admit(from, key, &[draft("b")], Instant::now(), &config), busy);
+        let mut lane = Lane::default();
+        lane.published(BatchId::generate(), &[], Instant::now());
+        let later = Instant::now() + config.place_timeout * 2;
+        assert_eq!(lane.admit(from, key, &[draft("b")], later, &config), busy);
+    }
+
+    /// Given up: the sender is told to come again, and what was never published is not published later.
+    #[test]
+    fn drafts_that_waited_too_long_are_given_up_whole() {
+        let (config, mut lane) = (Config::default(), Lane::default());
+        put(&mut lane, &config, &[draft("a"), draft("b")]);
+        assert!(lane.sweep(Instant::now(), &config).is_empty());
+        let answers = lane.sweep(Instant::now() + config.place_timeout, &config);
+        assert_eq!(answers.len(), 1);
+        assert!(answers[0].answers.iter().all(|(_, outcome)| matches!(outcome, Outcome::Retry { .. })));
+        assert_eq!(answers[0].answers.len(), 2);
+        assert!(lane.is_idle() && lane.gathered_count == 0);
+    }
+}

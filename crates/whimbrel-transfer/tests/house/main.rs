@@ -1,0 +1,10 @@
+//! Transfer and archiver together, over SQLite, the log in memory and a connector that writes down what it takes.
+
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod cursors;
+mod faults;
+mod people;
+mod sending;
+mod simulation;
+mod support;
