@@ -1,1 +1,9 @@
-//! stub
+//! Whole-system tests: the real program as a process, real sockets, real files, real kills.
+//!
+//! This library is what those tests share. `standalone/` holds the tests of a single node, one file for each promise.
+
+pub mod gate;
+pub mod people;
+pub mod raw;
+pub mod server;
+pub mod wait;

@@ -1,0 +1,232 @@
+//! One conversation on this device: its run, by the rule of the seq, and its unread count.
+//!
+//! Invariants:
+//! * `row.base ..= row.cursor` is the run: nothing is stored beyond the cursor, and nothing is missing below it.
+//! * `row.shown ≤ row.cursor`: what was stored and not shown yet waits for a key. It is not kept here; the store has it.
+//! * `row.unread` counts what others said in (`row.unread_from`, `row.unread_upto`]. When that is not
+//!   (own read cursor, cursor] (a view was older or newer than the device), a recount puts it right.
+
+use whimbrel_core::{ConversationId, ConversationKind, Cursors, Message, Seq, UserId, View};
+
+use crate::builder::FirstSync;
+use crate::store::ConversationRow;
+
+/// A conversation while a client runs.
+#[derive(Debug)]
+pub(crate) struct Conversation {
+    /// What the store has as well, once the batch is committed.
+    pub(crate) row: ConversationRow,
+    /// One's own cursors as far as the server confirmed them.
+    pub(crate) durable: Cursors,
+    /// The unread count that the application was told last.
+    pub(crate) told_unread: u64,
+    /// In this session a view has shown that the run is of the server's timeline. Before that nothing live is appended:
+    /// a restored server's next message could follow the run's number and hide the difference below it.
+    pub(crate) compared: bool,
+}
+
+/// What the rule of the seq says about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is stored.
+    Known,
+    /// It comes next: store it.
+    Next,
+    /// Something is missing before it, or may be: ask.
+    Beyond,
+}
+
+/// How an unread count is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recount {
+    /// It is this.
+    Is(u64),
+    /// What is stored in (after, upto], nothing else.
+    Count { after: Seq, upto: Seq },
+    /// What it was, without what is stored in (`read.0`, `read.1`], and with what is stored in (`new.0`, `new.1`].
+    Adjust { read: (Seq, Seq), new: (Seq, Seq) },
+    /// Only the server knows.
+    Ask,
+}
+
+impl Conversation {
+    /// As an earlier client left it.
+    pub(crate) fn stored(row: ConversationRow) -> Self {
+        Self { durable: Cursors::default(), told_unread: row.unread, compared: false, row }
+    }
+
+    /// A conversation that this device starts (again) at `start`.
+    pub(crate) fn starting(view: &View, start: Seq) -> Self {
+        let row = ConversationRow {
+            id: view.conversation,
+            kind: view.kind,
+            peer: view.peer,
+            base: start,
+            cursor: start,
+            shown: start,
+            cursor_id: None,
+            head: view.head,
+            own: view.own,
+            peer_cursors: view.peer_cursors,
+            unread: view.unread,
+            unread_from: view.own.read,
+            unread_upto: view.head,
+        };
+        Self { row, durable: view.own, told_unread: 0, compared: true }
+    }
+
+    pub(crate) fn id(&self) -> ConversationId {
+        self.row.id
+    }
+
+    /// The rule of the seq.
+    pub(crate) fn place(&self, seq: Seq) -> Place {
+        if seq <= self.row.cursor {
+            Place::Known
+        } else if seq == self.row.cursor.next() && self.compared {
+            Place::Next
+        } else {
+            Place::Beyond
+        }
+    }
+
+    /// Takes the message that comes next into the run.
+    pub(crate) fn append(&mut self, message: &Message, me: UserId) {
+        debug_assert_eq!(self.place(message.seq), Place::Next);
+        let row = &mut self.row;
+        row.cursor = message.seq;
+        row.cursor_id = Some(message.message_id);
+        row.head = row.head.max(message.seq);
+        row.own.delivered = row.own.delivered.max(message.seq);
+        if message.seq > row.unread_upto {
+            let incoming = message.sender != me && message.kind.is_countable();
+            row.unread += u64::from(incoming && message.seq > row.own.read);
+            row.unread_upto = message.seq;
+        }
+    }
+
+    /// Something beyond the cursor exists.
+    pub(crate) fn heard_of(&mut self, seq: Seq) {
+        self.row.head = self.row.head.max(seq);
+    }
+
+    /// Messages up to `floor` are gone: the run is empty and goes on after it.
+    pub(crate) fn jump(&mut self, floor: Seq) {
+        self.row.base = floor;
+        self.row.cursor = floor;
+        self.row.cursor_id = None;
+        self.row.shown = floor;
+    }
+
+    /// The server's word on heads, cursors and the unread count. Says whether the other user got further.
+    pub(crate) fn learn(&mut self, view: &View) -> bool {
+        self.compared = true;
+        let row = &mut self.row;
+        row.head = row.head.max(view.head);
+        row.own = row.own.max(view.own);
+        self.durable = self.durable.max(view.own);
+        row.unread = view.unread;
+        row.unread_from = view.own.read;
+        row.unread_upto = view.head;
+        self.peer_reached(view.peer_cursors)
+    }
+
+    /// The other user got so far; says whether that is news.
+    pub(crate) fn peer_reached(&mut self, cursors: Cursors) -> bool {
+        let known = self.row.peer_cursors;
+        self.row.peer_cursors = known.max(cursors);
+        self.row.peer_cursors != known
+    }
+
+    /// One's own user got so far, here or on another device; says whether that is news.
+    pub(crate) fn own_reached(&mut self, cursors: Cursors) -> bool {
+        let known = self.row.own;
+        self.row.own = known.max(cursors);
+        self.row.own != known
+    }
+
+    /// Whether the unread count is for other cursors than those that are.
+    pub(crate) fn wants_recount(&self) -> bool {
+        let row = &self.row;
+        row.own.read > row.unread_from || row.cursor > row.unread_upto
+    }
+
+    /// How the unread count is found for the cursors as they are.
+    pub(crate) fn recount(&self) -> Recount {
+        let row = &self.row;
+        let read = row.own.read;
+        let top = row.unread_upto.max(row.cursor);
+        if read >= top {
+            Recount::Is(0)
+        } else if row.base <= read && row.cursor >= row.unread_upto {
+            Recount::Count { after: read, upto: row.cursor }
+        } else if row.base <= row.unread_from && read <= row.cursor {
+            let new = (row.unread_upto.max(read), row.cursor.max(row.unread_upto));
+            Recount::Adjust { read: (row.unread_from, read.min(row.unread_upto)), new }
+        } else {
+            Recount::Ask
+        }
+    }
+
+    /// The unread count for the cursors as they are.
+    pub(crate) fn recounted(&mut self, unread: u64) {
+        self.row.unread = unread;
+        self.row.unread_from = self.row.own.read;
+        self.row.unread_upto = self.row.unread_upto.max(self.row.cursor);
+    }
+}
+
+/// Where a device begins a conversation that it does not know: never after what no device of the user has received,
+/// or that would count as delivered and be nowhere.
+pub(crate) fn start_of(view: &View, first_sync: FirstSync) -> Seq {
+    let delivered = view.own.delivered.min(view.head);
+    let start = match (view.kind, first_sync) {
+        // What changed before is in what REST tells.
+        (ConversationKind::Private, _) => delivered,
+        (ConversationKind::Direct, FirstSync::Everything) => Seq::ZERO,
+        (ConversationKind::Direct, FirstSync::Recent(count)) => delivered.min(Seq(view.head.0.saturating_sub(count))),
+    };
+    start.max(view.floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(head: u64, delivered: u64, floor: u64) -> View {
+        View {
+            conversation: ConversationId::from_bytes([1; 16]),
+            kind: ConversationKind::Direct,
+            peer: Some(UserId(2)),
+            head: Seq(head),
+            head_at: 0,
+            floor: Seq(floor),
+            own: Cursors { delivered: Seq(delivered), read: Seq(0) },
+            unread: 0,
+            peer_cursors: Cursors::default(),
+            reset: false,
+            messages: Vec::new(),
+            complete: false,
+        }
+    }
+
+    /// "Recent" would start at 900; what no device has received begins at 41, and that wins. The floor wins over both.
+    #[test]
+    fn a_fresh_device_starts_no_later_than_the_delivered_cursor() {
+        assert_eq!(start_of(&view(1000, 40, 0), FirstSync::Recent(100)), Seq(40));
+        assert_eq!(start_of(&view(1000, 950, 0), FirstSync::Recent(100)), Seq(900));
+        assert_eq!(start_of(&view(1000, 40, 60), FirstSync::Recent(100)), Seq(60));
+        assert_eq!(start_of(&view(1000, 40, 0), FirstSync::Everything), Seq(0));
+    }
+
+    #[test]
+    fn a_read_cursor_beyond_the_run_asks_the_server() {
+        let mut conversation = Conversation::starting(&view(100, 50, 0), Seq(50));
+        conversation.row.unread = 30;
+        conversation.own_reached(Cursors { delivered: Seq(80), read: Seq(80) });
+        assert!(conversation.wants_recount());
+        assert_eq!(conversation.recount(), Recount::Ask);
+        conversation.own_reached(Cursors { delivered: Seq(100), read: Seq(100) });
+        assert_eq!(conversation.recount(), Recount::Is(0));
+    }
+}

@@ -1,0 +1,227 @@
+//! REST with a client's own tokens, which are renewed before they expire.
+//!
+//! Refresh tokens rotate, so there is one place that renews, one renewal at a time, and what it got is saved in the
+//! store before anybody can use it: a crash in between loses nothing, since the server repeats the same successor for
+//! a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Mutex;
+use whimbrel_core::{DeviceId, UserId};
+
+use super::Rest;
+use crate::account::{Credentials, DeviceInfo};
+use crate::error::Error;
+use crate::relation::{Device, Profile, ProfileChange, Relation};
+use crate::store::Store;
+
+/// An access token is renewed when it expires within so many seconds.
+const FRESH_MARGIN_S: u64 = 30;
+
+/// A handle and its password.
+#[derive(Debug, Clone)]
+pub(crate) struct Password {
+    pub(crate) handle: String,
+    pub(crate) password: SecretString,
+}
+
+impl Password {
+    pub(crate) async fn log_in(&self, rest: &Rest, device: &DeviceInfo) -> Result<Credentials, Error> {
+        rest.log_in(&self.handle, self.password.expose_secret(), device).await
+    }
+}
+
+/// The tokens of one client, and the ways to new ones.
+pub(crate) struct Auth {
+    rest: Rest,
+    store: Arc<dyn Store>,
+    password: Option<Password>,
+    device: DeviceInfo,
+    current: RwLock<Credentials>,
+    renewing: Mutex<()>,
+    /// The application has logged out: nothing is renewed any more.
+    has_left: AtomicBool,
+}
+
+impl Auth {
+    pub(crate) fn new(
+        rest: Rest,
+        store: Arc<dyn Store>,
+        password: Option<Password>,
+        device: DeviceInfo,
+        current: Credentials,
+    ) -> Self {
+        let device = DeviceInfo { id: Some(current.device), ..device };
+        Self {
+            rest,
+            store,
+            password,
+            device,
+            current: RwLock::new(current),
+            renewing: Mutex::new(()),
+            has_left: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn current(&self) -> Credentials {
+        self.current.read().clone()
+    }
+
+    pub(crate) fn current_user(&self) -> UserId {
+        self.current.read().user
+    }
+
+    pub(crate) fn platform(&self) -> &str {
+        &self.device.platform
+    }
+
+    /// Credentials that do not expire at once.
+    pub(crate) async fn fresh(&self) -> Result<Credentials, Error> {
+        let current = self.current();
+        if current.is_fresh(FRESH_MARGIN_S) {
+            return Ok(current);
+        }
+        match self.renew(&current.access_token).await {
+            Err(Error::NoCredentials) if current.is_fresh(0) => Ok(current),
+            renewed => renewed,
+        }
+    }
+
+    /// New credentials in the place of those with the access token `rejected`, unless somebody renewed them already.
+    ///
+    /// # Errors
+    /// [`Error::NoCredentials`] when there is no way to new ones; [`Error::Api`] when the server refuses;
+    /// [`Error::Http`] when it cannot be asked now.
+    pub(crate) async fn renew(&self, rejected: &SecretString) -> Result<Credentials, Error> {
+        let _turn = self.renewing.lock().await;
+        if self.has_left.load(Ordering::Relaxed) {
+            return Err(Error::NoCredentials);
+        }
+        let current = self.current();
+        if current.access_token.expose_secret() != rejected.expose_secret() {
+            return Ok(current);
+        }
+        let renewed = match self.rest.refresh(&current).await {
+            Err(error) if is_refusal(&error) => match &self.password {
+                Some(password) => password.log_in(&self.rest, &self.device).await?,
+                None => return Err(error),
+            },
+            refreshed => refreshed?,
+        };
+        self.store.save_credentials(&renewed).await?;
+        *self.current.write() = renewed.clone();
+        Ok(renewed)
+    }
+}
+
+/// Whether trying the same again is in vain: the server said no, and not because of its own trouble or haste.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::NoCredentials => true,
+        Error::Api(error) => (400..500).contains(&error.status) && error.status != 408 && error.status != 429,
+        _ => false,
+    }
+}
+
+/// Whether the server says that the access token is no longer good, whatever this machine's clock says.
+fn is_stale(error: &Error) -> bool {
+    matches!(error.code(), Some("token_expired" | "unauthenticated"))
+}
+
+/// REST with one client's tokens. Cheap to clone.
+///
+/// Its calls are those of [`Rest`], without the credentials; each can also fail as renewing a token fails.
+#[derive(Clone)]
+pub struct AuthorizedRest {
+    auth: Arc<Auth>,
+}
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl AuthorizedRest {
+            $($(#[$doc])*
+            ///
+            /// # Errors
+            /// As [`Rest`]'s call of the same name, and [`Error::NoCredentials`] when the tokens cannot be renewed.
+            pub async fn $name(&self, $($argument: $type),*) -> Result<$answer, Error> {
+                let credentials = self.auth.fresh().await?;
+                match self.auth.rest.$name(&credentials, $($argument),*).await {
+                    Err(error) if is_stale(&error) => {
+                        let renewed = self.auth.renew(&credentials.access_token).await?;
+                        self.auth.rest.$name(&renewed, $($argument),*).await
+                    }
+                    answer => answer,
+                }
+            })*
+        }
+    };
+}
+
+calls! {
+    /// One's own profile.
+    me() -> Profile;
+    /// Changes one's own profile; gives the new one.
+    set_profile(change: &ProfileChange) -> Profile;
+    /// The user with exactly this handle, if there is one.
+    find_user(handle: &str) -> Option<Profile>;
+    /// A user.
+    user(user: UserId) -> Profile;
+    /// A page of one's relations, with users above `after`.
+    relations(after: Option<UserId>, limit: usize) -> Vec<Relation>;
+    /// One's relation with a user.
+    relation(user: UserId) -> Relation;
+    /// Asks a user to be friends.
+    request_friend(user: UserId, greeting: &str) -> Relation;
+    /// Accepts a user's request.
+    accept(user: UserId) -> Relation;
+    /// Declines a user's request.
+    decline(user: UserId) -> Relation;
+    /// Takes one's own request back.
+    cancel(user: UserId) -> Relation;
+    /// Ends a friendship.
+    remove_friend(user: UserId) -> Relation;
+    /// Blocks a user.
+    block(user: UserId) -> Relation;
+    /// Ends one's own block.
+    unblock(user: UserId) -> Relation;
+    /// One's own devices.
+    devices() -> Vec<Device>;
+    /// Logs another of one's own devices out.
+    log_out_device(device: DeviceId) -> ();
+    /// Changes one's password.
+    change_password(old: &str, new: &str) -> ();
+}
+
+impl AuthorizedRest {
+    pub(crate) fn new(auth: Arc<Auth>) -> Self {
+        Self { auth }
+    }
+
+    /// Logs this device out, or all of the user's. The client then closes; it does not log in again.
+    ///
+    /// # Errors
+    /// As [`Rest::log_out`], and [`Error::NoCredentials`] when the tokens cannot be renewed.
+    pub async fn log_out(&self, all: bool) -> Result<(), Error> {
+        self.auth.rest.log_out(&self.auth.fresh().await?, all).await?;
+        self.auth.has_left.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Deletes one's account, for ever. The client then closes.
+    ///
+    /// # Errors
+    /// As [`Rest::delete_account`], and [`Error::NoCredentials`] when the tokens cannot be renewed.
+    pub async fn delete_account(&self, password: &str) -> Result<(), Error> {
+        self.auth.rest.delete_account(&self.auth.fresh().await?, password).await?;
+        self.auth.has_left.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The calls that need no token.
+    pub fn open(&self) -> &Rest {
+        &self.auth.rest
+    }
+}

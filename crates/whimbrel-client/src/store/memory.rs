@@ -1,0 +1,185 @@
+//! A store that is gone with the process.
+//!
+//! It keeps the last messages of each conversation and forgets older ones, so that a client that runs for weeks, or one
+//! of a thousand in a load generator, has a bound.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use whimbrel_core::{ConversationId, Draft, Message, MessageId, Seq, UserId};
+
+use super::{Commit, ConversationRow, Snapshot, Store};
+use crate::account::Credentials;
+use crate::error::StoreError;
+use crate::relation::Relation;
+
+/// Messages of each conversation that [`MemoryStore::new`] keeps.
+pub const MEMORY_MESSAGES: usize = 10_000;
+
+/// A store in memory.
+#[derive(Debug)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+    keep: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    credentials: Option<Credentials>,
+    conversations: BTreeMap<ConversationId, ConversationRow>,
+    /// Gapless in each conversation, so the index of a seq is its distance from the first.
+    runs: HashMap<ConversationId, VecDeque<Message>>,
+    outbox: Vec<(ConversationId, Draft)>,
+    relations: HashMap<UserId, Relation>,
+    relations_due: BTreeSet<UserId>,
+    relations_loaded: bool,
+    bodies_readable: Option<bool>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// Keeps the last [`MEMORY_MESSAGES`] of each conversation.
+    pub fn new() -> Self {
+        Self::keeping(MEMORY_MESSAGES)
+    }
+
+    /// Keeps the last `messages` (1 or more) of each conversation.
+    pub fn keeping(messages: usize) -> Self {
+        Self { state: Mutex::default(), keep: messages.max(1) }
+    }
+
+    fn open(&self) -> Result<parking_lot::MutexGuard<'_, State>, StoreError> {
+        let state = self.state.lock();
+        if state.closed { Err(StoreError::Closed) } else { Ok(state) }
+    }
+}
+
+impl State {
+    fn append(&mut self, mut message: Message, keep: usize) {
+        // Otherwise a short body would hold the memory of everything that was read with it.
+        message.body = Bytes::copy_from_slice(&message.body);
+        let run = self.runs.entry(message.conversation).or_default();
+        if run.len() >= keep {
+            run.pop_front();
+        }
+        run.push_back(message);
+    }
+
+    /// The stored messages with places above `after`.
+    fn after(&self, conversation: ConversationId, after: Seq) -> impl Iterator<Item = &Message> {
+        let run = self.runs.get(&conversation);
+        let skip = match run.and_then(VecDeque::front) {
+            Some(first) => (after.0 + 1).saturating_sub(first.seq.0),
+            None => 0,
+        };
+        run.into_iter().flat_map(move |run| run.range(run.len().min(skip as usize)..))
+    }
+
+    fn apply(&mut self, commit: Commit, keep: usize) {
+        for conversation in commit.dropped_runs {
+            self.runs.remove(&conversation);
+            self.conversations.remove(&conversation);
+        }
+        self.conversations.extend(commit.conversations.into_iter().map(|row| (row.id, row)));
+        for message in commit.messages {
+            self.append(message, keep);
+        }
+        self.outbox.extend(commit.drafts);
+        if !commit.answered.is_empty() {
+            let answered: hashbrown::HashSet<_> = commit.answered.into_iter().collect();
+            self.outbox.retain(|(_, draft)| !answered.contains(&draft.message_id));
+        }
+        self.relations.extend(commit.relations.into_iter().map(|relation| (relation.peer.id, relation)));
+        self.relations_due.extend(commit.relations_due);
+        for user in commit.relations_settled {
+            self.relations_due.remove(&user);
+        }
+        self.relations_loaded = commit.relations_loaded.unwrap_or(self.relations_loaded);
+        self.bodies_readable = commit.bodies_readable.or(self.bodies_readable);
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn credentials(&self) -> Result<Option<Credentials>, StoreError> {
+        Ok(self.open()?.credentials.clone())
+    }
+
+    async fn save_credentials(&self, credentials: &Credentials) -> Result<(), StoreError> {
+        let mut state = self.open()?;
+        if let Some(saved) = &state.credentials {
+            super::check_owner((saved.user, saved.device), credentials)?;
+        }
+        state.credentials = Some(credentials.clone());
+        Ok(())
+    }
+
+    async fn load(&self) -> Result<Snapshot, StoreError> {
+        let state = self.open()?;
+        Ok(Snapshot {
+            conversations: state.conversations.values().cloned().collect(),
+            outbox: state.outbox.clone(),
+            relations: state.relations.values().cloned().collect(),
+            relations_loaded: state.relations_loaded,
+            relations_due: state.relations_due.iter().copied().collect(),
+            bodies_readable: state.bodies_readable,
+        })
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
+        self.open()?.apply(commit, self.keep);
+        Ok(())
+    }
+
+    async fn conversations(&self) -> Result<Vec<ConversationRow>, StoreError> {
+        Ok(self.open()?.conversations.values().cloned().collect())
+    }
+
+    async fn messages(
+        &self,
+        conversation: ConversationId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        Ok(self.open()?.after(conversation, after).take(limit).cloned().collect())
+    }
+
+    async fn last_messages(&self) -> Result<Vec<Message>, StoreError> {
+        Ok(self.open()?.runs.values().filter_map(|run| run.back().cloned()).collect())
+    }
+
+    async fn find_message(
+        &self,
+        conversation: ConversationId,
+        message_id: MessageId,
+    ) -> Result<Option<Message>, StoreError> {
+        let state = self.open()?;
+        let run = state.runs.get(&conversation);
+        Ok(run.and_then(|run| run.iter().rev().find(|message| message.message_id == message_id).cloned()))
+    }
+
+    async fn count_incoming(
+        &self,
+        conversation: ConversationId,
+        me: UserId,
+        after: Seq,
+        upto: Seq,
+    ) -> Result<u64, StoreError> {
+        let state = self.open()?;
+        let stored = state.after(conversation, after).take_while(|message| message.seq <= upto);
+        Ok(stored.filter(|message| message.sender != me && message.kind.is_countable()).count() as u64)
+    }
+
+    async fn close(&self) {
+        self.state.lock().closed = true;
+    }
+}

@@ -1,0 +1,184 @@
+//! What a device keeps, and how it is kept.
+//!
+//! A [`Store`] belongs to one user on one device. The driver is its only writer and keeps the truth in memory as well;
+//! it reads the whole once ([`Store::load`]) and afterwards writes one [`Commit`] for everything that one read of the
+//! socket brought. The application's calls read beside it.
+//!
+//! Invariants of every implementation:
+//! * A commit is atomic: after a crash all of it is there, or nothing.
+//! * A conversation's messages are one gapless run, `base + 1 ..= cursor` of its row. Implementations do not check
+//!   that; they must not break it. (The memory store forgets a run's oldest messages; its gaplessness stays.)
+//! * Bodies are stored as they were received. Nothing opened is stored.
+//!
+//! What rests readable on the device: the conversations' keys, the tokens, who wrote when. A file store is therefore
+//! made with mode 0600. Whoever can read the file can read the messages.
+
+use async_trait::async_trait;
+use whimbrel_core::{ConversationId, ConversationKind, Cursors, DeviceId, Draft, Message, MessageId, Seq, UserId};
+
+use crate::account::Credentials;
+use crate::error::StoreError;
+use crate::relation::Relation;
+
+mod memory;
+mod sqlite;
+
+pub use memory::{MEMORY_MESSAGES, MemoryStore};
+pub use sqlite::SqliteStore;
+
+#[cfg(test)]
+mod conformance;
+
+/// Drafts that may wait for their answers.
+pub const OUTBOX_MAX: usize = 10_000;
+
+/// A conversation as a device knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Which.
+    pub id: ConversationId,
+    /// Of which kind.
+    pub kind: ConversationKind,
+    /// In direct ones: the other user.
+    pub peer: Option<UserId>,
+    /// The run begins after this place.
+    pub base: Seq,
+    /// The run's end; equal to `base` while the run is empty.
+    pub cursor: Seq,
+    /// Events existed up to here when the row was committed, or were about to; what is between here and the cursor waits
+    /// for its key.
+    pub shown: Seq,
+    /// The message at the cursor; `None` when the run is empty.
+    pub cursor_id: Option<MessageId>,
+    /// The last place that was heard of; never below `cursor`.
+    pub head: Seq,
+    /// One's own cursors, as far as this device knows and wants them.
+    pub own: Cursors,
+    /// The other user's.
+    pub peer_cursors: Cursors,
+    /// Messages of others in (`unread_from`, `unread_upto`].
+    pub unread: u64,
+    /// The read cursor that `unread` was counted from.
+    pub unread_from: Seq,
+    /// The place that `unread` was counted up to.
+    pub unread_upto: Seq,
+}
+
+/// Everything but messages, as the driver reads it once.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// In the order of their ids.
+    pub conversations: Vec<ConversationRow>,
+    /// Drafts that are not answered, in the order in which they were added.
+    pub outbox: Vec<(ConversationId, Draft)>,
+    /// Relations with their keys.
+    pub relations: Vec<Relation>,
+    /// All relations were fetched once, so that from then on changes suffice.
+    pub relations_loaded: bool,
+    /// Users whose relation changed and was not fetched yet.
+    pub relations_due: Vec<UserId>,
+    /// Whether the deployment keeps bodies readable; `None` before the first session.
+    pub bodies_readable: Option<bool>,
+}
+
+/// Changes that become true together. Applied in the order of the fields.
+#[derive(Debug, Clone, Default)]
+pub struct Commit {
+    /// Conversations that are dropped with all their messages, before anything else; a row below begins them again.
+    pub dropped_runs: Vec<ConversationId>,
+    /// Conversations as they are now.
+    pub conversations: Vec<ConversationRow>,
+    /// Messages to append to their runs.
+    pub messages: Vec<Message>,
+    /// Drafts to append to the outbox.
+    pub drafts: Vec<(ConversationId, Draft)>,
+    /// Drafts that leave the outbox.
+    pub answered: Vec<MessageId>,
+    /// Relations as they are now.
+    pub relations: Vec<Relation>,
+    /// Users whose relation has to be fetched.
+    pub relations_due: Vec<UserId>,
+    /// Users whose relation was fetched.
+    pub relations_settled: Vec<UserId>,
+    /// See [`Snapshot::relations_loaded`].
+    pub relations_loaded: Option<bool>,
+    /// See [`Snapshot::bodies_readable`].
+    pub bodies_readable: Option<bool>,
+}
+
+impl Commit {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.dropped_runs.is_empty()
+            && self.conversations.is_empty()
+            && self.messages.is_empty()
+            && self.drafts.is_empty()
+            && self.answered.is_empty()
+            && self.relations.is_empty()
+            && self.relations_due.is_empty()
+            && self.relations_settled.is_empty()
+            && self.relations_loaded.is_none()
+            && self.bodies_readable.is_none()
+    }
+}
+
+/// Where a device keeps what it knows.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The saved credentials, if there are any.
+    async fn credentials(&self) -> Result<Option<Credentials>, StoreError>;
+
+    /// Saves credentials, durably: the predecessor's refresh token is worthless as soon as the new one was used. The
+    /// first ones bind the store to their user and device.
+    ///
+    /// # Errors
+    /// [`StoreError::NotYours`] when it belongs to another user or device.
+    async fn save_credentials(&self, credentials: &Credentials) -> Result<(), StoreError>;
+
+    /// Everything but messages.
+    async fn load(&self) -> Result<Snapshot, StoreError>;
+
+    /// Makes all changes, or none.
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError>;
+
+    /// The conversations, in the order of their ids.
+    async fn conversations(&self) -> Result<Vec<ConversationRow>, StoreError>;
+
+    /// At most `limit` messages of a conversation with places above `after`, in their order.
+    async fn messages(
+        &self,
+        conversation: ConversationId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError>;
+
+    /// The last message of each conversation that has one, in no order.
+    async fn last_messages(&self) -> Result<Vec<Message>, StoreError>;
+
+    /// The message of this name.
+    async fn find_message(
+        &self,
+        conversation: ConversationId,
+        message_id: MessageId,
+    ) -> Result<Option<Message>, StoreError>;
+
+    /// How many countable messages of users other than `me` stand in (`after`, `upto`], as far as they are stored.
+    async fn count_incoming(
+        &self,
+        conversation: ConversationId,
+        me: UserId,
+        after: Seq,
+        upto: Seq,
+    ) -> Result<u64, StoreError>;
+
+    /// Ends the store's work; everything committed is durable when this returns. Later calls fail.
+    async fn close(&self);
+}
+
+/// Refuses credentials of another user or device than the store's owner, by name.
+fn check_owner((user, device): (UserId, DeviceId), asked: &Credentials) -> Result<(), StoreError> {
+    if (user, device) == (asked.user, asked.device) {
+        return Ok(());
+    }
+    Err(StoreError::NotYours { user, device, asked_user: asked.user, asked_device: asked.device })
+}

@@ -1,0 +1,354 @@
+//! What the server knows, and what follows from what it is told.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tokio::sync::mpsc;
+use whimbrel_core::{
+    ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Message, MessageId, MessageKind, Outcome,
+    Seq, SyncAnswer, SyncQuestion, UserId, View,
+};
+use whimbrel_wire::convert::{self, WireId};
+use whimbrel_wire::seal::ConversationKey;
+use whimbrel_wire::{ServerPayload, proto};
+
+use super::{Counts, system_row};
+use crate::account::{Credentials, unix_now_s};
+use crate::relation::RelationKey;
+
+/// How a draft is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answering {
+    /// As said, and not placed.
+    With(Outcome),
+    /// It is placed and delivered to everybody else, and neither answered nor delivered to its session.
+    Silently,
+    /// It is placed and delivered, to its own session too, and not answered.
+    ByDelivery,
+}
+
+pub(crate) struct State {
+    pub(super) users: BTreeMap<UserId, (String, String)>,
+    pub(super) pairs: Vec<Pair>,
+    conversations: BTreeMap<ConversationId, Timeline>,
+    pub(super) refresh_tokens: HashMap<String, (UserId, DeviceId)>,
+    pub(super) access_tokens: HashMap<String, (UserId, DeviceId)>,
+    pub(super) sessions: HashMap<u64, Session>,
+    pub(super) last_session: u64,
+    pub(super) answering: VecDeque<Answering>,
+    pub(super) refusing: VecDeque<(GoodbyeCode, u32)>,
+    pub(super) sync_messages: usize,
+    pub(super) token_life_s: u64,
+    pub(super) refused_refreshes: usize,
+    pub(super) relations_fail: bool,
+    pub(super) sends: Vec<(ConversationId, Vec<Draft>)>,
+    pub(super) counts: Counts,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            users: BTreeMap::new(),
+            pairs: Vec::new(),
+            conversations: BTreeMap::new(),
+            refresh_tokens: HashMap::new(),
+            access_tokens: HashMap::new(),
+            sessions: HashMap::new(),
+            last_session: 0,
+            answering: VecDeque::new(),
+            refusing: VecDeque::new(),
+            sync_messages: 1000,
+            token_life_s: 3600,
+            refused_refreshes: 0,
+            relations_fail: false,
+            sends: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+}
+
+pub(super) struct Pair {
+    pub(super) users: [UserId; 2],
+    pub(super) asked_by: Option<UserId>,
+    pub(super) conversation: Option<ConversationId>,
+    pub(super) keys: Vec<RelationKey>,
+}
+
+struct Timeline {
+    members: Vec<UserId>,
+    floor: Seq,
+    messages: Vec<Message>,
+    cursors: HashMap<UserId, Cursors>,
+}
+
+pub(super) struct Session {
+    pub(super) user: UserId,
+    pub(super) device: DeviceId,
+    pub(super) out: mpsc::Sender<ServerPayload>,
+}
+
+impl Session {
+    fn tell(&self, payload: ServerPayload) {
+        // A test that overfills this sees frames missing, which the client has to bear as well.
+        let _ = self.out.try_send(payload);
+    }
+}
+
+impl State {
+    pub(super) fn user(&mut self, handle: &str, password: &str) -> UserId {
+        let id = UserId(self.users.len() as u64 + 1);
+        self.users.insert(id, (handle.into(), password.into()));
+        self.conversations.insert(private_of(id), Timeline::of(vec![id]));
+        id
+    }
+
+    pub(super) fn open_device(&mut self, user: UserId, device: Option<DeviceId>) -> Credentials {
+        let device = device.unwrap_or_else(DeviceId::generate);
+        let token = || MessageId::generate().to_string();
+        let (access, refresh) = (token(), token());
+        self.access_tokens.insert(access.clone(), (user, device));
+        self.refresh_tokens.insert(refresh.clone(), (user, device));
+        Credentials {
+            user,
+            device,
+            access_token: access.into(),
+            access_expires_at: unix_now_s() + self.token_life_s,
+            refresh_token: Some(refresh.into()),
+        }
+    }
+
+    pub(super) fn pair(&mut self, a: UserId, b: UserId) -> &mut Pair {
+        let place = self.pairs.iter().position(|pair| pair.users.contains(&a) && pair.users.contains(&b));
+        let place = place.unwrap_or_else(|| {
+            self.pairs.push(Pair { users: [a, b], asked_by: None, conversation: None, keys: Vec::new() });
+            self.pairs.len() - 1
+        });
+        &mut self.pairs[place]
+    }
+
+    pub(super) fn befriend(&mut self, a: UserId, b: UserId) -> ConversationId {
+        let conversation = ConversationId::generate();
+        self.pair(a, b).conversation = Some(conversation);
+        self.conversations.insert(conversation, Timeline::of(vec![a, b]));
+        self.add_key(conversation);
+        conversation
+    }
+
+    pub(super) fn add_key(&mut self, conversation: ConversationId) {
+        let Some(pair) = self.pairs.iter_mut().find(|pair| pair.conversation == Some(conversation)) else { return };
+        let version = pair.keys.len() as u32 + 1;
+        pair.keys.push(RelationKey { version, key: ConversationKey::from_bytes(rand::random()) });
+        let [a, b] = pair.users;
+        self.relation_changed(a, b);
+    }
+
+    /// Tells both, in their private conversations.
+    pub(super) fn relation_changed(&mut self, a: UserId, b: UserId) {
+        for (user, peer) in [(a, b), (b, a)] {
+            let row = system_row(MessageKind::RELATION, format!(r#"{{"user":{peer}}}"#));
+            let message = self.place(private_of(user), user, None, row);
+            self.deliver(&message);
+        }
+    }
+
+    pub(super) fn newest_key(&self, conversation: ConversationId) -> Option<RelationKey> {
+        self.pairs.iter().find(|pair| pair.conversation == Some(conversation))?.keys.last().cloned()
+    }
+
+    pub(super) fn place(
+        &mut self,
+        conversation: ConversationId,
+        sender: UserId,
+        device: Option<DeviceId>,
+        draft: Draft,
+    ) -> Message {
+        let timeline = self.conversations.get_mut(&conversation).expect("the conversation exists");
+        if let Some(known) = timeline.messages.iter().find(|message| message.message_id == draft.message_id) {
+            return known.clone();
+        }
+        let seq = timeline.head().next();
+        let message = Message {
+            conversation,
+            seq,
+            sender,
+            device: device.unwrap_or(DeviceId::from_bytes([0; 16])),
+            message_id: draft.message_id,
+            kind: draft.kind,
+            key_version: draft.key_version,
+            body: draft.body,
+            at: 1_700_000_000_000 + seq.0,
+        };
+        timeline.messages.push(message.clone());
+        message
+    }
+
+    pub(super) fn deliver(&self, message: &Message) {
+        self.deliver_besides(message, None);
+    }
+
+    fn deliver_besides(&self, message: &Message, besides: Option<u64>) {
+        let Some(timeline) = self.conversations.get(&message.conversation) else { return };
+        for (id, session) in &self.sessions {
+            if timeline.members.contains(&session.user) && Some(*id) != besides {
+                let messages = vec![message.clone().into()];
+                let conversation_id = message.conversation.wire();
+                session.tell(ServerPayload::Deliver(proto::Deliver { conversation_id, messages }));
+            }
+        }
+    }
+
+    pub(super) fn goodbye(&mut self, code: GoodbyeCode, retry_after_ms: u32) {
+        for (_, session) in self.sessions.drain() {
+            session.tell(ServerPayload::Goodbye(convert::goodbye(code, "as the test wants", retry_after_ms)));
+        }
+    }
+
+    pub(super) fn restore(&mut self, conversation: ConversationId, head: Seq) {
+        if let Some(timeline) = self.conversations.get_mut(&conversation) {
+            timeline.messages.retain(|message| message.seq <= head);
+            timeline.cursors.values_mut().for_each(|cursors| *cursors = cursors.clamped(head));
+        }
+    }
+
+    pub(super) fn forget(&mut self, conversation: ConversationId, floor: Seq) {
+        if let Some(timeline) = self.conversations.get_mut(&conversation) {
+            timeline.floor = floor;
+            timeline.messages.retain(|message| message.seq > floor);
+        }
+    }
+
+    pub(super) fn cursors(&self, conversation: ConversationId, user: UserId) -> Cursors {
+        self.conversations.get(&conversation).map_or_else(Cursors::default, |timeline| timeline.cursors_of(user))
+    }
+
+    pub(super) fn timeline(&self, conversation: ConversationId) -> Vec<Message> {
+        self.conversations.get(&conversation).map_or_else(Vec::new, |timeline| timeline.messages.clone())
+    }
+
+    /// Drafts of a session: gives the answers.
+    pub(super) fn send(
+        &mut self,
+        session: u64,
+        conversation: ConversationId,
+        drafts: Vec<Draft>,
+    ) -> Vec<(MessageId, Outcome)> {
+        self.sends.push((conversation, drafts.clone()));
+        let Some(&Session { user, device, .. }) = self.sessions.get(&session) else { return Vec::new() };
+        let is_member = self.conversations.get(&conversation).is_some_and(|timeline| timeline.members.contains(&user));
+        let mut answers = Vec::new();
+        for draft in drafts {
+            let id = draft.message_id;
+            let answering = self.answering.pop_front();
+            if let Some(Answering::With(outcome)) = answering {
+                answers.push((id, outcome));
+                continue;
+            }
+            if !is_member {
+                answers.push((id, Outcome::Refused(whimbrel_core::Refusal::NotMember)));
+                continue;
+            }
+            let message = self.place(conversation, user, Some(device), draft);
+            let to_itself = answering == Some(Answering::ByDelivery);
+            self.deliver_besides(&message, (!to_itself).then_some(session));
+            if answering.is_none() {
+                answers.push((id, Outcome::Sent { seq: message.seq, at: message.at }));
+            }
+        }
+        answers
+    }
+
+    /// Cursors of a session: gives what is durable.
+    pub(super) fn advance(
+        &mut self,
+        session: u64,
+        cursors: Vec<(ConversationId, Cursors)>,
+    ) -> Vec<(ConversationId, Cursors)> {
+        let Some(user) = self.sessions.get(&session).map(|session| session.user) else { return Vec::new() };
+        let mut durable = Vec::new();
+        for (conversation, cursors) in cursors {
+            let Some(timeline) = self.conversations.get_mut(&conversation) else { continue };
+            let now = timeline.cursors_of(user).max(cursors.clamped(timeline.head()));
+            timeline.cursors.insert(user, now);
+            durable.push((conversation, now));
+            let members = timeline.members.clone();
+            for (_, told) in self.sessions.iter().filter(|(id, told)| **id != session && members.contains(&told.user)) {
+                let receipt = whimbrel_core::Receipt { conversation, user, cursors: now };
+                told.tell(ServerPayload::Receipts(proto::Receipts { receipts: vec![receipt.into()] }));
+            }
+        }
+        durable
+    }
+
+    pub(super) fn sync(&mut self, user: UserId, question: &SyncQuestion) -> SyncAnswer {
+        self.counts.syncs += 1;
+        let mut room = self.sync_messages;
+        let mut views = Vec::new();
+        for (id, timeline) in &self.conversations {
+            let known = question.known.iter().find(|known| known.conversation == *id);
+            let in_range =
+                question.after.is_none_or(|after| *id > after) && question.until.is_none_or(|until| *id <= until);
+            if timeline.members.contains(&user) && in_range && (known.is_some() || !question.only_known) {
+                views.push(timeline.view(*id, user, known, &mut room));
+            }
+        }
+        SyncAnswer { id: question.id, views, next: None }
+    }
+}
+
+pub(super) fn private_of(user: UserId) -> ConversationId {
+    let mut bytes = [0xff; 16];
+    bytes[8..].copy_from_slice(&user.0.to_be_bytes());
+    ConversationId::from_bytes(bytes)
+}
+
+impl Timeline {
+    fn of(members: Vec<UserId>) -> Self {
+        Self { members, floor: Seq::ZERO, messages: Vec::new(), cursors: HashMap::new() }
+    }
+
+    fn head(&self) -> Seq {
+        self.messages.last().map_or(self.floor, |message| message.seq)
+    }
+
+    fn cursors_of(&self, user: UserId) -> Cursors {
+        self.cursors.get(&user).copied().unwrap_or_default()
+    }
+
+    fn view(
+        &self,
+        conversation: ConversationId,
+        user: UserId,
+        known: Option<&whimbrel_core::Known>,
+        room: &mut usize,
+    ) -> View {
+        let own = self.cursors_of(user);
+        let peer = self.members.iter().copied().find(|member| *member != user);
+        let at = |seq: Seq| self.messages.iter().find(|message| message.seq == seq);
+        let is_other = |known: &whimbrel_core::Known| {
+            let differs = known.message_id.is_some_and(|id| at(known.cursor).is_some_and(|m| m.message_id != id));
+            known.cursor > self.head() || differs
+        };
+        let reset = known.is_some_and(is_other);
+        let after = known.filter(|_| !reset).map(|known| known.cursor.max(self.floor));
+        let follows: Vec<Message> = match after {
+            Some(after) => self.messages.iter().filter(|m| m.seq > after).take(*room).cloned().collect(),
+            None => Vec::new(),
+        };
+        *room -= follows.len();
+        let reached = follows.last().map_or(after, |last| Some(last.seq));
+        let unread = |m: &&Message| m.seq > own.read && m.sender != user && m.kind.is_countable();
+        View {
+            conversation,
+            kind: if peer.is_some() { ConversationKind::Direct } else { ConversationKind::Private },
+            peer,
+            head: self.head(),
+            head_at: 0,
+            floor: self.floor,
+            own,
+            unread: self.messages.iter().filter(unread).count() as u64,
+            peer_cursors: peer.map_or_else(Cursors::default, |peer| self.cursors_of(peer)),
+            reset,
+            messages: follows,
+            complete: reached == Some(self.head()),
+        }
+    }
+}
