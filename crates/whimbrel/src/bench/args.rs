@@ -1,0 +1,122 @@
+//! The flags of `whimbrel bench`.
+
+use std::net::SocketAddr;
+
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use whimbrel_core::limits;
+
+use super::body;
+
+/// The flags of `whimbrel bench`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(super) what: What,
+}
+
+/// What is measured.
+#[derive(Debug, Subcommand)]
+pub(super) enum What {
+    /// Open many sessions that say nothing, and see what one costs
+    #[command(after_help = IDLE)]
+    Idle(IdleArgs),
+    /// Send durable messages between pairs of friends, with receipts, and check each of them
+    #[command(after_help = DIRECT)]
+    Direct(DirectArgs),
+}
+
+const IDLE: &str = "\
+Examples:
+  whimbrel bench idle --local standalone
+  whimbrel bench idle --local standalone --clients 2000 --seconds 20 --json";
+
+const DIRECT: &str = "\
+Examples:
+  whimbrel bench direct --local standalone --window 16
+  whimbrel bench direct --local standalone --rate 5000 --seconds 60
+  whimbrel bench direct --server 127.0.0.1:7100 --api http://127.0.0.1:7180 --admin-key KEY --pid 4711
+
+A server that is not private should be told not to slow the load down:
+  --set clients.requests_per_second=0 --set clients.bytes_per_second=0B";
+
+/// Which server is measured.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Server")]
+pub(super) struct TargetArgs {
+    /// Start a private server on a temporary folder, measure that, and stop it
+    #[arg(long, value_name = "ROLE", conflicts_with_all = ["server", "api", "admin_key", "pid"])]
+    pub(super) local: Option<Local>,
+    /// Where clients connect (without TLS)
+    #[arg(long, value_name = "IP:PORT", required_unless_present = "local")]
+    pub(super) server: Option<SocketAddr>,
+    /// Where its REST is
+    #[arg(long, value_name = "URL", required_unless_present = "local")]
+    pub(super) api: Option<String>,
+    /// Its administrator's key, with which accounts are made (or set WHIMBREL_ADMIN__KEY, which is not shown by ps)
+    #[arg(long, value_name = "KEY")]
+    pub(super) admin_key: Option<String>,
+    /// Its process on this machine, to measure its processor time and memory
+    #[arg(long, value_name = "PID")]
+    pub(super) pid: Option<u32>,
+}
+
+/// What `--local` starts.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Local {
+    /// Everything in one process, on SQLite
+    Standalone,
+}
+
+/// `whimbrel bench idle`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct IdleArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Sessions to measure
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
+    pub(super) clients: u32,
+    /// Sessions that are open before (and stay so), so that what a server allocates once is not counted
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub(super) warm: u32,
+    /// How long they are watched, for the processor time of their heartbeats; 0: not at all
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(super) seconds: u64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench direct`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct DirectArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Clients, in pairs
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(2..=20_000))]
+    pub(super) clients: u32,
+    /// Messages of one batch; the next batch goes out when this one is answered
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=limits::SEND_BATCH_MAX as i64))]
+    pub(super) window: u32,
+    /// Instead of --window: so many messages per second, all clients together, whether or not the server keeps up
+    #[arg(long, conflicts_with = "window", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) rate: Option<u32>,
+    /// Both of each pair send (by default one sends and one receives)
+    #[arg(long)]
+    pub(super) both: bool,
+    /// Bytes of each body
+    #[arg(long, default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(body::BYTES_MIN as i64..=limits::BODY_MAX as i64))]
+    pub(super) bytes: u32,
+    /// How long is measured
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) seconds: u64,
+    /// How long load runs before that
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(super) warmup: u64,
+    /// What the bodies are made of; random if left out
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}

@@ -1,0 +1,56 @@
+//! `whimbrel bench`: the product's own load generator.
+//!
+//! It speaks the wire by itself and not through the SDK, since it shares its machine with the server that it measures;
+//! but it keeps the protocol's rules, and checks every message: its bytes, its place, and that it came once and in
+//! order. What it found wrong is part of the result, and of the exit code.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `args` | the flags |
+//! | `target` | the server that is measured, and its private one if it is |
+//! | `usage` | processor time and memory of a process |
+//! | `session` | one connection |
+//! | `idle`, `direct` | the two measurements |
+
+mod args;
+mod body;
+mod direct;
+mod idle;
+mod report;
+mod session;
+mod target;
+mod usage;
+
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use rustix::process::{Resource, getrlimit};
+
+use crate::house::descriptors;
+pub(crate) use args::Args;
+
+/// What this process opens besides its sessions.
+const OTHER_FILES: u64 = 64;
+
+/// Runs it.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.what {
+        args::What::Idle(args) => idle::run(args).await,
+        args::What::Direct(args) => direct::run(args).await,
+    }
+}
+
+/// Raises the limit of open files as far as it goes.
+///
+/// # Errors
+/// When so many sessions do not fit.
+fn make_room(sessions: usize) -> anyhow::Result<()> {
+    descriptors::make_room(sessions as u64);
+    let limit = getrlimit(Resource::Nofile).current;
+    ensure!(
+        limit.is_none_or(|limit| limit >= sessions as u64 + OTHER_FILES),
+        "{sessions} sessions do not fit into the limit of open files, {}; raise it (ulimit -Hn) or take fewer --clients",
+        limit.unwrap_or_default()
+    );
+    Ok(())
+}

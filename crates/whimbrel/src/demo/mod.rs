@@ -1,0 +1,161 @@
+//! `whimbrel demo`: a standalone server on a temporary folder, with people to log in as and bots that check themselves.
+
+mod bots;
+mod counters;
+mod people;
+mod screen;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::house::{panics, signal, telemetry};
+use crate::roles::standalone;
+use bots::{Doors, Flock};
+use counters::{Counters, LOST_AFTER};
+use screen::Style;
+
+/// How long the last receipts are waited for when all messages have come.
+const RECEIPTS: Duration = Duration::from_secs(2);
+
+/// The flags of `whimbrel demo`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Bots that chat with each other
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..=people::BOTS.len() as i64))]
+    bots: u8,
+    /// Messages a second that the bots write, all together
+    #[arg(long, default_value_t = 20.0, value_parser = rate)]
+    rate: f64,
+    /// End after this many seconds (otherwise with Ctrl-C)
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Where clients connect; another free port if it is taken
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7100")]
+    listen: SocketAddr,
+    /// Where REST answers; another free port if it is taken
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7180")]
+    http: SocketAddr,
+    /// Print an object a line instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  whimbrel demo
+  whimbrel demo --rate 500 --seconds 30      exits with 1 if a message was lost, doubled or reordered
+
+Then, in another terminal:
+  whimbrel chat --handle alice";
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.1..=10_000.0).contains(&rate) => Ok(rate),
+        _ => Err("a number from 0.1 to 10000".to_owned()),
+    }
+}
+
+/// Runs it.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let stop = signal::stop_token()?;
+    panics::end_the_process();
+    let folder = tempfile::Builder::new().prefix("whimbrel-demo-").tempdir().context("no temporary folder")?;
+    let mut config = Config::private(&folder.path().join("data"));
+    config.log.filter = "warn".to_owned();
+    config.clients.address = free(args.listen).await?;
+    config.http.address = free(args.http).await?;
+    let admin_key = uuid::Uuid::new_v4().simple().to_string() + &uuid::Uuid::new_v4().simple().to_string();
+    config.admin.key = Some(admin_key.clone().into());
+    telemetry::init_log(&config.log);
+    let server = standalone::start(&config, telemetry::init_metrics()?).await?;
+    let doors = Doors { api: format!("http://{}", server.http_addr()), clients: server.client_addr().to_string() };
+
+    let password = uuid::Uuid::new_v4().simple().to_string()[..10].to_owned();
+    let bots = people::create(&doors.api, &admin_key, &password, usize::from(args.bots)).await?;
+    let style = Style::of(args.json);
+    let names: Vec<_> = bots.iter().map(|bot| bot.name).collect();
+    // Nobody reads: the next look at the counters notices, and ends it.
+    let _ = screen::welcome(style, &doors, &password, &names, folder.path());
+
+    let clean = chat(&args, style, doors, bots, stop).await?;
+    server.stop().await?;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Lets the bots talk until the end; whether every promise was kept.
+async fn chat(
+    args: &Args,
+    style: Style,
+    doors: Doors,
+    bots: Vec<people::Bot>,
+    stop: CancellationToken,
+) -> anyhow::Result<bool> {
+    let users = bots.iter().map(|bot| bot.credentials.user).collect();
+    let flock = Arc::new(Flock { counters: Mutex::new(Counters::default()), started: Instant::now(), users });
+    let bots_total = bots.len();
+    let pause = Duration::from_secs_f64(bots.len() as f64 / args.rate);
+    let (quiet, end) = (CancellationToken::new(), CancellationToken::new());
+    let mut tasks = JoinSet::new();
+    for bot in bots {
+        tasks.spawn(bots::run(bot, doors.clone(), flock.clone(), pause, quiet.clone(), end.clone()));
+    }
+    let mut looks = tokio::time::interval(style.pause());
+    let until = args.seconds.map(Duration::from_secs);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = after(until, flock.started) => break,
+            _ = looks.tick() => if screen::counters(style, figures(&flock), flock.started.elapsed()).is_err() {
+                break;
+            },
+            Some(ended) = tasks.join_next() => ended.context("a bot panicked")??,
+        }
+    }
+    // Silence, until what was under way has come to its end (or is lost).
+    quiet.cancel();
+    let silent = Instant::now();
+    let waits = |flock: &Flock| {
+        let counters = flock.counters.lock();
+        let patience = if counters.under_way() > 0 { LOST_AFTER + Duration::from_secs(1) } else { RECEIPTS };
+        (counters.under_way() > 0 || counters.unread() > 0) && silent.elapsed() < patience
+    };
+    while waits(&flock) && tasks.len() == bots_total {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (figures, under_way) = (figures(&flock), flock.counters.lock().under_way());
+    // The exit code says it too.
+    let _ = screen::verdict(style, figures, under_way, flock.started.elapsed());
+    end.cancel();
+    while tasks.join_next().await.is_some() {}
+    Ok(figures.is_clean() && under_way == 0)
+}
+
+fn figures(flock: &Flock) -> counters::Figures {
+    flock.counters.lock().figures(flock.started.elapsed())
+}
+
+async fn after(until: Option<Duration>, started: Instant) {
+    match until {
+        Some(until) => tokio::time::sleep(until.saturating_sub(started.elapsed())).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// This address, or one with a free port if it is taken.
+async fn free(address: SocketAddr) -> anyhow::Result<SocketAddr> {
+    match TcpListener::bind(address).await {
+        Ok(_) => Ok(address),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(SocketAddr::new(address.ip(), 0)),
+        Err(error) => Err(error).with_context(|| format!("cannot listen on {address}")),
+    }
+}

@@ -1,0 +1,52 @@
+//! The flags of `whimbrel prove`.
+
+use std::time::Duration;
+
+/// The flags of `whimbrel prove`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// How long clients send; checking comes on top
+    #[arg(long, value_name = "MINUTES", default_value_t = 2.0, value_parser = minutes)]
+    pub(super) minutes: f64,
+    /// Clients: devices of several users, each a whole SDK
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u16).range(2..=2000))]
+    pub(super) clients: u16,
+    /// How often the server is killed with -9 and started again
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub(super) kills: u16,
+    /// Messages per second, all clients together
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) rate: u32,
+    /// Plans the run: who has which devices, who writes to whom, when what is killed; random if left out
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Keep the folder with the server's data, its log and the clients' stores
+    #[arg(long)]
+    pub(super) keep: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  whimbrel prove
+  whimbrel prove --minutes 10 --clients 100 --kills 60
+  whimbrel prove --seed 7 --json
+
+It exits with 0 only if nothing was lost, doubled, reordered or otherwise wrong. The folder is kept after a fault.";
+
+impl Args {
+    /// How long clients send.
+    pub(super) fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.minutes * 60.0)
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.1..=1440.0).contains(&minutes) => Ok(minutes),
+        _ => Err("a number of minutes from 0.1 to 1440".to_owned()),
+    }
+}

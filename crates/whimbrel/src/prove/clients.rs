@@ -1,0 +1,291 @@
+//! The clients: each a whole SDK with an application that sends, reads, goes away, comes back, and writes down what it
+//! was told and shown.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use whimbrel_client::{Client, ConnectionState, ConversationId, Credentials, Event, Events, FirstSync, Seq};
+
+use super::accounts::Account;
+use super::dice::Dice;
+use super::ledger::{Book, Drafted, Told, write};
+use super::receipts::Receipts;
+
+/// Events that may wait for an application: more than a run has between two of its turns.
+const EVENT_CAPACITY: usize = 200_000;
+/// What is left in the queue of a client that has closed is taken within this.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Mean pause between two times that somebody reads.
+const READ_EVERY: Duration = Duration::from_millis(1500);
+
+/// What all clients do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// As planned.
+    Load,
+    /// Be there, and start nothing new.
+    Settle,
+    /// Close.
+    Finish,
+}
+
+/// What all clients share.
+pub(super) struct World {
+    /// Since when times of the plan count.
+    pub(super) began: Instant,
+    /// Where clients connect, and where REST is.
+    pub(super) server: String,
+    pub(super) api: String,
+    pub(super) order: watch::Receiver<Order>,
+    pub(super) receipts: Mutex<Receipts>,
+    /// Mean pause between two messages of one client.
+    pub(super) send_every: Duration,
+    /// Messages put into outboxes, and answered SENT, so far.
+    pub(super) drafted: AtomicU64,
+    pub(super) sent: AtomicU64,
+    /// When the first SENT came since this was 0, milliseconds of the run (at least 1).
+    pub(super) first_sent_ms: AtomicU64,
+}
+
+/// What a client is made of.
+pub(super) struct Role {
+    pub(super) account: Account,
+    /// `None`: in memory.
+    pub(super) store: Option<PathBuf>,
+    pub(super) conversations: Vec<ConversationId>,
+    pub(super) joins: Duration,
+    pub(super) away: Vec<(Duration, Duration)>,
+    pub(super) dice: Dice,
+}
+
+/// A client as the others see it.
+pub(super) struct Handle {
+    book: Mutex<Book>,
+    client: Mutex<Option<Client>>,
+}
+
+impl Handle {
+    /// With an empty book.
+    pub(super) fn new(index: usize, account: &Account) -> Arc<Self> {
+        let book = Book::new(index, account.user, account.device);
+        Arc::new(Self { book: Mutex::new(book), client: Mutex::new(None) })
+    }
+
+    /// Its book.
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().expect("nobody panics while writing")
+    }
+
+    /// Its SDK, while it is there.
+    pub(super) fn client(&self) -> Option<Client> {
+        self.client.lock().expect("nobody panics while looking").clone()
+    }
+}
+
+/// A client at work.
+pub(super) struct Actor {
+    world: Arc<World>,
+    role: Role,
+    handle: Arc<Handle>,
+    numbers: Vec<u64>,
+    /// It was online once, so it knows its keys and can write without the server.
+    knows_keys: bool,
+}
+
+/// What happens next in a client's life.
+enum Next {
+    Event(Option<Event>),
+    Send,
+    Read,
+    Ordered,
+    Leave,
+}
+
+/// Waits for a moment; for ever if there is none.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Actor {
+    pub(super) fn new(world: Arc<World>, role: Role, handle: Arc<Handle>) -> Self {
+        let numbers = vec![0; role.conversations.len()];
+        Self { world, role, handle, numbers, knows_keys: false }
+    }
+
+    /// Lives until it is told to finish.
+    pub(super) async fn run(mut self) {
+        let mut order = self.world.order.clone();
+        self.sleep_until(self.role.joins, &mut order).await;
+        for away in std::mem::take(&mut self.role.away) {
+            if *order.borrow() == Order::Load {
+                self.be_there(Some(away.0), &mut order).await;
+                self.sleep_until(away.1, &mut order).await;
+            }
+        }
+        self.be_there(None, &mut order).await;
+    }
+
+    /// Waits for a moment of the plan, or for another order.
+    async fn sleep_until(&self, moment: Duration, order: &mut watch::Receiver<Order>) {
+        tokio::select! {
+            () = tokio::time::sleep_until((self.world.began + moment).into()) => {}
+            _ = order.wait_for(|order| *order != Order::Load) => {}
+        }
+    }
+
+    /// One life of the SDK: from connecting to closing, at `leaves` of the plan or when told to finish.
+    async fn be_there(&mut self, leaves: Option<Duration>, order: &mut watch::Receiver<Order>) {
+        let (client, mut events) = match self.connect().await {
+            Ok(connected) => connected,
+            Err(error) => return self.fail(format!("the SDK does not start: {error}")),
+        };
+        *self.handle.client.lock().expect("nobody panics while looking") = Some(client.clone());
+        let leaves = leaves.map(|moment| self.world.began + moment);
+        let mut send_at = Instant::now() + self.role.dice.pause(self.world.send_every);
+        let mut read_at = Instant::now() + self.role.dice.pause(READ_EVERY);
+        loop {
+            let now_ordered = *order.borrow_and_update();
+            if now_ordered == Order::Finish {
+                break;
+            }
+            let under_load = now_ordered == Order::Load;
+            let next = tokio::select! {
+                event = events.next() => Next::Event(event),
+                _ = order.changed() => Next::Ordered,
+                () = at(leaves), if under_load => Next::Leave,
+                () = tokio::time::sleep_until(send_at.into()), if under_load && self.knows_keys => Next::Send,
+                () = tokio::time::sleep_until(read_at.into()), if under_load => Next::Read,
+            };
+            match next {
+                Next::Event(Some(event)) => self.take(event),
+                Next::Event(None) => {
+                    self.fail("the SDK ended by itself".to_owned());
+                    break;
+                }
+                Next::Send => {
+                    self.send(&client).await;
+                    send_at = Instant::now() + self.role.dice.pause(self.world.send_every);
+                }
+                Next::Read => {
+                    self.read(&client).await;
+                    read_at = Instant::now() + self.role.dice.pause(READ_EVERY);
+                }
+                Next::Ordered => {}
+                Next::Leave => break,
+            }
+        }
+        *self.handle.client.lock().expect("nobody panics while looking") = None;
+        self.close(client, events).await;
+    }
+
+    async fn connect(&self) -> Result<(Client, Events), whimbrel_client::Error> {
+        let Account { user, device, token } = &self.role.account;
+        let credentials = Credentials {
+            user: *user,
+            device: *device,
+            access_token: token.clone().into(),
+            // Longer than any run: the server's word counts, and it made the token so.
+            access_expires_at: u64::MAX / 2,
+            refresh_token: None,
+        };
+        let builder = Client::builder(&self.world.api, &self.world.server)
+            .credentials(credentials)
+            .first_sync(FirstSync::Everything)
+            .event_capacity(EVENT_CAPACITY);
+        match &self.role.store {
+            Some(path) => builder.store_file(path),
+            None => builder.store_memory(),
+        }
+        .connect()
+        .await
+    }
+
+    /// Closes, and takes what is still to be told: an application that saw a message has seen it.
+    async fn close(&mut self, client: Client, mut events: Events) {
+        let closing = async {
+            client.close().await;
+            while let Some(event) = events.next().await {
+                self.take(event);
+            }
+        };
+        if tokio::time::timeout(CLOSE_TIMEOUT, closing).await.is_err() {
+            self.fail("the SDK does not close".to_owned());
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        let now = self.world.began.elapsed();
+        let mut book = self.handle.book();
+        match event {
+            Event::Message(message) => {
+                book.see(&message);
+                let mut receipts = self.world.receipts.lock().expect("nobody panics while writing");
+                receipts.stored(book.user, message.conversation, message.seq, now);
+            }
+            Event::Sent { conversation, message_id, seq, .. } => {
+                book.told.push(Told { conversation, message_id, seq });
+                self.world.sent.fetch_add(1, Ordering::Relaxed);
+                let ms = (now.as_millis() as u64).max(1);
+                // Only the first one since a restart counts.
+                let _ = self.world.first_sent_ms.compare_exchange(0, ms, Ordering::Relaxed, Ordering::Relaxed);
+            }
+            Event::Refused { message_id, refusal, .. } => book.refused.push((message_id, refusal.to_string())),
+            Event::Receipt { conversation, user, cursors } => {
+                let mut receipts = self.world.receipts.lock().expect("nobody panics while writing");
+                receipts.heard(user, conversation, cursors, now);
+            }
+            Event::Lagged { missed } => book.missed += missed,
+            Event::ConversationReset { .. } => book.resets += 1,
+            Event::State(ConnectionState::Online) => self.knows_keys = true,
+            Event::State(ConnectionState::Closed { why }) if why != whimbrel_client::Closed::ByApplication => {
+                book.failures.push(format!("closed for good: {why}"));
+            }
+            Event::State(_) | Event::Unread { .. } | Event::RelationChanged(_) | Event::AccountChanged => {}
+        }
+    }
+
+    async fn send(&mut self, client: &Client) {
+        let turn = self.role.dice.below(self.role.conversations.len());
+        let Some(conversation) = self.role.conversations.get(turn).copied() else { return };
+        let index = self.handle.book().index;
+        let number = self.numbers[turn] + 1;
+        let text = write(index, number, conversation, &mut self.role.dice);
+        match client.send_text(conversation, &text).await {
+            Ok(message_id) => {
+                self.numbers[turn] = number;
+                self.world.drafted.fetch_add(1, Ordering::Relaxed);
+                self.handle.book().drafted.push(Drafted { conversation, message_id, number });
+            }
+            // The bound of an outbox does its work while the server is away.
+            Err(whimbrel_client::Error::OutboxFull) => {}
+            Err(error) => self.fail(format!("a message could not be put into the outbox: {error}")),
+        }
+    }
+
+    /// Reads a conversation up to the last message that was shown.
+    async fn read(&mut self, client: &Client) {
+        let turn = self.role.dice.below(self.role.conversations.len());
+        let Some(conversation) = self.role.conversations.get(turn).copied() else { return };
+        let (user, upto) = {
+            let book = self.handle.book();
+            (book.user, book.end(conversation))
+        };
+        if upto > Seq::ZERO {
+            // Written down first, so that nobody can hear of it before.
+            self.world.receipts.lock().expect("nobody panics while writing").reads(user, conversation, upto);
+            if let Err(error) = client.mark_read(conversation, upto).await {
+                self.fail(format!("nothing could be marked as read: {error}"));
+            }
+        }
+    }
+
+    fn fail(&self, what: String) {
+        self.handle.book().failures.push(what);
+    }
+}

@@ -1,0 +1,170 @@
+//! `whimbrel prove`: doubt this server on this machine.
+//!
+//! A private server is put under load by real clients, killed with -9 and started again at random moments while they go
+//! on; then what every sender was told SENT is compared with what every device's application was shown, and with what a
+//! fresh device syncs from zero.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `plan` | what will happen, from the seed alone |
+//! | `server`, `accounts` | the private server, by its process id; users made with its administrator's key |
+//! | `clients` | the SDKs and what their applications do |
+//! | `ledger`, `receipts` | what was promised, shown and told, as it happens |
+//! | `settle` | the levels that have to be reached in the end |
+//! | `verdict` | the judgement; pure |
+//!
+//! Nothing here waits without a bound, and nothing is judged by the server's or the SDK's own counters.
+
+pub(crate) mod accounts;
+mod args;
+mod clients;
+mod dice;
+mod ledger;
+mod plan;
+pub(crate) mod progress;
+mod receipts;
+mod report;
+pub(crate) mod server;
+mod settle;
+mod stage;
+mod verdict;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use indicatif::ProgressBar;
+
+pub(crate) use args::Args;
+use clients::Order;
+use plan::{Kill, Plan};
+use report::Outcome;
+use server::PrivateServer;
+use stage::Stage;
+use verdict::{Faults, Kind};
+
+/// The exit code of a run that was interrupted: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+/// How often the first SENT after a restart is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// A restart after which nothing is answered for so long counts as this slow.
+const RECOVERY_MAX: Duration = Duration::from_secs(60);
+
+/// Runs it; Ctrl-C ends it, and the server with it.
+pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let mut folder = tempfile::Builder::new().prefix("whimbrel-prove-").tempdir().context("A temporary folder")?;
+    folder.disable_cleanup(args.keep);
+    let result = tokio::select! {
+        result = prove(&args, folder.path()) => result,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("interrupted; nothing was judged");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    };
+    let good = result.as_ref().is_ok_and(Outcome::is_good);
+    if args.keep || !good {
+        folder.disable_cleanup(true);
+        eprintln!("kept: {} (server.log, data, the clients' stores)", folder.path().display());
+    }
+    result?.print(args.json);
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
+    let seed = args.seed.unwrap_or_else(rand::random);
+    let plan = Plan::new(seed, args.duration(), args.clients.into(), args.kills.into());
+    eprintln!("seed {seed}: {} clients of {} users, {} kills", plan.devices.len(), plan.users, plan.kills.len());
+    let bar = progress::bar(args.duration().as_secs());
+    bar.set_message("starting");
+    let mut server = PrivateServer::start(folder, &[]).await?;
+    let mut stage = Stage::open(&server, &plan, seed, args.rate, folder).await?;
+
+    let slowest = load(&plan, args.duration(), &mut server, &stage, &bar).await?;
+    let mut faults = Faults::default();
+    let settling = Instant::now();
+    bar.set_message("waiting until everything has arrived");
+    stage.order(Order::Settle);
+    let mut unsettled = settle::everything_shown(&stage.handles, &stage.pairs).await;
+    bar.set_message("syncing fresh devices from zero");
+    stage.add_fresh_devices(&server).await?;
+    unsettled.extend(settle::fresh_shown(&stage.fresh, &stage.handles, &stage.pairs).await);
+    bar.set_message("comparing cursors and unread counts");
+    let timelines = verdict::timelines(&stage.fresh_books());
+    let everybody: Vec<_> = stage.handles.iter().chain(&stage.fresh).cloned().collect();
+    unsettled.extend(settle::cursors_true(&stage.world, &everybody, &stage.pairs, &timelines).await);
+    let settled = settling.elapsed();
+    for what in unsettled {
+        faults.add(Kind::Wrong, format!("did not settle: {what}"));
+    }
+
+    stage.finish().await?;
+    if let Err(error) = server.stop().await {
+        faults.add(Kind::Wrong, format!("{error:#}"));
+    }
+    verdict::judge(&stage.books(), &stage.fresh_books(), &stage.conversations(), &mut faults);
+    let receipts = stage.judge_receipts(&mut faults);
+    bar.finish_and_clear();
+    let seconds = stage.world.began.elapsed();
+    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, slowest, settled, seconds, faults })
+}
+
+/// The load and the kills; gives the slowest recovery: from starting the server again to the first SENT.
+async fn load(
+    plan: &Plan,
+    duration: Duration,
+    server: &mut PrivateServer,
+    stage: &Stage,
+    bar: &ProgressBar,
+) -> anyhow::Result<Duration> {
+    let world = &stage.world;
+    let mut slowest = Duration::ZERO;
+    for (number, kill) in plan.kills.iter().enumerate() {
+        let show = |what: &str| show(bar, stage, &format!("kill {} of {}: {what}", number + 1, plan.kills.len()));
+        wait_until(world.began + kill.at, || show("to come")).await;
+        server.kill();
+        show("killed");
+        let up = Instant::now() + kill.down;
+        wait_until(up, || show("down")).await;
+        world.first_sent_ms.store(0, Ordering::Relaxed);
+        let again = world.began.elapsed();
+        launch(server).await?;
+        let next = plan.kills.get(number + 1).map_or(RECOVERY_MAX, |Kill { at, .. }| *at).max(again);
+        let give_up = next.min(again + RECOVERY_MAX);
+        let first = loop {
+            match world.first_sent_ms.load(Ordering::Relaxed) {
+                0 if world.began.elapsed() < give_up => tokio::time::sleep(LOOK_EVERY).await,
+                0 => break world.began.elapsed(),
+                ms => break Duration::from_millis(ms),
+            }
+        };
+        slowest = slowest.max(first.saturating_sub(again));
+    }
+    wait_until(world.began + duration, || show(bar, stage, "all kills done")).await;
+    Ok(slowest)
+}
+
+/// Starts the server again.
+async fn launch(server: &mut PrivateServer) -> anyhow::Result<()> {
+    server.launch().await.context("The server does not come back after a kill")
+}
+
+/// Waits, and shows how it goes.
+async fn wait_until(moment: Instant, show: impl Fn()) {
+    loop {
+        show();
+        let left = moment.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(Duration::from_millis(500))).await;
+    }
+}
+
+fn show(bar: &ProgressBar, stage: &Stage, what: &str) {
+    let world = &stage.world;
+    let (drafted, sent) = (world.drafted.load(Ordering::Relaxed), world.sent.load(Ordering::Relaxed));
+    bar.set_position(world.began.elapsed().as_secs());
+    bar.set_message(format!("{drafted} written, {sent} sent, {} clients there; {what}", stage.there()));
+}

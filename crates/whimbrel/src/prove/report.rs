@@ -1,0 +1,125 @@
+//! The outcome of a run, for people and for machines.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+use whimbrel_client::ConversationId;
+
+use super::ledger::Book;
+use super::plan::Plan;
+use super::verdict::{Faults, Kind, Timeline};
+
+/// Faults that are printed; the others are counted.
+const FAULTS_SHOWN: usize = 50;
+
+/// Everything there is to say about a run.
+pub(super) struct Outcome {
+    pub(super) seed: u64,
+    pub(super) plan: Plan,
+    pub(super) books: Vec<Book>,
+    pub(super) timelines: BTreeMap<ConversationId, Timeline>,
+    /// Receipts that were told to anybody.
+    pub(super) receipts: u64,
+    /// From starting the server again to the first SENT.
+    pub(super) slowest: Duration,
+    /// From the end of the load until everything had arrived and was compared.
+    pub(super) settled: Duration,
+    pub(super) seconds: Duration,
+    pub(super) faults: Faults,
+}
+
+impl Outcome {
+    /// Whether nothing at all was wrong.
+    pub(super) fn is_good(&self) -> bool {
+        self.faults.all().is_empty()
+    }
+
+    /// Prints a table and the verdict, or one object.
+    pub(super) fn print(&self, as_json: bool) {
+        if as_json {
+            println!("{}", self.json());
+            return;
+        }
+        for (name, value) in self.table() {
+            println!("  {name:<28} {value:>12}");
+        }
+        let all = self.faults.all();
+        for fault in all.iter().take(FAULTS_SHOWN) {
+            println!("{fault}");
+        }
+        if all.len() > FAULTS_SHOWN {
+            println!("… and {} more", all.len() - FAULTS_SHOWN);
+        }
+        let [lost, doubled, reordered, wrong] = self.counts();
+        let wrong = if wrong > 0 { format!(", {wrong} otherwise wrong") } else { String::new() };
+        println!("{lost} lost, {doubled} doubled, {reordered} reordered{wrong}");
+    }
+
+    fn counts(&self) -> [usize; 4] {
+        [Kind::Lost, Kind::Doubled, Kind::Reordered, Kind::Wrong].map(|kind| self.faults.count(kind))
+    }
+
+    fn drafted(&self) -> usize {
+        self.books.iter().map(|book| book.drafted.len()).sum()
+    }
+
+    fn sent(&self) -> usize {
+        self.books.iter().map(|book| book.told.len()).sum()
+    }
+
+    fn shown(&self) -> usize {
+        self.books.iter().flat_map(|book| book.seen.values()).map(Vec::len).sum()
+    }
+
+    fn table(&self) -> Vec<(&'static str, String)> {
+        let plan = &self.plan;
+        let files = plan.devices.iter().filter(|device| device.file).count();
+        vec![
+            ("seed", self.seed.to_string()),
+            ("users", plan.users.to_string()),
+            ("devices", plan.devices.len().to_string()),
+            ("  with their store in a file", files.to_string()),
+            ("conversations", plan.pairs.len().to_string()),
+            ("messages written", self.drafted().to_string()),
+            ("answered SENT", self.sent().to_string()),
+            ("shown to applications", self.shown().to_string()),
+            ("in timelines", self.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string()),
+            ("receipts", self.receipts.to_string()),
+            ("kills (-9)", plan.kills.len().to_string()),
+            ("restarts", plan.kills.len().to_string()),
+            ("offline spells", plan.offline_spells().to_string()),
+            ("slowest recovery", format!("{} ms", self.slowest.as_millis())),
+            ("settled after", format!("{} ms", self.settled.as_millis())),
+            ("time", format!("{:.1} s", self.seconds.as_secs_f64())),
+        ]
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let plan = &self.plan;
+        let [lost, doubled, reordered, wrong] = self.counts();
+        let faults: Vec<_> = self.faults.all().iter().take(FAULTS_SHOWN).map(ToString::to_string).collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "seed": self.seed,
+            "users": plan.users,
+            "devices": plan.devices.len(),
+            "conversations": plan.pairs.len(),
+            "messages": self.drafted(),
+            "sent": self.sent(),
+            "shown": self.shown(),
+            "receipts": self.receipts,
+            "kills": plan.kills.len(),
+            "restarts": plan.kills.len(),
+            "offline_spells": plan.offline_spells(),
+            "slowest_recovery_ms": self.slowest.as_millis() as u64,
+            "settled_ms": self.settled.as_millis() as u64,
+            "seconds": self.seconds.as_secs_f64().round(),
+            "lost": lost,
+            "doubled": doubled,
+            "reordered": reordered,
+            "wrong": wrong,
+            "faults": faults,
+        })
+    }
+}

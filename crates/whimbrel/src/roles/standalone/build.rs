@@ -1,0 +1,93 @@
+//! The roles of one process and the engines under them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
+use whimbrel_api::ApiRole;
+use whimbrel_archiver::Archiver;
+use whimbrel_connector::Connector;
+use whimbrel_core::{ConnectorId, TransferId};
+use whimbrel_rpc::peers::OnlyConnector;
+use whimbrel_rpc::token::TokenKey;
+use whimbrel_store::keyring::Keyring;
+use whimbrel_store::memory::{MemoryLog, MemoryLogConfig, MemoryUserStatus};
+use whimbrel_store::sqlite::SqliteStore;
+use whimbrel_transfer::TransferRole;
+
+use crate::config::Config;
+use crate::house::{master_key, secret_file};
+
+/// What access tokens are signed with, among what is derived from the master key. Never changes.
+const TOKENS: &str = "access tokens";
+/// What refresh tokens are made with.
+const REFRESH: &str = "refresh tokens";
+
+/// The roles that others hold on to, and what is closed after them.
+pub(super) struct Roles {
+    pub(super) connector: Connector,
+    pub(super) transfer: Arc<TransferRole>,
+    pub(super) api: ApiRole,
+    pub(super) log: MemoryLog,
+    pub(super) store: SqliteStore,
+}
+
+/// The API's settings with the administrator's key, wherever that is.
+pub(super) fn api_config(config: &Config) -> anyhow::Result<whimbrel_api::Config> {
+    let mut api = config.api.clone();
+    api.admin_key = config.admin.key.clone();
+    if let Some(file) = &config.admin.key_file {
+        let key = secret_file::read_first_line(file).context("admin.key_file")?;
+        api.admin_key = Some(key.into());
+    }
+    api.check().map_err(|error| anyhow::anyhow!("the administrator's key cannot be used: {}", error.reason))?;
+    Ok(api)
+}
+
+/// Everything but the doors. `ended` is cancelled when the server is no longer whole.
+pub(super) async fn build(
+    config: &Config,
+    api: whimbrel_api::Config,
+    metrics_handle: PrometheusHandle,
+    ended: CancellationToken,
+) -> anyhow::Result<(Roles, Archiver)> {
+    let keyring = Arc::new(master_key::keyring(&config.master_key, &config.data.folder)?);
+    let store = open_store(config, keyring.clone()).await?;
+    let engine = Arc::new(store.clone());
+    let log = MemoryLog::new(MemoryLogConfig::default());
+    let tokens = Arc::new(TokenKey::new(&keyring.derive(TOKENS)));
+
+    let id = ConnectorId::generate();
+    let connector = Connector::new(config.connector.clone(), id, tokens.clone());
+    let transfer = TransferRole::new(
+        config.transfer.clone(),
+        TransferId::generate(),
+        Arc::new(log.clone()),
+        engine.clone(),
+        engine.clone(),
+        Arc::new(MemoryUserStatus::new()),
+        Arc::new(OnlyConnector::new(id, connector.push())),
+    );
+    let archiver = Archiver::new(config.archiver.clone(), Arc::new(log.clone()), engine.clone(), transfer.clone());
+    let ready = Arc::new(move || match ended.is_cancelled() {
+        true => Err("a role has ended".to_owned()),
+        false => Ok(()),
+    });
+    let levels = log.clone();
+    let render = Arc::new(move || {
+        metrics::gauge!("whimbrel_log_records").set(levels.len() as f64);
+        metrics_handle.render()
+    });
+    let refresh = keyring.derive(REFRESH);
+    let api = ApiRole::new(api, engine, transfer.clone(), tokens, refresh, ready, render)?;
+    Ok((Roles { connector, transfer, api, log, store }, archiver))
+}
+
+/// Opening may migrate, which blocks.
+async fn open_store(config: &Config, keyring: Arc<Keyring>) -> anyhow::Result<SqliteStore> {
+    let (folder, sqlite) = (config.data.folder.clone(), config.database.clone());
+    let open = move || SqliteStore::open(Path::new(&folder), keyring, sqlite);
+    tokio::task::spawn_blocking(open).await?.context("The database cannot be opened")
+}

@@ -1,0 +1,7 @@
+//! Small commands that do one thing and end.
+
+pub(crate) mod admin_key;
+pub(crate) mod backup;
+pub(crate) mod config;
+pub(crate) mod health;
+pub(crate) mod keys;

@@ -1,0 +1,135 @@
+//! The first minutes: `whimbrel demo` as whoever clones the repository meets it (one command, a welcome, counters, a
+//! verdict), and the guide that goes on from there.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A demo on ports of its own; killed when the test ends early.
+struct Demo(Child);
+
+impl Demo {
+    fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_whimbrel"));
+        command.arg("demo").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
+        let stdout = self.0.stdout.take().expect("it is a pipe");
+        BufReader::new(stdout).lines().map_while(Result::ok)
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        self.0.wait().expect("it can be waited for").code()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn objects(demo: &mut Demo) -> Vec<Value> {
+    demo.lines().map(|line| serde_json::from_str(&line).expect("every line is an object")).collect()
+}
+
+/// Everything that the bots sent in three seconds has come to its end: told SENT, shown, delivered, read.
+#[test]
+fn a_demo_ends_with_everything_sent_and_nothing_lost() {
+    let any = "127.0.0.1:0";
+    let mut demo = Demo::start(&["--seconds", "3", "--rate", "100", "--json", "--listen", any, "--http", any]);
+    let objects = objects(&mut demo);
+    let (welcome, last) = (&objects[0], &objects[objects.len() - 1]);
+    assert_eq!(demo.code(), Some(0), "{last}");
+    assert_eq!(welcome["people"][0], "alice");
+    for none in ["lost", "doubled", "reordered", "refused", "under_way"] {
+        assert_eq!(last[none], 0, "{none}: {last}");
+    }
+    let sent = last["sent"].as_u64().expect("a number");
+    assert!(sent >= 30, "the bots did not talk: {last}");
+    for all in ["confirmed", "delivered", "read"] {
+        assert_eq!(last[all], sent, "{all}: {last}");
+    }
+    let folder = welcome["folder"].as_str().expect("a path");
+    assert!(!std::path::Path::new(folder).exists(), "{folder} was left behind");
+}
+
+/// Another process has both ports: the demo says which ones it has instead. SIGTERM ends it politely, and soon.
+#[test]
+fn a_demo_moves_aside_for_taken_ports_and_ends_when_it_is_told_to() {
+    let taken = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"));
+    let [listen, http] = taken.each_ref().map(|taken| taken.local_addr().expect("it is bound").to_string());
+    let mut demo = Demo::start(&["--json", "--listen", &listen, "--http", &http]);
+    let mut lines = demo.lines();
+    let welcome: Value = serde_json::from_str(&lines.next().expect("a welcome")).expect("an object");
+    assert!(welcome["clients"].is_string() && welcome["clients"] != listen.as_str(), "{welcome}");
+    assert_ne!(welcome["api"], format!("http://{http}"));
+    lines.next().expect("counters");
+    let asked = Instant::now();
+    let pid = demo.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there").success());
+    let last: Value = serde_json::from_str(&lines.last().expect("a last word")).expect("an object");
+    assert_eq!(demo.code(), Some(0), "{last}");
+    assert!(asked.elapsed() < Duration::from_secs(8), "it took {:?} to end", asked.elapsed());
+}
+
+/// The guide's program is the SDK's first doc test, line by line, so it compiles and runs with every test of the SDK.
+#[test]
+fn the_guides_program_is_a_doc_test_of_the_sdk() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("the file is there");
+    let (guide, sdk) = (read("docs/getting-started.md"), read("crates/whimbrel-client/src/lib.rs"));
+    let program = guide.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a program");
+    let mut documented = sdk.lines().filter_map(|line| line.strip_prefix("//! "));
+    for line in program.lines().filter(|line| !line.trim().is_empty()) {
+        assert!(documented.any(|documented| documented == line), "not, or not at this point, in the SDK: {line}");
+    }
+}
+
+/// Each demo is another server, and a device's file outlives it. The second demo's alice says something to its bob with
+/// the file of the first one's: it is sent, and the file of the first is still there.
+#[test]
+fn a_device_of_an_earlier_demo_begins_anew_and_keeps_the_old_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = folder.path().join("alice.db");
+    let mut errors = Vec::new();
+    for _ in 0..2 {
+        let mut demo = Demo::start(&["--json", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+        let mut lines = demo.lines();
+        let welcome: Value = serde_json::from_str(&lines.next().expect("a welcome")).expect("an object");
+        let word = |name: &str| welcome[name].as_str().expect("text").to_owned();
+        let mut chat = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+            .args([
+                "chat",
+                "--plain",
+                "--handle",
+                "alice",
+                "--server",
+                &word("clients"),
+                "--api",
+                &word("api"),
+                "--store",
+            ])
+            .arg(&store)
+            .env("WHIMBREL_PASSWORD", word("password"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        chat.stdin.take().expect("a pipe").write_all(b"@bob hello\n").expect("it listens");
+        let ended = chat.wait_with_output().expect("it ends");
+        let error = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success() && !error.contains("! "), "{error}");
+        errors.push(error);
+    }
+    assert_eq!(errors[0], "");
+    assert!(errors[1].contains("Another server"), "{}", errors[1]);
+    assert!(folder.path().join("alice.old-1.db").exists());
+}
