@@ -76,7 +76,7 @@ pub(super) struct IdleArgs {
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
     pub(super) clients: u32,
     /// Sessions that are open before (and stay so), so that what a server allocates once is not counted
-    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub(super) warm: u32,
     /// How long they are watched, for the processor time of their heartbeats; 0: not at all
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86_400))]

@@ -3,7 +3,8 @@
 //! Memory is the growth of the server's resident memory over the measured sessions. Two things would falsify it. What a
 //! server allocates once would be counted: so some thousand sessions are open before. What was given back could be used
 //! again and hide what an open session takes: so those stay open, and a private server is restarted once the accounts
-//! are made. (A server that is not private cannot be restarted from here, and may show too little.)
+//! are made. (A server that is not private cannot be restarted from here, and may show too little.) Beside it stands what
+//! one session costs at most: the growth since before the first one, all that was allocated once included.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -59,6 +60,7 @@ pub(super) async fn run(args: IdleArgs) -> anyhow::Result<ExitCode> {
     let measured = accounts.split_off(warm);
     target.refresh().await?;
 
+    let empty = steady(&target, &bar).await?;
     let mut crowd = Crowd::new(target.server);
     bar.set_message("sessions to warm up");
     crowd.open(accounts, &bar).await?;
@@ -72,7 +74,7 @@ pub(super) async fn run(args: IdleArgs) -> anyhow::Result<ExitCode> {
     bar.finish_and_clear();
     let ended = crowd.close().await?;
     target.close().await?;
-    report(&args, before, after, opening, watched, ended).print(args.json);
+    report(&args, [empty, before, after], opening, watched, ended).print(args.json);
     if ended > 0 {
         bail!("{ended} sessions ended by themselves");
     }
@@ -232,8 +234,7 @@ async fn watch(
 
 fn report(
     args: &IdleArgs,
-    before: Option<Memory>,
-    after: Option<Memory>,
+    [empty, before, after]: [Option<Memory>; 3],
     opening: Duration,
     watched: Option<(Duration, Duration, Duration)>,
     ended: u64,
@@ -244,7 +245,9 @@ fn report(
         Some((after as f64 - before as f64) / clients)
     };
     let sessions = clients + f64::from(args.warm);
-    let per_minute = watched.map(|(server, _, time)| server.as_secs_f64() * 1e6 / sessions / (time.as_secs_f64() / 60.0));
+    let at_most = empty.zip(after).map(|(empty, after)| (after.resident as f64 - empty.resident as f64) / sessions);
+    let per_minute =
+        watched.map(|(server, _, time)| server.as_secs_f64() * 1e6 / sessions / (time.as_secs_f64() / 60.0));
     let mib = |memory: Option<Memory>| memory.map(|memory| memory.resident as f64 / f64::from(1 << 20));
     let mut report = Report::default();
     report
@@ -253,8 +256,10 @@ fn report(
         .add("clients", args.clients)
         .add("warm_clients", args.warm)
         .measured("bytes_per_connection", grown(|memory| memory.resident))
+        .measured("bytes_per_connection_at_most", at_most)
         .measured("proportional_bytes_per_connection", grown(|memory| memory.proportional))
         .measured("anonymous_bytes_per_connection", grown(|memory| memory.anonymous))
+        .measured("server_resident_empty_mib", mib(empty))
         .measured("server_resident_before_mib", mib(before))
         .measured("server_resident_after_mib", mib(after))
         .measured("connects_per_s", Some(clients / opening.as_secs_f64()))

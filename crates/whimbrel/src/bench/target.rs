@@ -15,8 +15,7 @@ use crate::prove::server::PrivateServer;
 pub(super) const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// A private server is told not to slow its load down; everything else is as it comes.
-const PRIVATE_SETTINGS: [&str; 3] =
-    ["clients.requests_per_second=0", "clients.bytes_per_second=0B", "log.filter=warn"];
+const PRIVATE_SETTINGS: [&str; 3] = ["clients.requests_per_second=0", "clients.bytes_per_second=0B", "log.filter=warn"];
 
 /// A server that runs.
 pub(super) struct Target {

@@ -55,10 +55,8 @@ impl Accounts {
     /// # Errors
     /// When the server refuses one.
     pub(crate) async fn devices(&self, users: &[UserId], ttl: Duration) -> anyhow::Result<Vec<Account>> {
-        let asked: Vec<Value> = users
-            .iter()
-            .map(|user| json!({ "user": user.0, "platform": "load", "ttl_s": ttl.as_secs() }))
-            .collect();
+        let asked: Vec<Value> =
+            users.iter().map(|user| json!({ "user": user.0, "platform": "load", "ttl_s": ttl.as_secs() })).collect();
         let account = |token: &Value| {
             Some(Account {
                 user: UserId(token["user"].as_u64()?),

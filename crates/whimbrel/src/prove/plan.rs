@@ -163,7 +163,9 @@ mod tests {
             assert!(plan.pairs.iter().all(|(a, b)| a < b && *b < plan.users));
             for device in &plan.devices {
                 assert!(device.file || device.away.is_empty());
-                assert!(device.away.iter().all(|(from, until)| device.joins < *from && from < until && *until <= MINUTE));
+                assert!(
+                    device.away.iter().all(|(from, until)| device.joins < *from && from < until && *until <= MINUTE)
+                );
                 assert!(device.away.is_sorted_by(|a, b| a.1 < b.0), "{:?}", device.away);
             }
         }

@@ -79,7 +79,10 @@ impl Receipts {
             faults.add(Kind::Wrong, fault.clone());
         }
         for ((user, conversation), (told, _)) in &self.early {
-            faults.add(Kind::Wrong, format!("DELIVERED up to {told} in {conversation} was told of user {user} and never was true"));
+            faults.add(
+                Kind::Wrong,
+                format!("DELIVERED up to {told} in {conversation} was told of user {user} and never was true"),
+            );
         }
     }
 }

@@ -84,7 +84,10 @@ impl Outcome {
             ("messages written", self.drafted().to_string()),
             ("answered SENT", self.sent().to_string()),
             ("shown to applications", self.shown().to_string()),
-            ("in timelines", self.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string()),
+            (
+                "in timelines",
+                self.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string(),
+            ),
             ("receipts", self.receipts.to_string()),
             ("kills (-9)", plan.kills.len().to_string()),
             ("restarts", plan.kills.len().to_string()),

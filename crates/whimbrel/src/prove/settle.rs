@@ -70,7 +70,8 @@ fn not_shown(handles: &[Arc<Handle>], pairs: &[Pair]) -> Vec<String> {
     for handle in handles {
         let book = handle.book();
         let told = book.told.iter().map(|told| (told.conversation, told.seq));
-        for (conversation, seq) in told.chain(pairs.iter().map(|pair| (pair.conversation, book.end(pair.conversation)))) {
+        for (conversation, seq) in told.chain(pairs.iter().map(|pair| (pair.conversation, book.end(pair.conversation))))
+        {
             let head = heads.entry(conversation).or_default();
             *head = (*head).max(seq);
         }

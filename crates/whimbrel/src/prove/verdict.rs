@@ -193,12 +193,7 @@ fn check_rest(who: &str, book: &Book, faults: &mut Faults) {
 }
 
 /// What each device sent stands in its sending order, each once, as it was written, under the name it was given.
-pub(super) fn check_senders(
-    conversation: ConversationId,
-    timeline: &Timeline,
-    books: &[Book],
-    faults: &mut Faults,
-) {
+pub(super) fn check_senders(conversation: ConversationId, timeline: &Timeline, books: &[Book], faults: &mut Faults) {
     let mut next: HashMap<usize, u64> = HashMap::new();
     for Seen { seq, message_id, sender, device, said } in timeline.rows() {
         let where_ = format!("in {conversation} at {seq}, message {message_id}");

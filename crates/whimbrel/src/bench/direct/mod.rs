@@ -33,6 +33,9 @@ use setup::Stage;
 use shared::{Clock, Counts, Level, Plan, Shared};
 use verdict::{Verdict, is_settled};
 
+/// The clients' tasks; each gives its number and what it saw.
+type Clients = JoinSet<anyhow::Result<(usize, Talk)>>;
+
 /// Sessions start their load together, this long after the last was opened.
 const START_DELAY: Duration = Duration::from_millis(200);
 /// After the load everything has to arrive within this.
@@ -97,7 +100,7 @@ async fn measure(
     target: &Target,
     shared: &Shared,
     levels: &[Arc<Level>],
-    tasks: &mut JoinSet<anyhow::Result<(usize, Talk)>>,
+    tasks: &mut Clients,
     bar: &ProgressBar,
 ) -> anyhow::Result<Measured> {
     let until = |us: u64| shared.clock.0 + Duration::from_micros(us);
@@ -116,12 +119,7 @@ async fn measure(
 }
 
 /// Waits, shows how it goes, and notices a client that ends.
-async fn watch(
-    until: Instant,
-    shared: &Shared,
-    tasks: &mut JoinSet<anyhow::Result<(usize, Talk)>>,
-    bar: &ProgressBar,
-) -> anyhow::Result<()> {
+async fn watch(until: Instant, shared: &Shared, tasks: &mut Clients, bar: &ProgressBar) -> anyhow::Result<()> {
     let end = tokio::time::sleep_until(until.into());
     tokio::pin!(end);
     let mut looks = tokio::time::interval(Duration::from_millis(500));
@@ -151,7 +149,7 @@ fn sample(target: &Target, shared: &Shared) -> anyhow::Result<Sample> {
 }
 
 /// The clients' books, in the order of their numbers.
-async fn finish(mut tasks: JoinSet<anyhow::Result<(usize, Talk)>>) -> anyhow::Result<Vec<Talk>> {
+async fn finish(mut tasks: Clients) -> anyhow::Result<Vec<Talk>> {
     let mut talks = Vec::with_capacity(tasks.len());
     while let Some(ended) = tasks.join_next().await {
         talks.push(ended.context("A client of the load failed")??);

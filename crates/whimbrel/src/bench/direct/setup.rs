@@ -12,7 +12,8 @@ use whimbrel_wire::ServerPayload;
 use super::super::args::DirectArgs;
 use super::super::session::Session;
 use super::super::target::{TOKEN_TTL, Target};
-use super::client::{Client, Parts, Talk};
+use super::Clients;
+use super::client::{Client, Parts};
 use super::pace::{self, Pace};
 use super::receiving::Receiving;
 use super::sending::{Mode, Sending};
@@ -69,7 +70,7 @@ impl Stage {
         args: &DirectArgs,
         shared: &Arc<Shared>,
         stop: &CancellationToken,
-    ) -> (JoinSet<anyhow::Result<(usize, Talk)>>, Vec<Arc<Level>>) {
+    ) -> (Clients, Vec<Arc<Level>>) {
         let (mut tasks, mut levels, mut wakes) = (JoinSet::new(), Vec::new(), Vec::new());
         let Self { accounts, conversations, sessions } = self;
         for (index, (session, head)) in sessions.into_iter().enumerate() {

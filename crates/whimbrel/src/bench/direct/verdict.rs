@@ -16,9 +16,7 @@ pub(super) fn is_settled(levels: &[Arc<Level>], both: bool) -> bool {
             && get(&to.advanced) >= get(&to.read)
             && get(&from.peer_read) >= get(&to.read)
     };
-    levels
-        .chunks_exact(2)
-        .all(|pair| direction(&pair[0], &pair[1]) && (!both || direction(&pair[1], &pair[0])))
+    levels.chunks_exact(2).all(|pair| direction(&pair[0], &pair[1]) && (!both || direction(&pair[1], &pair[0])))
 }
 
 /// What was found wrong, all clients together.

@@ -78,8 +78,8 @@ pub(crate) async fn start(config: &Config, metrics: PrometheusHandle) -> anyhow:
     let certificate = tls::open(&config.tls)?;
     let api_config = build::api_config(config)?;
     let mut folder = DataFolder::open(&config.data.folder, "standalone").await?;
-    let clients = bind("clients.listen", config.clients.address).await?;
-    let http = bind("http.listen", config.http.address).await?;
+    let clients = bind("clients.listen", config.clients.address)?;
+    let http = bind("http.listen", config.http.address)?;
     let (client_addr, http_addr) = (clients.local_addr()?, http.local_addr()?);
 
     let ended = CancellationToken::new();
@@ -107,9 +107,8 @@ fn watched(ended: &CancellationToken, work: impl Future<Output = ()> + Send + 's
     })
 }
 
-async fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
+fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    whimbrel_connector::bind(address)
         .with_context(|| format!("{key}: {address} cannot be listened on; choose another, or stop what uses it"))
 }
 
