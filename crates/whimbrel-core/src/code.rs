@@ -65,7 +65,7 @@ goodbye_codes! {
     FRAME_TOO_LARGE = 3002, "frame_too_large";
     /// A frame of a kind that this side does not know.
     UNKNOWN_FRAME = 3003, "unknown_frame";
-    /// A frame came before Hello, or a second Hello, or one that only the other side sends.
+    /// A frame came before Hello, or a second Hello, or a Sync while another was unanswered.
     UNEXPECTED_FRAME = 3004, "unexpected_frame";
     /// A frame's number is ahead of its turn.
     OUT_OF_TURN = 3005, "out_of_turn";
@@ -159,7 +159,7 @@ refusals! {
     /// The deployment wants encrypted bodies and this one names no key version, or the reverse.
     BadKey = 7, "bad_key", "The message is not encrypted as this server requires.";
     /// The draft is older than the time within which repeats are recognised, or its id is not a UUIDv7.
-    TooOld = 8, "too_old", "The message is too old to be sent.";
+    TooOld = 8, "too_old", "The message is too old, or its id is not one that this server takes.";
     /// The database refused the row for good; it was parked for the operator.
     Unplaceable = 9, "unplaceable", "The server could not store this message.";
 }

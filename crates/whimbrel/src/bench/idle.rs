@@ -1,10 +1,10 @@
 //! Sessions that say nothing: what one costs in memory, and in processor time for its heartbeats.
 //!
-//! Memory is the growth of the server's resident memory over the measured sessions. Two things would falsify it. What a
-//! server allocates once would be counted: so some thousand sessions are open before. What was given back could be used
-//! again and hide what an open session takes: so those stay open, and a private server is restarted once the accounts
-//! are made. (A server that is not private cannot be restarted from here, and may show too little.) Beside it stands what
-//! one session costs at most: the growth since before the first one, all that was allocated once included.
+//! Memory is the growth of the server's resident memory over the measured sessions, opened in [`STEPS`] equal steps: the
+//! median step counts, so that pages which an allocator gives back or takes once do not. What a server allocates once
+//! would be counted, so some thousand sessions are open before. What was given back could be used again and hide what an
+//! open session takes, so those stay open, and a private server is restarted once the accounts are made. (A server that
+//! is not private cannot be restarted from here, and may show too little.)
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -28,6 +28,8 @@ use super::usage::{Memory, Process};
 use crate::prove::accounts::Account;
 use crate::prove::progress;
 
+/// Steps in which the measured sessions are opened: an odd number, so that one of them is the median.
+const STEPS: usize = 5;
 /// Sessions that are being opened at the same time.
 const OPENING_MAX: usize = 128;
 /// Sessions from one loopback address: well below the number of ports that systems give out.
@@ -57,24 +59,27 @@ pub(super) async fn run(args: IdleArgs) -> anyhow::Result<ExitCode> {
     let mut target = Target::open(&args.target).await?;
     let users = target.accounts.users(clients + warm).await?;
     let mut accounts = target.accounts.devices(&users, TOKEN_TTL).await?;
-    let measured = accounts.split_off(warm);
+    let mut measured = accounts.split_off(warm);
     target.refresh().await?;
 
-    let empty = steady(&target, &bar).await?;
     let mut crowd = Crowd::new(target.server);
     bar.set_message("sessions to warm up");
     crowd.open(accounts, &bar).await?;
-    let before = steady(&target, &bar).await?;
-    bar.set_message("sessions");
-    let began = Instant::now();
-    crowd.open(measured, &bar).await?;
-    let opening = began.elapsed();
-    let after = steady(&target, &bar).await?;
+    let mut steps = vec![steady(&target, &bar).await?];
+    let mut opening = Duration::ZERO;
+    while !measured.is_empty() {
+        bar.set_message("sessions");
+        let rest = measured.split_off(measured.len().min(clients.div_ceil(STEPS)));
+        let began = Instant::now();
+        crowd.open(std::mem::replace(&mut measured, rest), &bar).await?;
+        opening += began.elapsed();
+        steps.push(steady(&target, &bar).await?);
+    }
     let watched = watch(&args, &target, &mut crowd, &bar).await?;
     bar.finish_and_clear();
     let ended = crowd.close().await?;
     target.close().await?;
-    report(&args, [empty, before, after], opening, watched, ended).print(args.json);
+    report(&args, &steps, opening, watched, ended).print(args.json);
     if ended > 0 {
         bail!("{ended} sessions ended by themselves");
     }
@@ -234,34 +239,38 @@ async fn watch(
 
 fn report(
     args: &IdleArgs,
-    [empty, before, after]: [Option<Memory>; 3],
+    steps: &[Option<Memory>],
     opening: Duration,
     watched: Option<(Duration, Duration, Duration)>,
     ended: u64,
 ) -> Report {
     let clients = f64::from(args.clients);
-    let grown = |part: fn(&Memory) -> u64| {
-        let (before, after) = (before.as_ref().map(part)?, after.as_ref().map(part)?);
-        Some((after as f64 - before as f64) / clients)
+    let per_step = clients / (steps.len() - 1) as f64;
+    let grown = |part: fn(&Memory) -> u64| -> Option<Vec<f64>> {
+        let sizes: Vec<f64> = steps.iter().map(|memory| Some(part(memory.as_ref()?) as f64)).collect::<Option<_>>()?;
+        let mut grown: Vec<f64> = sizes.windows(2).map(|two| (two[1] - two[0]) / per_step).collect();
+        grown.sort_by(f64::total_cmp);
+        Some(grown)
     };
+    let median = |part| grown(part).map(|grown| grown[grown.len() / 2]);
+    let resident = grown(|memory| memory.resident).unwrap_or_default();
     let sessions = clients + f64::from(args.warm);
-    let at_most = empty.zip(after).map(|(empty, after)| (after.resident as f64 - empty.resident as f64) / sessions);
     let per_minute =
         watched.map(|(server, _, time)| server.as_secs_f64() * 1e6 / sessions / (time.as_secs_f64() / 60.0));
-    let mib = |memory: Option<Memory>| memory.map(|memory| memory.resident as f64 / f64::from(1 << 20));
+    let mib = |memory: Option<&Option<Memory>>| Some(memory?.as_ref()?.resident as f64 / f64::from(1 << 20));
     let mut report = Report::default();
     report
         .add("what", "idle")
         .add("version", env!("CARGO_PKG_VERSION"))
         .add("clients", args.clients)
         .add("warm_clients", args.warm)
-        .measured("bytes_per_connection", grown(|memory| memory.resident))
-        .measured("bytes_per_connection_at_most", at_most)
-        .measured("proportional_bytes_per_connection", grown(|memory| memory.proportional))
-        .measured("anonymous_bytes_per_connection", grown(|memory| memory.anonymous))
-        .measured("server_resident_empty_mib", mib(empty))
-        .measured("server_resident_before_mib", mib(before))
-        .measured("server_resident_after_mib", mib(after))
+        .measured("bytes_per_connection", median(|memory| memory.resident))
+        .measured("bytes_per_connection_least_step", resident.first().copied())
+        .measured("bytes_per_connection_most_step", resident.last().copied())
+        .measured("proportional_bytes_per_connection", median(|memory| memory.proportional))
+        .measured("anonymous_bytes_per_connection", median(|memory| memory.anonymous))
+        .measured("server_resident_before_mib", mib(steps.first()))
+        .measured("server_resident_after_mib", mib(steps.last()))
         .measured("connects_per_s", Some(clients / opening.as_secs_f64()))
         .measured("server_cpu_us_per_session_minute", per_minute)
         .measured("watched_s", watched.map(|(.., time)| time.as_secs_f64()))

@@ -13,7 +13,7 @@ use whimbrel_client::{
     Client, ConnectionState, ConversationId, Event, Events, MessageId, NotPlaced, Outcome, StoredMessage, UserId,
 };
 
-use super::view::text::clean;
+use super::view::messages::words;
 
 /// Lines that are read ahead of what is sent.
 const AHEAD: usize = 64;
@@ -104,9 +104,9 @@ impl Talk<'_> {
     }
 
     async fn print(&mut self, message: StoredMessage) -> anyhow::Result<()> {
-        if let Some(text) = message.text() {
+        if let Some(text) = words(&message) {
             let name = self.name(message.sender).await;
-            println!("{name}: {}", clean(text).replace('\n', " "));
+            println!("{name}: {}", text.replace('\n', " "));
             self.client.mark_read(message.conversation, message.seq).await?;
         }
         Ok(())

@@ -42,6 +42,7 @@ use clients::Order;
 use plan::{Kill, Plan};
 use report::Outcome;
 use server::PrivateServer;
+use settle::Unsettled;
 use stage::Stage;
 use verdict::{Faults, Kind};
 
@@ -86,16 +87,17 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let settling = Instant::now();
     bar.set_message("waiting until everything has arrived");
     stage.order(Order::Settle);
-    let mut unsettled = settle::everything_shown(&stage.handles, &stage.pairs).await;
+    let mut unsettled = Unsettled::default();
+    settle::everything_shown(&mut unsettled, &stage.handles, &stage.pairs).await;
     bar.set_message("syncing fresh devices from zero");
     stage.add_fresh_devices(&server).await?;
-    unsettled.extend(settle::fresh_shown(&stage.fresh, &stage.handles, &stage.pairs).await);
+    let everybody: Vec<_> = stage.handles.iter().chain(&stage.fresh).cloned().collect();
+    settle::fresh_shown(&mut unsettled, &everybody, &stage.pairs).await;
     bar.set_message("comparing cursors and unread counts");
     let timelines = verdict::timelines(&stage.fresh_books());
-    let everybody: Vec<_> = stage.handles.iter().chain(&stage.fresh).cloned().collect();
-    unsettled.extend(settle::cursors_true(&stage.world, &everybody, &stage.pairs, &timelines).await);
+    settle::cursors_true(&mut unsettled, &stage.world, &everybody, &stage.pairs, &timelines).await;
     let settled = settling.elapsed();
-    for what in unsettled {
+    for what in unsettled.0 {
         faults.add(Kind::Wrong, format!("did not settle: {what}"));
     }
 

@@ -13,8 +13,10 @@ use super::clients::{Handle, World};
 use super::ledger::{Said, Seen};
 use super::verdict::Timeline;
 
-/// All of it together takes no longer.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// Each level is reached within this.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Where one was not, the next ones are only looked at: they rest on it.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often levels are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -25,21 +27,27 @@ pub(super) struct Pair {
     pub(super) users: [UserId; 2],
 }
 
-/// Looks until nothing is missing; otherwise what was missing at last.
-async fn until_nothing<F: Future<Output = Vec<String>>>(mut missing: impl FnMut() -> F) -> Vec<String> {
-    let deadline = Instant::now() + SETTLE_TIMEOUT;
-    loop {
-        let last = missing().await;
-        if last.is_empty() || Instant::now() > deadline {
-            return last;
+/// What was not reached so far, level by level.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled(pub(super) Vec<String>);
+
+impl Unsettled {
+    /// Looks until nothing is missing, or notes what was missing at last.
+    async fn until_nothing<F: Future<Output = Vec<String>>>(&mut self, mut missing: impl FnMut() -> F) {
+        let deadline = Instant::now() + if self.0.is_empty() { SETTLE_TIMEOUT } else { LOOK_TIMEOUT };
+        loop {
+            let last = missing().await;
+            if last.is_empty() || Instant::now() > deadline {
+                return self.0.extend(last);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// Waits until every draft is answered and every device was shown everything. Gives what is missing in the end.
-pub(super) async fn everything_shown(handles: &[Arc<Handle>], pairs: &[Pair]) -> Vec<String> {
-    until_nothing(|| async {
+/// Waits until every draft is answered and every device was shown everything.
+pub(super) async fn everything_shown(unsettled: &mut Unsettled, handles: &[Arc<Handle>], pairs: &[Pair]) {
+    let missing = || async {
         let mut missing = Vec::new();
         for handle in handles {
             missing.extend(outbox(handle).await);
@@ -48,8 +56,8 @@ pub(super) async fn everything_shown(handles: &[Arc<Handle>], pairs: &[Pair]) ->
             missing = not_shown(handles, pairs);
         }
         missing
-    })
-    .await
+    };
+    unsettled.until_nothing(missing).await;
 }
 
 async fn outbox(handle: &Handle) -> Option<String> {
@@ -91,26 +99,26 @@ fn not_shown(handles: &[Arc<Handle>], pairs: &[Pair]) -> Vec<String> {
 }
 
 /// Waits until fresh devices were shown all that the others were.
-pub(super) async fn fresh_shown(fresh: &[Arc<Handle>], others: &[Arc<Handle>], pairs: &[Pair]) -> Vec<String> {
-    let all: Vec<_> = fresh.iter().chain(others).cloned().collect();
-    until_nothing(|| async { not_shown(&all, pairs) }).await
+pub(super) async fn fresh_shown(unsettled: &mut Unsettled, everybody: &[Arc<Handle>], pairs: &[Pair]) {
+    unsettled.until_nothing(|| async { not_shown(everybody, pairs) }).await;
 }
 
 /// Waits until each device's list of conversations is what follows from what was said and read.
 pub(super) async fn cursors_true(
+    unsettled: &mut Unsettled,
     world: &World,
     handles: &[Arc<Handle>],
     pairs: &[Pair],
     timelines: &BTreeMap<ConversationId, Timeline>,
-) -> Vec<String> {
-    until_nothing(|| async {
+) {
+    let missing = || async {
         let mut missing = Vec::new();
         for handle in handles {
             missing.extend(not_true(world, handle, pairs, timelines).await);
         }
         missing
-    })
-    .await
+    };
+    unsettled.until_nothing(missing).await;
 }
 
 async fn not_true(

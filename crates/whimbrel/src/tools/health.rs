@@ -16,7 +16,7 @@ use crate::house::exit;
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigFlags,
-    /// The server's HTTP address, such as https://chat.example.com; by default the one that is configured here
+    /// The server's HTTP address, such as `https://chat.example.com`; by default the one that is configured here
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// Trust this certificate (PEM) beside the system's

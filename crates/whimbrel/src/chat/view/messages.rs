@@ -112,7 +112,7 @@ fn conversation(app: &App, width: usize, look: Look) -> Vec<Line<'static>> {
 }
 
 /// What a message is in words; `None` for rows that are not shown.
-fn words(message: &StoredMessage) -> Option<String> {
+pub(in crate::chat) fn words(message: &StoredMessage) -> Option<String> {
     Some(match &message.content {
         Content::Text(text) => clean(text),
         Content::Custom { fallback, content_type, .. } if fallback.is_empty() => clean(&format!("[{content_type}]")),

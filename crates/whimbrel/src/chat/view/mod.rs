@@ -14,7 +14,7 @@
 mod conversations;
 mod help;
 mod input;
-mod messages;
+pub(super) mod messages;
 mod notice;
 mod status;
 pub(super) mod text;
