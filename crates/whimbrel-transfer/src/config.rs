@@ -59,7 +59,7 @@ impl Default for Config {
             cursor_delay: Duration::from_secs(1),
             cursors_max: limits::CONVERSATIONS_CACHED,
             conversations_cached: limits::CONVERSATIONS_CACHED,
-            syncs_at_once: 4,
+            syncs_at_once: 2,
             syncs_max: 16 * 1024,
             syncs_per_session: 4,
             stop_timeout: Duration::from_secs(10),

@@ -64,7 +64,7 @@ pub struct SqliteConfig {
 impl Default for SqliteConfig {
     fn default() -> Self {
         Self {
-            readers: 2,
+            readers: 3,
             read_queue: 1024,
             write_queue: 1024,
             group_max: 256,

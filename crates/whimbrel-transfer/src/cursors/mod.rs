@@ -31,6 +31,9 @@ use crate::audience::Audiences;
 use crate::reach::Reach;
 use gather::{Gathered, Whose};
 
+/// Heads that are read by one call.
+const HEADS_AT_ONCE: usize = 512;
+
 /// How far a user has got in a conversation, as far as this transfer knows.
 #[derive(Debug, Clone, Copy, Default)]
 struct Progress {
@@ -144,13 +147,15 @@ impl CursorDesk {
         }
     }
 
-    /// Reads the heads (and members) of everything that waits, by one call for what gathered.
+    /// Reads the heads (and members) of everything that waits, by one call for what gathered, up to
+    /// [`HEADS_AT_ONCE`]: whoever names thousands of conversations must not hold a reader that others wait for.
     async fn read_heads(self: Arc<Self>) {
         loop {
-            let unknown = {
+            let unknown: HashMap<_, _> = {
                 let mut gathered = self.gathered.lock();
                 gathered.reading = !gathered.unknown.is_empty();
-                std::mem::take(&mut gathered.unknown)
+                let next: Vec<_> = gathered.unknown.keys().take(HEADS_AT_ONCE).copied().collect();
+                next.into_iter().filter_map(|whose| gathered.unknown.remove_entry(&whose)).collect()
             };
             if unknown.is_empty() {
                 return;
