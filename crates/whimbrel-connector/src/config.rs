@@ -13,7 +13,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Not before this (and not later than twice this) is a client to come back that got BUSY or UNAVAILABLE. 5 s.
     pub busy_retry: Duration,
-    /// TLS handshakes at a time; more wait within [`Config::handshake_timeout`]. 128.
+    /// TLS handshakes that are computed at a time; more wait within [`Config::handshake_timeout`]. Connections whose
+    /// client has said nothing yet do not count. 128.
     pub handshakes: usize,
     /// A TLS handshake, waiting for its turn included. 10 s.
     pub handshake_timeout: Duration,
@@ -40,8 +41,8 @@ pub struct Config {
     pub mailbox_frames: usize,
     /// Bytes that wait for one session; one answer always fits. [`limits::MAILBOX_BYTES`].
     pub mailbox_bytes: usize,
-    /// Requests of one session per second, a draft counting as one; 0 for no limit. Whoever sends faster is read from
-    /// more slowly. 500.
+    /// Requests of one session per second; 0 for no limit. A draft counts as one, an Advance as one and one more for
+    /// every ten conversations, a Sync as 25. Whoever sends faster is read from more slowly. 500.
     pub requests_per_second: u32,
     /// Requests that may come at once after a pause. 2,000.
     pub requests_burst: u32,

@@ -88,10 +88,55 @@ impl Talk {
     }
 }
 
-/// What a request counts for the session's rate: a draft is a request.
+/// Cursors of one Advance that count as one draft: each is a row like a draft, but one that is merged into what is
+/// there, not placed, copied and delivered.
+const CURSORS_PER_UNIT: usize = 10;
+/// What a Sync counts, in drafts: it may name 500 conversations and read 1000 rows. That is known only when it is
+/// answered, so that all Syncs count the same.
+const SYNC_UNITS: u64 = 25;
+
+/// What a request counts for the session's rate, in drafts.
 pub(crate) fn units(body: &RequestBody) -> u64 {
     match body {
         RequestBody::Send { drafts, .. } => drafts.len() as u64,
-        RequestBody::Advance(_) | RequestBody::Sync(_) => 1,
+        RequestBody::Advance(cursors) => 1 + (cursors.len() / CURSORS_PER_UNIT) as u64,
+        RequestBody::Sync(_) => SYNC_UNITS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::rate::Rates;
+    use whimbrel_core::limits::CURSORS_MAX;
+    use whimbrel_core::{ConversationId, Cursors};
+    use whimbrel_wire::proto;
+
+    fn advance(conversations: usize) -> RequestBody {
+        RequestBody::Advance(vec![(ConversationId::generate(), Cursors::default()); conversations])
+    }
+
+    fn sync() -> RequestBody {
+        RequestBody::Sync(convert::sync(proto::Sync { id: 1, ..Default::default() }).expect("a sync"))
+    }
+
+    #[test]
+    fn a_request_counts_what_it_makes_others_do() {
+        assert_eq!([1, 9, 10, CURSORS_MAX].map(|n| units(&advance(n))), [1, 1, 2, 51]);
+        assert_eq!(units(&sync()), 25);
+    }
+
+    #[test]
+    fn the_default_burst_holds_a_return_with_much_to_catch_up_and_stops_a_flood_of_syncs() {
+        // The idea: 500 conversations, a Sync and 40 that go on (40,000 messages), and then all cursors twice, each
+        // conversation by itself the first time: at one moment, and no pause.
+        let config = Config::default();
+        let mut rates = Rates::default();
+        let mut pause = |body: &RequestBody| rates.charge(&config, units(body), 0, 1_000);
+        assert!((0..41).all(|_| pause(&sync()) == 0));
+        assert!((0..CURSORS_MAX).all(|_| pause(&advance(1)) == 0));
+        assert_eq!(pause(&advance(CURSORS_MAX)), 0);
+        assert!((0..20).any(|_| pause(&sync()) > 0), "the rest of the burst is less than 20 Syncs");
     }
 }

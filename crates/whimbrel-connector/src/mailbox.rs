@@ -43,7 +43,7 @@ pub(crate) struct Bounds {
 /// What became of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// Taken. `wake`: nobody has undertaken to wake the session yet, so the caller does.
+    /// Taken. `wake`: the caller wakes the session, since nobody has undertaken that yet, or since it is to end.
     Taken { wake: bool, overflowed: bool },
     /// The session has ended.
     Gone,
@@ -60,7 +60,8 @@ struct Inner {
     full_since: u64,
     close: Option<Close>,
     poke: bool,
-    /// Somebody has undertaken to wake the session since it last looked.
+    /// Somebody has undertaken to wake the session since it last took. For what is to be written one wake is enough: a
+    /// session whose socket takes nothing goes on by itself. To end it must be woken all the same.
     signalled: bool,
     /// The session has ended: nothing is taken any more.
     shut: bool,
@@ -116,9 +117,13 @@ impl Mailbox {
         if inner.shut {
             return Put::Gone;
         }
+        let was_closing = inner.close.is_some();
         let mut overflowed = false;
         for frame in frames {
             overflowed |= inner.put(kind, frame, bounds, now);
+        }
+        if inner.close.is_some() && !was_closing {
+            inner.signalled = false;
         }
         inner.signal(overflowed)
     }
@@ -133,13 +138,14 @@ impl Mailbox {
         inner.signal(false)
     }
 
-    /// Ends the session; the first reason stands.
+    /// Ends the session; the first reason stands. Always asks for a wake.
     pub(crate) fn close(&self, close: Close) -> Put {
         let mut inner = self.0.lock();
         if inner.shut {
             return Put::Gone;
         }
         inner.close.get_or_insert(close);
+        inner.signalled = false;
         inner.signal(false)
     }
 
@@ -261,5 +267,18 @@ mod tests {
         assert!(!wakes(mailbox.put(Kind::News, &[frame()], BOUNDS, 1)));
         mailbox.take(0, 0, |_, _| ());
         assert!(wakes(mailbox.put(Kind::News, &[frame()], BOUNDS, 1)), "it looked, and could not take");
+    }
+
+    #[test]
+    fn an_end_asks_for_a_wake_also_when_one_was_asked_for() {
+        // The idea: a session whose socket takes nothing does not look here, so that the wake before was for nothing.
+        let wakes = |put| matches!(put, Put::Taken { wake: true, .. });
+        let mailbox = Mailbox::default();
+        mailbox.put(Kind::News, &[frame()], BOUNDS, 1);
+        assert!(wakes(mailbox.close(Close { code: GoodbyeCode::REPLACED, retry_after_ms: 0 })));
+
+        let mailbox = Mailbox::default();
+        mailbox.put(Kind::Answer, &vec![frame(); 4], BOUNDS, 1);
+        assert!(wakes(mailbox.put(Kind::Answer, &[frame()], BOUNDS, 1)), "without room it ends");
     }
 }

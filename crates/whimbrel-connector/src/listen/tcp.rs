@@ -108,7 +108,8 @@ async fn busy(stream: TcpStream, tls: Option<Arc<Handshakes>>, gate: Arc<Gate>, 
     match tls {
         None => refuse(stream, &end, config.goodbye_linger).await,
         Some(tls) => {
-            if let Some(stream) = tls.shake(stream).await {
+            // Boxed: refusals without TLS do not pay for its state.
+            if let Some(stream) = Box::pin(tls.shake(stream)).await {
                 refuse(stream, &end, config.goodbye_linger).await;
             }
         }

@@ -140,6 +140,23 @@ async fn a_socket_that_takes_nothing_for_too_long_ends_its_session() {
 }
 
 #[tokio::test]
+async fn a_session_whose_socket_takes_nothing_ends_at_once_when_it_is_to() {
+    // The idea: the client reads nothing, and more is pushed than sockets hold: the last pushes woke a session that could
+    // do nothing with them. No time of it ends within a minute, so only the close itself can end it.
+    let world = World::new(Config { window: 100_000, ..config() }).await;
+    let deaf = world.log_in().await;
+    for _ in 0..100 {
+        world.push(&deaf, delivery(&[60_000; 8])).await;
+        tokio::time::sleep(ms(1)).await;
+    }
+    assert_eq!(world.connector.sessions(), 1);
+    let taken = world.push(&deaf, PushBody::Close { code: GoodbyeCode::REPLACED, retry_after_ms: 0 }).await;
+    assert!(taken.unknown.is_empty());
+    until("it has ended", || world.connector.sessions() == 0).await;
+    until("and is closed", || world.connector.connections() == 0).await;
+}
+
+#[tokio::test]
 async fn a_delivery_longer_than_a_frame_comes_in_several() {
     let world = World::new(Config { max_frame: 100_000, ..config() }).await;
     let mut client = world.log_in().await;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::AsyncWriteExt;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use whimbrel_connector::Config;
 use whimbrel_connector::tls::{Reloading, TlsError, load};
@@ -30,8 +31,8 @@ async fn open(folder: &Path) -> Arc<Reloading> {
     Reloading::open(&folder.join("cert.pem"), &folder.join("key.pem"), ms(10)).expect("good files")
 }
 
-/// A connection that trusts this certificate only.
-async fn connect(world: &World, certificate: &CertificateDer<'static>) -> std::io::Result<Client> {
+/// A client that trusts this certificate only.
+fn client_config(certificate: &CertificateDer<'static>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).expect("a certificate");
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -39,9 +40,15 @@ async fn connect(world: &World, certificate: &CertificateDer<'static>) -> std::i
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// A connection of such a client.
+async fn connect(world: &World, certificate: &CertificateDer<'static>) -> std::io::Result<Client> {
+    let config = client_config(certificate);
     let stream = TcpStream::connect(world.address).await?;
     let name = ServerName::try_from("localhost").expect("a name");
-    Ok(Client::on(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
+    Ok(Client::on(TlsConnector::from(config).connect(name, stream).await?))
 }
 
 #[tokio::test]
@@ -82,26 +89,58 @@ async fn a_new_certificate_is_picked_up_and_a_broken_one_is_not() {
     connect(&world, &second).await.expect("the last good one stays");
 }
 
+/// The first bytes of a handshake.
+fn client_hello(certificate: &CertificateDer<'static>) -> Vec<u8> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut handshake = ClientConnection::new(client_config(certificate), name).expect("a client");
+    let mut bytes = Vec::new();
+    handshake.write_tls(&mut bytes).expect("a vector");
+    bytes
+}
+
 #[tokio::test]
-async fn handshakes_that_do_not_end_hold_up_nobody_for_long() {
-    // The idea: both turns are taken by clients that say nothing; who comes later gets in once their time is up.
+async fn handshakes_that_do_not_end_hold_up_nobody() {
+    // The idea: there is one turn, and time without end. Some say nothing, some begin and wait for what is computed,
+    // and then say nothing. Who comes after all of them gets in.
     let folder = tempfile::tempdir().expect("a folder");
     let certificate = renew(folder.path());
-    let limited = Config { handshakes: 2, handshake_timeout: ms(500), ..config() };
+    let limited = Config { handshakes: 1, handshake_timeout: ms(3_600_000), ..config() };
     let world = World::with_tls(limited, Some(open(folder.path()).await)).await;
-    let mut mute = Vec::new();
-    for _ in 0..2 {
-        mute.push(TcpStream::connect(world.address).await.expect("accepted"));
+    let mut stuck = Vec::new();
+    for _ in 0..3 {
+        stuck.push(TcpStream::connect(world.address).await.expect("accepted"));
     }
-    until("both are in", || world.connector.connections() == 2).await;
-    tokio::time::sleep(ms(200)).await;
-    let mut client = connect(&world, &certificate).await.expect("a handshake");
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(world.address).await.expect("accepted");
+        stream.write_all(&client_hello(&certificate)).await.expect("connected");
+        timeout(ms(20_000), stream.readable()).await.expect("an answer").expect("connected");
+        stuck.push(stream);
+    }
+    until("all are in", || world.connector.connections() == 6).await;
+    let late = timeout(ms(20_000), connect(&world, &certificate)).await.expect("it gets its turn");
+    let mut client = late.expect("a handshake");
     client.hello(world.hello_of(DeviceId::generate(), 60)).await;
     client.welcomed().await;
-    until("the mute ones are gone", || world.connector.connections() == 1).await;
-    for stream in &mut mute {
-        let _ = stream.shutdown().await;
+    assert_eq!(world.connector.connections(), 7, "nobody had to go for it");
+}
+
+#[tokio::test]
+async fn handshakes_end_in_time_whatever_they_wait_for() {
+    // The idea: there is no turn at all. One says nothing, one half a ClientHello, one a whole one.
+    let folder = tempfile::tempdir().expect("a folder");
+    let certificate = renew(folder.path());
+    let limited = Config { handshakes: 0, handshake_timeout: ms(200), ..config() };
+    let world = World::with_tls(limited, Some(open(folder.path()).await)).await;
+    let hello = client_hello(&certificate);
+    for part in [0, hello.len() / 2, hello.len()] {
+        let mut stream = TcpStream::connect(world.address).await.expect("accepted");
+        stream.write_all(&hello[..part]).await.expect("connected");
+        let mut answer = Vec::new();
+        // Closed with unread bytes or without; either way nothing was computed.
+        let _ = timeout(ms(20_000), stream.read_to_end(&mut answer)).await.expect("it ends");
+        assert!(answer.is_empty(), "{part} of {} bytes were answered", hello.len());
     }
+    until("all are gone", || world.connector.connections() == 0).await;
 }
 
 #[test]
