@@ -16,6 +16,7 @@ use crate::extract::{Body, Client};
 use crate::logins::prove;
 use crate::passwords::{Patience, check_new};
 use crate::shared::{App, now_ms};
+use crate::turns::Kind;
 use crate::users::existing;
 
 /// The password that is, and the one to be.
@@ -54,11 +55,11 @@ pub(crate) async fn change_password(
     let user = existing(&app, caller.user).await?;
     prove(&app, address, &user.handle, Some(user.id), form.old).await?;
     let hash = app.passwords.hash(form.new, Patience::None).await?;
-    let shared = app.clone();
+    let (shared, device) = (app.clone(), caller.device);
     let devices = app
-        .change(async move {
-            let (devices, rows) = shared.directory().set_password(caller.user, hash, caller.device, now_ms()).await?;
-            shared.logged_out(caller.user, &devices).await;
+        .change_by(&caller, Kind::Proven, async move {
+            let (devices, rows) = shared.directory().set_password(user.id, hash, device, now_ms()).await?;
+            shared.logged_out(user.id, &devices).await;
             shared.placed(rows).await;
             Ok(devices)
         })
@@ -90,17 +91,13 @@ pub(crate) async fn delete_account(
 ) -> Result<StatusCode, ApiError> {
     let user = existing(&app, caller.user).await?;
     prove(&app, address, &user.handle, Some(user.id), form.password).await?;
-    delete(&app, caller.user).await
+    app.change_by(&caller, Kind::Proven, delete(app.clone(), caller.user)).await
 }
 
-/// Deletes an account, ends its sessions and tells those who knew it.
-pub(crate) async fn delete(app: &App, user: UserId) -> Result<StatusCode, ApiError> {
-    let shared = app.clone();
-    app.change(async move {
-        let rows = shared.directory().delete_user(user, now_ms()).await?;
-        shared.account_gone(user).await;
-        shared.placed(rows).await;
-        Ok(StatusCode::NO_CONTENT)
-    })
-    .await
+/// Deletes an account, ends its sessions and tells those who knew it. Part of a change.
+pub(crate) async fn delete(app: App, user: UserId) -> Result<StatusCode, ApiError> {
+    let rows = app.directory().delete_user(user, now_ms()).await?;
+    app.account_gone(user).await;
+    app.placed(rows).await;
+    Ok(StatusCode::NO_CONTENT)
 }

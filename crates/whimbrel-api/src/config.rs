@@ -64,7 +64,7 @@ pub struct Config {
     pub address_delay: DelayPolicy,
     /// Registrations per address.
     pub registration_delay: DelayPolicy,
-    /// Accounts, and addresses, whose attempts are remembered.
+    /// Accounts, and addresses, whose attempts are remembered; also users whose rate of changes is.
     pub delays_remembered: usize,
     /// A request that takes longer is answered `timeout`.
     pub request_timeout: Duration,

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use whimbrel_core::{DeviceId, UserId};
+use whimbrel_core::DeviceId;
 use whimbrel_store::directory::Device;
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Code};
 use crate::extract::PathOf;
 use crate::shared::{App, now_ms};
+use crate::turns::Kind;
 
 /// An installation that is logged in.
 #[derive(Serialize, ToSchema)]
@@ -77,16 +78,16 @@ pub(crate) async fn log_out_one(
     PathOf(id): PathOf<Uuid>,
 ) -> Result<StatusCode, ApiError> {
     let device = DeviceId::from_bytes(*id.as_bytes());
-    match log_out(&app, caller.user, Some(device)).await? {
+    match log_out(&app, &caller, Some(device)).await? {
         0 => Err(Code::NoSuchDevice.into()),
         _ => Ok(StatusCode::NO_CONTENT),
     }
 }
 
-/// Logs out one device or all of a user's, tells everyone, and says how many were logged in.
-pub(crate) async fn log_out(app: &App, user: UserId, device: Option<DeviceId>) -> Result<usize, ApiError> {
-    let shared = app.clone();
-    app.change(async move {
+/// Logs out one device or all of the caller's, tells everyone, and says how many were logged in.
+pub(crate) async fn log_out(app: &App, caller: &Caller, device: Option<DeviceId>) -> Result<usize, ApiError> {
+    let (shared, user) = (app.clone(), caller.user);
+    app.change_by(caller, Kind::LogOut, async move {
         let (devices, rows) = shared.directory().log_out(user, device, now_ms()).await?;
         shared.logged_out(user, &devices).await;
         shared.placed(rows).await;

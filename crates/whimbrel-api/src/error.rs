@@ -89,8 +89,9 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large.";
     /// The body is not said to be JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.";
-    /// Too many attempts for this account or from this address: later, not never. `Retry-After` says when.
-    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts; try again later.";
+    /// Too many attempts for this account or from this address, or too many changes by this user: later, not never.
+    /// `Retry-After` says when.
+    TooManyAttempts = "too_many_attempts", TOO_MANY_REQUESTS, "Too many attempts or changes; try again later.";
     /// The server has as much to do as it takes on. `Retry-After` says when to come back.
     Busy = "busy", SERVICE_UNAVAILABLE, "The server is busy; try again.";
     /// Something that the server needs is away. `Retry-After` says when to come back.

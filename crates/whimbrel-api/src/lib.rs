@@ -27,6 +27,7 @@ mod relations;
 mod router;
 mod serve;
 mod shared;
+mod turns;
 mod users;
 
 use std::sync::Arc;

@@ -301,6 +301,6 @@ pub(crate) async fn logout(
     State(app): State<App>,
     OptionalBody(which): OptionalBody<LogOut>,
 ) -> Result<StatusCode, ApiError> {
-    log_out(&app, caller.user, (!which.all).then_some(caller.device)).await?;
+    log_out(&app, &caller, (!which.all).then_some(caller.device)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

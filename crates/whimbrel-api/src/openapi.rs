@@ -85,6 +85,7 @@ fn codes(operation: &Operation, is_change: bool) -> BTreeMap<u16, Vec<Code>> {
         Code::TooLarge | Code::UnsupportedMediaType => may_have_body,
         Code::Unauthenticated => with_token,
         Code::TokenExpired | Code::LoggedOut => for_people,
+        Code::TooManyAttempts => is_change && for_people,
         Code::Busy => is_change,
         Code::Unavailable | Code::Timeout | Code::Internal => !health,
         _ => false,

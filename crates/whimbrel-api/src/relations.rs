@@ -17,6 +17,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Code};
 use crate::extract::{OptionalBody, PathOf, QueryOf};
 use crate::shared::{App, now_ms};
+use crate::turns::Kind;
 use crate::users::{UserView, existing};
 
 /// Characters of a greeting.
@@ -61,7 +62,7 @@ pub(crate) struct RelationView {
     greeting: String,
     /// Once you have been friends.
     conversation_id: Option<Uuid>,
-    /// All versions, oldest first; the last is for sending.
+    /// All versions, oldest first, at most 100; the last is for sending.
     keys: Vec<Key>,
     /// Milliseconds since 1970; 0 if there never was anything.
     changed_at: u64,
@@ -159,10 +160,10 @@ pub(crate) async fn one(
     }))
 }
 
-async fn change(app: App, user: UserId, peer: u64, change: RelationChange) -> Result<Json<RelationView>, ApiError> {
-    let shared = app.clone();
+async fn change(app: App, caller: Caller, peer: u64, change: RelationChange) -> Result<Json<RelationView>, ApiError> {
+    let (shared, user) = (app.clone(), caller.user);
     let relation = app
-        .change(async move {
+        .change_by(&caller, Kind::Relation, async move {
             let (relation, rows) = shared.directory().change_relation(user, UserId(peer), change, now_ms()).await?;
             shared.placed(rows).await;
             Ok(relation)
@@ -201,7 +202,7 @@ pub(crate) async fn request(
     if greeting.chars().count() > GREETING_MAX {
         return Err(ApiError::invalid("greeting", "a greeting has at most 200 characters"));
     }
-    change(app, caller.user, peer, RelationChange::Request { greeting }).await
+    change(app, caller, peer, RelationChange::Request { greeting }).await
 }
 
 /// A body with nothing in it.
@@ -252,5 +253,5 @@ pub(crate) async fn act(
         "unblock" => RelationChange::Unblock,
         _ => return Err(Code::NotFound.into()),
     };
-    change(app, caller.user, peer, action).await
+    change(app, caller, peer, action).await
 }

@@ -15,10 +15,12 @@ use whimbrel_rpc::{Announce, PlacedBatch, Revoked};
 use whimbrel_store::Directory;
 use whimbrel_store::directory::Rows;
 
+use crate::auth::Caller;
 use crate::config::{Config, ConfigError};
 use crate::error::{ApiError, Code};
 use crate::limits::Limits;
 use crate::passwords::Passwords;
+use crate::turns::{Kind, Turns};
 use crate::{Ready, RenderMetrics};
 
 /// The rooms next door.
@@ -46,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) admin_hash: Option<[u8; 32]>,
     pub(crate) passwords: Passwords,
     pub(crate) limits: Limits,
+    turns: Turns,
     pub(crate) draining: AtomicBool,
     /// Changes under way; the server waits for them before it is gone.
     pub(crate) changes: TaskTracker,
@@ -69,6 +72,7 @@ impl Shared {
         Ok(Self {
             admin_hash: config.admin_key.as_ref().map(|key| sha256(key.expose_secret().as_bytes())),
             limits: Limits::new(&config),
+            turns: Turns::new(config.delays_remembered),
             changes_max: Arc::new(Semaphore::new(config.changes_max)),
             standings: Cache::new(STANDINGS_REMEMBERED),
             changes: TaskTracker::new(),
@@ -98,6 +102,28 @@ impl Shared {
             done
         });
         task.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
+    }
+
+    /// Runs a change that a user asks for, after those that the same user asked for before. Who asks for too many is
+    /// refused at once, so that few wait; one that waits is no change under way yet, and is not made if its request is
+    /// given up.
+    pub(crate) async fn change_by<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        kind: Kind,
+        change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.turns.admit(caller, kind, Instant::now()).map_err(|wait| {
+            metrics::counter!("whimbrel_api_changes_delayed_total").increment(1);
+            ApiError::delayed(wait).says("Too many changes; try again later.")
+        })?;
+        let turn = self.turns.wait(caller.user).await;
+        let in_turn = async move {
+            let done = change.await;
+            drop(turn);
+            done
+        };
+        self.change(in_turn).await
     }
 
     /// Tells the audience of these rows.

@@ -11,6 +11,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Code};
 use crate::extract::{Body, PathOf, QueryOf};
 use crate::shared::{App, now_ms};
+use crate::turns::Kind;
 
 /// Characters of a display name.
 const DISPLAY_NAME_MAX: usize = 64;
@@ -82,7 +83,7 @@ pub(crate) struct ProfileChange {
 
 /// Change your profile
 ///
-/// Your other devices and your friends are told.
+/// Your other devices and your friends are told. A few changes are free, then there is one in ten seconds.
 #[utoipa::path(patch, path = "/v1/me", tag = "users", security(("access_token" = [])),
     request_body(content = ProfileChange, example = json!({"display_name": "Anna B."})),
     responses((status = 200, description = "You, as you are now.", body = UserView, example = json!(
@@ -95,11 +96,11 @@ pub(crate) async fn change_me(
 ) -> Result<Json<UserView>, ApiError> {
     profile.display_name.as_deref().map_or(Ok(()), check_display_name)?;
     profile.avatar.as_deref().map_or(Ok(()), check_avatar)?;
-    let shared = app.clone();
+    let (shared, user) = (app.clone(), caller.user);
     let user = app
-        .change(async move {
+        .change_by(&caller, Kind::Profile, async move {
             let ProfileChange { display_name, avatar } = profile;
-            let (user, rows) = shared.directory().set_profile(caller.user, display_name, avatar, now_ms()).await?;
+            let (user, rows) = shared.directory().set_profile(user, display_name, avatar, now_ms()).await?;
             shared.placed(rows).await;
             Ok(user)
         })

@@ -33,5 +33,8 @@ pub const PLACE_ROWS_MAX: usize = 2048;
 pub const CONVERSATIONS_CACHED: usize = 100_000;
 /// Friends and requests of one user.
 pub const RELATIONS_MAX: u64 = 5000;
+/// Versions of one conversation's key. Befriending again beyond this keeps the newest one: every version is handed out
+/// with the relation, and two users can end and renew a friendship as often as they like.
+pub const KEY_VERSIONS_MAX: u32 = 100;
 /// Devices of one user that are not logged out.
 pub const DEVICES_MAX: u64 = 50;

@@ -141,7 +141,8 @@ pub struct Relation {
     pub greeting: String,
     /// Their conversation, once they have been friends.
     pub conversation: Option<ConversationId>,
-    /// All versions of its key, oldest first; the last is for sending.
+    /// All versions of its key, oldest first; the last is for sending. At most
+    /// [`KEY_VERSIONS_MAX`](whimbrel_core::limits::KEY_VERSIONS_MAX).
     pub keys: Vec<(u32, [u8; 32])>,
     /// Milliseconds since 1970.
     pub changed_at: u64,
@@ -172,7 +173,8 @@ pub enum RelationChange {
     },
     /// Take the request back.
     Cancel,
-    /// Say yes: the pair gets its conversation (kept if it has one) and a new key version.
+    /// Say yes: the pair gets its conversation (kept if it has one) and a new key version, until there are
+    /// [`KEY_VERSIONS_MAX`](whimbrel_core::limits::KEY_VERSIONS_MAX); from then on the newest one stays in use.
     Accept,
     /// Say no.
     Decline,

@@ -1,6 +1,7 @@
 //! The API as its clients meet it: through all layers, on a real store.
 
 mod administration;
+mod changes;
 mod delays;
 mod forms;
 mod life;

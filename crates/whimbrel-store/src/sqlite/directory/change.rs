@@ -38,7 +38,7 @@ pub(super) fn change(
             None => new_direct(db, user.min(peer), user.max(peer), now)?,
         };
         after.conversation = Some(conversation);
-        keys::add(db, keyring, conversation)?;
+        keys::renew(db, keyring, conversation)?;
     }
     let mut teller = Teller::new(db, now);
     settle(db, &mut teller, (user, peer), &before, &after, now)?;

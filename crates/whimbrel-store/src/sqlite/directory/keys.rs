@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 use whimbrel_core::ConversationId;
+use whimbrel_core::limits::KEY_VERSIONS_MAX;
 
 use super::super::value::{all, conversation, first, run, small, sql};
 use crate::directory::DirectoryError;
@@ -32,10 +33,14 @@ fn owner(conversation: ConversationId, version: u32) -> [u8; 20] {
     owner
 }
 
-/// Gives a conversation a fresh random key, as its next version.
-pub(super) fn add(db: &Connection, keyring: &Keyring, conversation: ConversationId) -> Result<(), DirectoryError> {
+/// Gives a conversation a fresh random key, as its next version; keeps the newest if there are [`KEY_VERSIONS_MAX`].
+pub(super) fn renew(db: &Connection, keyring: &Keyring, conversation: ConversationId) -> Result<(), DirectoryError> {
     let newest = "SELECT max(version) FROM relation_key WHERE conv = ?1";
     let version = first::<Option<u32>>(db, newest, [conversation.as_bytes()])?.flatten().unwrap_or(0) + 1;
+    // Versions count from 1 and none is ever taken away: the newest is also their number.
+    if version > KEY_VERSIONS_MAX {
+        return Ok(());
+    }
     let mut key = [0; 32];
     rand::fill(&mut key);
     let wrapped = keyring.wrap(&owner(conversation, version), &key);
