@@ -16,7 +16,7 @@ use crate::store::ConversationRow;
 pub(crate) struct Conversation {
     /// What the store has as well, once the batch is committed.
     pub(crate) row: ConversationRow,
-    /// One's own cursors as far as the server confirmed them.
+    /// One's own cursors as far as the server confirmed them in this session.
     pub(crate) durable: Cursors,
     /// The unread count that the application was told last.
     pub(crate) told_unread: u64,
@@ -73,6 +73,15 @@ impl Conversation {
             unread_upto: view.head,
         };
         Self { row, durable: view.own, told_unread: 0, compared: true }
+    }
+
+    /// A session has begun, perhaps with a server that was restored from a backup. What the last one said of places
+    /// beyond the run and of confirmed cursors holds no longer: a head that the server does not have would be asked for
+    /// without end, and a cursor that it lost would not be told again. The session's first view says both anew.
+    pub(crate) fn session_started(&mut self) {
+        self.compared = false;
+        self.row.head = self.row.cursor;
+        self.durable = Cursors::default();
     }
 
     pub(crate) fn id(&self) -> ConversationId {

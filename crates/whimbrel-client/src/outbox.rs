@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, Draft, MessageId, Outcome};
+use whimbrel_core::{ConversationId, Draft, Message, MessageId, Outcome};
 
 use crate::store::OUTBOX_MAX;
 
@@ -128,11 +128,17 @@ impl Outbox {
         draft
     }
 
-    /// The message of a draft was delivered: the draft leaves. Says whether it was here.
-    pub(crate) fn resolve(&mut self, conversation: ConversationId, id: MessageId) -> bool {
-        let found = self.remove(conversation, id).is_some();
+    /// One's own message was delivered: its draft leaves. Says whether it was here. A draft of the same id and another
+    /// body is another message, which the server will answer with CONFLICT: it stays until then.
+    pub(crate) fn resolve(&mut self, message: &Message) -> bool {
+        let (conversation, id) = (message.conversation, message.message_id);
+        let is_it = |draft: &Draft| draft.message_id == id && draft.body == message.body;
+        if !self.lanes.get(&conversation).is_some_and(|lane| lane.drafts.iter().any(is_it)) {
+            return false;
+        }
+        self.remove(conversation, id);
         self.make_ready(conversation);
-        found
+        true
     }
 
     /// What the passing of time brings. Says whether the session is to end: answers stay away for good.
@@ -230,7 +236,7 @@ impl Lane {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use whimbrel_core::{MessageKind, Refusal, Seq};
+    use whimbrel_core::{DeviceId, MessageKind, Refusal, Seq, UserId};
 
     const CHAT: ConversationId = ConversationId::from_bytes([1; 16]);
     const LIMITS: SendLimits = SendLimits { drafts: 3, frame: 4096 };
@@ -241,6 +247,20 @@ mod tests {
             kind: MessageKind::TEXT,
             key_version: 1,
             body: Bytes::from(vec![n; 40]),
+        }
+    }
+
+    fn placed(draft: Draft) -> Message {
+        Message {
+            conversation: CHAT,
+            seq: Seq(1),
+            sender: UserId(1),
+            device: DeviceId::from_bytes([9; 16]),
+            message_id: draft.message_id,
+            kind: draft.kind,
+            key_version: draft.key_version,
+            body: draft.body,
+            at: 1,
         }
     }
 
@@ -304,10 +324,22 @@ mod tests {
         outbox.push(CHAT, draft(1));
         outbox.next_send(now, LIMITS);
         outbox.push(CHAT, draft(2));
-        assert!(outbox.resolve(CHAT, draft(1).message_id));
+        assert!(outbox.resolve(&placed(draft(1))));
         assert_eq!((outbox.len(), ids(outbox.next_send(now, LIMITS))), (1, vec![]));
         assert_eq!(outbox.answer(CHAT, draft(1).message_id, &sent(1), now), None);
         assert_eq!(ids(outbox.next_send(now, LIMITS)), [2]);
+    }
+
+    /// What was delivered under the draft's id has another body, so the draft was not placed. Only its answer ends it.
+    #[tokio::test(start_paused = true)]
+    async fn a_draft_is_not_resolved_by_another_body_of_its_id() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        outbox.push(CHAT, draft(1));
+        outbox.next_send(now, LIMITS);
+        assert!(!outbox.resolve(&placed(Draft { body: Bytes::from_static(b"another"), ..draft(1) })));
+        assert_eq!(outbox.len(), 1);
+        assert_eq!(outbox.answer(CHAT, draft(1).message_id, &Outcome::Conflict, now), Some(draft(1)));
+        assert_eq!(outbox.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]

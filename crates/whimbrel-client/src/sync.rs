@@ -98,16 +98,17 @@ impl Syncs {
         max_frame: usize,
         now: Instant,
     ) -> Option<SyncQuestion> {
-        if self.under_way.is_some() {
+        let pauses = self.range.is_none() && self.pause_until.is_some_and(|until| until > now);
+        if self.under_way.is_some() || pauses {
             return None;
         }
+        // Also when nothing is left to ask: otherwise the pause would stay a deadline that has passed.
+        self.pause_until = None;
         let max = max_conversations.min(max_frame / KNOWN_LEN).max(1);
         let (question, sync) = match self.range.take() {
             Some(after) => range(conversations, after, max),
-            None if self.pause_until.is_none_or(|until| until <= now) => self.named(conversations, max)?,
-            None => return None,
+            None => self.named(conversations, max)?,
         };
-        self.pause_until = None;
         self.last_id = self.last_id.wrapping_add(1);
         let named = sync.known.iter().map(|known| known.conversation).collect();
         self.under_way = Some(UnderWay { id: self.last_id, question, named, sent_at: now });
@@ -172,11 +173,14 @@ impl Syncs {
         self.under_way.as_ref().is_some_and(|under_way| under_way.id == id)
     }
 
-    /// Whether the answer stays away for good.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+    /// What the passing of time brings. Says whether the session is to end: the answer stays away for good.
+    pub(crate) fn tick(&mut self, now: Instant) -> bool {
+        // Here too, since a full window keeps the driver from asking for the next question.
+        self.pause_until = self.pause_until.filter(|until| *until > now);
         self.under_way.as_ref().is_some_and(|under_way| under_way.sent_at + ANSWER_TIMEOUT <= now)
     }
 
+    /// When [`Syncs::tick`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.under_way {
             Some(under_way) => Some(under_way.sent_at + ANSWER_TIMEOUT),
@@ -206,4 +210,62 @@ fn range(
     ids.truncate(max);
     let known = ids.into_iter().map(|id| known(conversations.get(&id), id)).collect();
     (Question::Range { until }, SyncQuestion { id: 0, after, until, known, only_known: false, max_messages: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use whimbrel_core::{ConversationKind, Cursors, Seq, View};
+
+    const CHAT: ConversationId = ConversationId::from_bytes([1; 16]);
+    const SYNC: (usize, usize) = (500, 4096);
+
+    /// A device that has compared, asked for a gap and got nothing: it pauses.
+    fn pausing(now: Instant) -> (Syncs, HashMap<ConversationId, Conversation>) {
+        let view = View {
+            conversation: CHAT,
+            kind: ConversationKind::Direct,
+            peer: None,
+            head: Seq(1),
+            head_at: 0,
+            floor: Seq::ZERO,
+            own: Cursors::default(),
+            unread: 0,
+            peer_cursors: Cursors::default(),
+            reset: false,
+            messages: Vec::new(),
+            complete: false,
+        };
+        let conversations = HashMap::from([(CHAT, Conversation::starting(&view, Seq::ZERO))]);
+        let mut syncs = Syncs { compared: true, ..Syncs::default() };
+        syncs.gap(CHAT);
+        let question = syncs.next(&conversations, SYNC.0, SYNC.1, now).expect("the gap is asked for");
+        syncs.gap(CHAT);
+        syncs.answered(question.id, None, false, now);
+        assert!(syncs.next(&conversations, SYNC.0, SYNC.1, now).is_none());
+        assert_eq!(syncs.deadline(), Some(now + PAUSE));
+        (syncs, conversations)
+    }
+
+    /// A live message closes the only gap during the pause. Were the pause kept, it would be a deadline in the past, for
+    /// which the driver would wake without end.
+    #[test]
+    fn a_pause_after_which_nothing_is_asked_is_over() {
+        let now = Instant::now();
+        let (mut syncs, mut conversations) = pausing(now);
+        conversations.values_mut().for_each(|conversation| conversation.row.cursor = conversation.row.head);
+        assert!(syncs.next(&conversations, SYNC.0, SYNC.1, now + PAUSE).is_none());
+        assert_eq!(syncs.deadline(), None);
+        assert!(syncs.is_idle());
+    }
+
+    /// The window is full when the pause ends, so nothing can be asked yet: that is no reason to wake again and again.
+    #[test]
+    fn a_pause_ends_although_nothing_may_be_asked_yet() {
+        let now = Instant::now();
+        let (mut syncs, conversations) = pausing(now);
+        assert!(!syncs.tick(now + PAUSE));
+        assert_eq!(syncs.deadline(), None);
+        assert!(syncs.next(&conversations, SYNC.0, SYNC.1, now + PAUSE).is_some(), "the gap is not forgotten");
+    }
 }

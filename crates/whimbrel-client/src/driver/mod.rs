@@ -183,6 +183,7 @@ impl Driver {
                     self.command(command)?;
                     self.drain_commands()?;
                     self.settle().await?;
+                    self.look_up().await;
                 }
             }
         }

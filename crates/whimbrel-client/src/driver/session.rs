@@ -125,8 +125,10 @@ impl Driver {
     /// Says what can still be said.
     async fn last_words(&mut self, link: &mut Link, end: &End) {
         if matches!(end, End::Application) {
-            let _ = self.settle().await;
-            let _ = self.pump(link);
+            // What is not stored is not told.
+            if self.settle().await.is_ok() {
+                let _ = self.pump(link);
+            }
             link.put_goodbye(GoodbyeCode::CLIENT_LEAVES, Instant::now());
         }
         let _ = timeout(GOODBYE_TIMEOUT, link.writer.finish()).await;

@@ -113,7 +113,7 @@ impl Engine {
     /// What follows from a message that was taken into its run.
     fn stored(&mut self, message: Message, now: Instant) {
         let id = message.conversation;
-        if message.sender == self.habits.user && self.outbox.resolve(id, message.message_id) {
+        if message.sender == self.habits.user && self.outbox.resolve(&message) {
             let (message_id, seq, at) = (message.message_id, message.seq, message.at);
             self.batch.commit.answered.push(message_id);
             self.batch.events.push(Event::Sent { conversation: id, message_id, seq, at });

@@ -105,7 +105,7 @@ impl Engine {
         self.outbox.session_started();
         self.syncs.session_started();
         self.advances.session_started();
-        self.conversations.values_mut().for_each(|conversation| conversation.compared = false);
+        self.conversations.values_mut().for_each(Conversation::session_started);
         self.keyless.clear();
         if self.bodies_readable != Some(welcome.bodies_readable) {
             self.bodies_readable = Some(welcome.bodies_readable);

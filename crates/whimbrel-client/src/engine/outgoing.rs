@@ -41,7 +41,7 @@ impl Engine {
     /// What the passing of time brings. Says whether the session is to end, since answers stay away.
     pub(crate) fn tick(&mut self, now: Instant) -> bool {
         self.advances.tick(now);
-        self.outbox.tick(now) | self.syncs.is_overdue(now)
+        self.outbox.tick(now) | self.syncs.tick(now)
     }
 
     /// When something is to be done even if nothing comes in.

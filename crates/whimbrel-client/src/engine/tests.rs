@@ -22,6 +22,8 @@ use crate::keys::Directory;
 use crate::relation::{Profile, Relation, RelationState};
 use crate::store::{Commit, Snapshot};
 
+mod restored;
+
 const CHAT: ConversationId = ConversationId::from_bytes([7; 16]);
 const ME: UserId = UserId(1);
 const PEER: UserId = UserId(2);
@@ -352,30 +354,6 @@ fn one_sync_is_under_way_at_a_time() {
     assert_eq!(world.stored.len(), 5);
 }
 
-/// The server is restored to one message of three, and places three others. The last of them follows the device's old
-/// cursor and arrives before the session's first Synced, then the session breaks. Were it appended, the device's cursor
-/// would point at a message that the server has, over a run that it has not, and nobody would ever notice.
-#[test]
-fn a_restored_servers_next_message_is_not_appended_to_the_old_run() {
-    let mut world = World::new();
-    for _ in 0..3 {
-        world.step(Step::PeerSays { lost: false });
-    }
-    world.finish();
-    assert_eq!(world.stored.len(), 3);
-
-    world.timeline.truncate(1);
-    world.step(Step::Break);
-    for _ in 0..3 {
-        world.step(Step::PeerSays { lost: false });
-    }
-    let last = world.air.pop().expect("the message at the old cursor + 1");
-    world.engine.receive(last, world.now).expect("well-formed");
-    world.commit();
-    world.finish();
-    assert_eq!(world.stored, world.timeline);
-}
-
 /// The whole comparison is answered without the conversation: the device drops it, and what it drafts there is still
 /// answered by the server alone.
 #[test]
@@ -399,4 +377,26 @@ fn a_conversation_that_the_server_does_not_have_is_dropped() {
             .iter()
             .any(|event| matches!(event, Event::ConversationReset { conversation } if *conversation == CHAT))
     );
+}
+
+/// Somebody placed another body under the draft's id: the device gets that message before its answer, which is CONFLICT.
+#[test]
+fn the_original_of_a_conflict_does_not_count_as_sent() {
+    let mut world = World::new();
+    world.finish();
+    let mine = draft();
+    let original = Draft { body: "the original".into(), ..mine.clone() };
+    let placed = world.place(ME, DEVICE, &original);
+    world.engine.draft(CHAT, mine.clone());
+    world.engine.receive(deliver(placed), world.now).expect("well-formed");
+    world.commit();
+    assert_eq!((world.stored.len(), world.sent.len(), world.engine.outbox().len()), (1, 0, 1));
+
+    let answers = vec![(mine.message_id, Outcome::Conflict).into()];
+    let answers = ServerPayload::Answers(proto::Answers { conversation_id: CHAT.wire(), answers });
+    world.engine.receive(answers, world.now).expect("well-formed");
+    let taken = world.engine.take();
+    assert_eq!(taken.commit.answered, [mine.message_id]);
+    assert!(matches!(taken.outcomes[..], [(_, crate::event::Outcome::Conflict)]));
+    assert_eq!(world.engine.outbox().len(), 0);
 }

@@ -50,7 +50,7 @@ pub struct ConversationRow {
     pub shown: Seq,
     /// The message at the cursor; `None` when the run is empty.
     pub cursor_id: Option<MessageId>,
-    /// The last place that was heard of; never below `cursor`.
+    /// The last place that the latest session heard of; never below `cursor`.
     pub head: Seq,
     /// One's own cursors, as far as this device knows and wants them.
     pub own: Cursors,
