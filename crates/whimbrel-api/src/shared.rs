@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use whimbrel_core::{DeviceId, GoodbyeCode, UserId};
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_rpc::{Announce, PlacedBatch, Revoked};
+use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through};
 use whimbrel_store::Directory;
 use whimbrel_store::directory::Rows;
 
@@ -128,8 +128,14 @@ impl Shared {
 
     /// Tells the audience of these rows.
     pub(crate) async fn placed(&self, rows: Rows) {
-        if !rows.is_empty() {
-            self.outside.announce.placed(vec![PlacedBatch { batch: None, outcomes: Vec::new(), rows }]).await;
+        if rows.is_empty() {
+            return;
+        }
+        let places: Vec<_> = rows.iter().map(|row| (row.message.conversation, row.message.seq)).collect();
+        let batch = PlacedBatch { rows, ..PlacedBatch::default() };
+        self.outside.announce.placed(vec![batch], Through::All).await;
+        if let Err(error) = self.directory().told(&places).await {
+            tracing::debug!(%error, rows = places.len(), "rows will be told again");
         }
     }
 

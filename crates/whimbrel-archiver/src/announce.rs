@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use whimbrel_rpc::{Announce, PlacedBatch};
+use whimbrel_rpc::{Announce, PlacedBatch, Through};
 use whimbrel_store::{Consumer, LogError};
 
 use crate::place::Placed;
@@ -35,10 +35,10 @@ impl Telling {
         let Placed { batches, refusals, moved } = placed;
         (self.marks, self.refusals) = (marks, refusals);
         self.under_way = Some(Box::pin(async move {
-            let told = announce.placed(batches).await;
+            let told = announce.placed(batches, Through::All).await;
             metrics::counter!("whimbrel_archiver_offline_users_total").increment(told.offline.len() as u64);
             if !moved.is_empty() {
-                announce.advanced(moved).await;
+                announce.advanced(moved, Through::All).await;
             }
         }));
     }
@@ -62,7 +62,7 @@ impl Telling {
     ) -> Result<(), LogError> {
         consumer.acknowledge(&std::mem::take(&mut self.marks)).await?;
         if !self.refusals.is_empty() {
-            announce.placed(std::mem::take(&mut self.refusals)).await;
+            announce.placed(std::mem::take(&mut self.refusals), Through::All).await;
         }
         Ok(())
     }

@@ -12,10 +12,11 @@ use whimbrel_core::limits;
 use whimbrel_rpc::Announce;
 use whimbrel_store::{Consumer, Delivered, Log, LogError, StoreError, Timeline};
 
+use crate::Config;
 use crate::announce::{Marks, Telling};
 use crate::backoff::Backoff;
 use crate::place::{Placed, Placer};
-use crate::{Config, MemoryPark, Park};
+use whimbrel_store::{MemoryPark, Park};
 
 /// The archiver; see the crate's page.
 pub struct Archiver {

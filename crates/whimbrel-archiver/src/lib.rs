@@ -19,11 +19,9 @@ mod announce;
 mod backoff;
 mod config;
 mod consume;
-mod park;
 mod place;
 #[cfg(test)]
 mod testing;
 
 pub use config::Config;
 pub use consume::Archiver;
-pub use park::{DEAD_LETTERS_MAX, DeadLetter, MemoryPark, Park};

@@ -116,7 +116,16 @@ impl Connector {
         }
         let departures = Departures::start(transfer.clone());
         let gate = Arc::new(Gate { house: self.house.clone(), transfer, departures });
-        tokio::spawn(listen::accept(listener, tls, gate));
+        tokio::spawn(async move {
+            let lease = async {
+                loop {
+                    gate.transfer.renew(gate.house.id).await;
+                    tokio::time::sleep(whimbrel_core::limits::LEASE_EVERY).await;
+                }
+            };
+            gate.transfer.renew(gate.house.id).await;
+            tokio::select! { () = lease => {}, _ = listen::accept(listener, tls, gate.clone()) => {} }
+        });
     }
 
     /// Sessions that were welcomed and have not ended.

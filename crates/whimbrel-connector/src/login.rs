@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use whimbrel_core::{GoodbyeCode, SessionId, UserId, limits};
 use whimbrel_rpc::token::TokenError;
-use whimbrel_rpc::{Attach, AttachRefused, SessionRef};
+use whimbrel_rpc::{Attach, AttachRefused, Attached, SessionRef};
 use whimbrel_wire::frame::{decode_client, put_frame};
 use whimbrel_wire::{ClientPayload, Encoded, ServerPayload, convert};
 
@@ -17,7 +17,7 @@ use crate::goodbye::End;
 use crate::{Gate, House};
 
 /// A session on its way into the transfer.
-pub(crate) type AttachFuture = Pin<Box<dyn Future<Output = Result<(), AttachRefused>> + Send>>;
+pub(crate) type AttachFuture = Pin<Box<dyn Future<Output = Result<Attached, AttachRefused>> + Send>>;
 
 /// Judges the first frame of a connection.
 pub(crate) fn hello(frame: Bytes, session: SessionId, house: &House) -> Result<Attach, End> {
@@ -43,13 +43,14 @@ pub(crate) fn hello(frame: Bytes, session: SessionId, house: &House) -> Result<A
         return Err(End::say(GoodbyeCode::TOKEN_INVALID));
     }
     let session = SessionRef { session, user: bearer.user, device: bearer.device };
-    Ok(Attach { session, connector: house.id, platform: hello.platform })
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    Ok(Attach { session, connector: house.id, since, platform: hello.platform })
 }
 
 /// Asks the transfer to make the session reachable; the session is in the hub already.
 pub(crate) fn attach(gate: &Gate, attach: Attach) -> AttachFuture {
     let transfer = Arc::clone(&gate.transfer);
-    Box::pin(async move { transfer.attach(attach).await })
+    Box::pin(async move { transfer.attach(vec![attach]).await.pop().expect("an answer for each") })
 }
 
 /// What the client is told when the transfer refused.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use smallvec::{SmallVec, smallvec};
 use whimbrel_core::limits::CURSORS_MAX;
 use whimbrel_core::{Delivery, SyncAnswer};
-use whimbrel_rpc::{Push, PushBody, PushItem, Taken};
+use whimbrel_rpc::{Push, PushBody, PushItem, Taken, To};
 use whimbrel_wire::{Encoded, ServerPayload};
 
 use crate::House;
@@ -51,7 +51,8 @@ impl Push for HubPush {
         let mut wake: SmallVec<[Arc<Handle>; 16]> = SmallVec::new();
         for item in &items {
             let mut frames = None;
-            for id in &item.to {
+            let To::Sessions(to) = &item.to else { continue };
+            for id in to {
                 let Some(handle) = self.house.hub.get(id) else {
                     taken.unknown.push(*id);
                     continue;

@@ -94,6 +94,10 @@ uuid_id!(
     TransferId, "transfer id", new_v4
 );
 uuid_id!(
+    /// One life of UserStatus: another one, and what was known of it is void.
+    Incarnation, "incarnation", new_v4
+);
+uuid_id!(
     /// One batch that a transfer gave to the log.
     BatchId, "batch id", new_v4
 );

@@ -17,7 +17,7 @@ pub mod sync;
 pub use code::{GoodbyeCode, Next, Refusal};
 pub use conversation::{Audience, ConversationKind, DirectStanding, Members, Speak};
 pub use cursor::{Counts, Cursors, unread_direct};
-pub use id::{BatchId, ConnectorId, ConversationId, DeviceId, MessageId, SessionId, TransferId, UserId};
+pub use id::{BatchId, ConnectorId, ConversationId, DeviceId, Incarnation, MessageId, SessionId, TransferId, UserId};
 pub use message::{BodyHash, Draft, Message, MessageKind, Outcome};
 pub use placed::{CursorMoved, Delivery, PlacedRow, Receipt};
 pub use seq::Seq;

@@ -1,6 +1,8 @@
 //! Every bound has a name here. Configuration may lower or raise those that a deployment may choose; the rest are
 //! part of the protocol.
 
+use std::time::Duration;
+
 /// Longest frame before Hello was accepted, bytes: a token and a few names.
 pub const HELLO_FRAME_MAX: usize = 8 * 1024;
 /// Longest frame in either direction after Hello, bytes (announced in Welcome).
@@ -38,3 +40,12 @@ pub const RELATIONS_MAX: u64 = 5000;
 pub const KEY_VERSIONS_MAX: u32 = 100;
 /// Devices of one user that are not logged out.
 pub const DEVICES_MAX: u64 = 50;
+/// How long a role's or connector's lease lasts after it was renewed: who was killed is out of every answer after it.
+pub const LEASE: Duration = Duration::from_secs(6);
+/// How often leases are renewed and read.
+pub const LEASE_EVERY: Duration = Duration::from_secs(1);
+/// How long routes are not trusted after UserStatus began another life: connectors assert their sessions meanwhile, and
+/// everything goes to every connector.
+pub const ROUTES_UNSURE: Duration = Duration::from_secs(8);
+/// Sessions in one assertion.
+pub const ASSERT_MAX: usize = 1000;

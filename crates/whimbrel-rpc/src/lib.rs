@@ -19,7 +19,7 @@ pub mod push;
 pub mod token;
 pub mod transfer;
 
-pub use announce::{Announce, DraftPlaced, PlacedBatch, Revoked, Told};
+pub use announce::{Announce, DraftPlaced, PlacedBatch, Revoked, Through, Told};
 pub use peers::Peers;
-pub use push::{Push, PushBody, PushItem, Taken};
-pub use transfer::{Attach, AttachRefused, Request, RequestBody, SessionRef, Transfer};
+pub use push::{Push, PushBody, PushItem, Taken, To};
+pub use transfer::{Attach, AttachRefused, Attached, Lease, Request, RequestBody, SessionRef, Standing, Transfer};

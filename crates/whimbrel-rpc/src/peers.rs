@@ -10,6 +10,9 @@ use crate::Push;
 pub trait Peers: Send + Sync + 'static {
     /// The way to this connector, if there is one.
     fn connector(&self, id: ConnectorId) -> Option<Arc<dyn Push>>;
+
+    /// All of them.
+    fn connectors(&self) -> Vec<(ConnectorId, Arc<dyn Push>)>;
 }
 
 /// A house with one connector: its own.
@@ -28,5 +31,9 @@ impl OnlyConnector {
 impl Peers for OnlyConnector {
     fn connector(&self, id: ConnectorId) -> Option<Arc<dyn Push>> {
         (id == self.id).then(|| self.push.clone())
+    }
+
+    fn connectors(&self) -> Vec<(ConnectorId, Arc<dyn Push>)> {
+        vec![(self.id, self.push.clone())]
     }
 }

@@ -5,14 +5,43 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use smallvec::SmallVec;
 use whimbrel_core::{
-    ConversationId, Cursors, Delivery, GoodbyeCode, MessageId, Outcome, Receipt, SessionId, SyncAnswer,
+    ConversationId, Cursors, Delivery, DeviceId, GoodbyeCode, MessageId, Outcome, Receipt, SessionId, SyncAnswer,
+    UserId,
 };
+
+/// Whom a push is for, among the sessions of one connector.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// These sessions. Those that the connector does not have (any more) are named in [`Taken::unknown`].
+    Sessions(SmallVec<[SessionId; 4]>),
+    /// Whatever sessions these users have here, but not these: for when nobody knows who is where.
+    Users {
+        /// Whose.
+        users: SmallVec<[UserId; 2]>,
+        /// Not these.
+        except: SmallVec<[SessionId; 2]>,
+    },
+    /// Whatever sessions this device has here.
+    Device(UserId, DeviceId),
+}
+
+impl From<SessionId> for To {
+    fn from(session: SessionId) -> Self {
+        Self::Sessions(SmallVec::from_iter([session]))
+    }
+}
+
+impl FromIterator<SessionId> for To {
+    fn from_iter<I: IntoIterator<Item = SessionId>>(sessions: I) -> Self {
+        Self::Sessions(sessions.into_iter().collect())
+    }
+}
 
 /// One thing for some sessions of one connector.
 #[derive(Debug, Clone)]
 pub struct PushItem {
-    /// The sessions. Those that the connector does not have (any more) are passed over.
-    pub to: SmallVec<[SessionId; 4]>,
+    /// Whom it is for.
+    pub to: To,
     /// What they get. A connector encodes it once, whatever the number of sessions.
     pub body: PushBody,
 }
@@ -51,12 +80,15 @@ pub enum PushBody {
 pub struct Taken {
     /// Sessions that the connector does not have: their routes are stale.
     pub unknown: Vec<SessionId>,
+    /// The way to the connector broke before it had acknowledged: whether it took the pushes is unknown.
+    pub lost: bool,
 }
 
 /// A connector, as transfers see it.
 #[async_trait]
 pub trait Push: Send + Sync + 'static {
     /// Hands pushes to the sessions' mailboxes, in order. When it returns the connector has taken them: each is in its
-    /// session's mailbox, or that session was poked or closed instead, or it is named as unknown.
+    /// session's mailbox, or that session was poked or closed instead, or it is named as unknown; or the way to it
+    /// broke ([`Taken::lost`]).
     async fn push(&self, items: Vec<PushItem>) -> Taken;
 }

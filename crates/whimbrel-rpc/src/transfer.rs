@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use whimbrel_core::{
-    ConnectorId, ConversationId, Cursors, DeviceId, Draft, GoodbyeCode, SessionId, SyncQuestion, UserId,
+    ConnectorId, ConversationId, Cursors, DeviceId, Draft, GoodbyeCode, Incarnation, SessionId, SyncQuestion, UserId,
 };
 
 /// Which session speaks, and for whom. Authenticated by the connector; transfers believe it.
@@ -23,8 +23,37 @@ pub struct Attach {
     pub session: SessionRef,
     /// Where it is connected.
     pub connector: ConnectorId,
+    /// When it said Hello, by the connector's clock, milliseconds since 1970: of two sessions of one device the older
+    /// one goes.
+    pub since: u64,
     /// As the client named it.
     pub platform: String,
+}
+
+/// A session was attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attached {
+    /// UserStatus knows it. Otherwise UserStatus was away: the connector asserts the session until that succeeds, and
+    /// pokes it then.
+    pub registered: bool,
+}
+
+/// A session that a connector holds, as it asserts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The session.
+    pub session: SessionRef,
+    /// As in [`Attach::since`].
+    pub since: u64,
+}
+
+/// What a connector learns when it renews its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The life of UserStatus. Another one than last time: everything that was registered may be gone.
+    pub incarnation: Incarnation,
+    /// The lease stood until now. Otherwise others may have taken this connector for dead, and passed it over.
+    pub kept: bool,
 }
 
 /// Why a session was not attached.
@@ -64,15 +93,27 @@ pub enum RequestBody {
 /// Decides what happens to a message.
 #[async_trait]
 pub trait Transfer: Send + Sync + 'static {
-    /// Makes a session reachable, and closes an earlier session of the same device with
-    /// [`REPLACED`](GoodbyeCode::REPLACED). Registers first and reads the device's row after it, so that a log-out
-    /// either finds the session or is seen here.
-    async fn attach(&self, attach: Attach) -> Result<(), AttachRefused>;
+    /// Makes sessions reachable, each answered for itself, and closes earlier sessions of the same devices with
+    /// [`REPLACED`](GoodbyeCode::REPLACED). Registers first and reads the devices' rows after it, so that a log-out
+    /// either finds the session or is seen here. Asking again for the same session is harmless.
+    async fn attach(&self, attaches: Vec<Attach>) -> Vec<Result<Attached, AttachRefused>>;
 
-    /// Takes requests, in their order, without waiting. Every one is answered by a push to its session sooner or
-    /// later, if only by "retry"; what does not fit into the transfer's bounds is answered so at once.
-    fn submit(&self, requests: Vec<Request>);
+    /// Takes requests from sessions of one connector, in their order, without waiting. Every one is answered by a push
+    /// to its session there sooner or later, if only by "retry"; what does not fit into the transfer's bounds is
+    /// answered so at once.
+    fn submit(&self, from: ConnectorId, requests: Vec<Request>);
 
     /// Ends the reachability of these sessions, and of no newer ones of their devices.
     async fn detach(&self, sessions: Vec<SessionRef>);
+
+    /// Renews the connector's lease, which lasts [`LEASE`](whimbrel_core::limits::LEASE); `None`: UserStatus does not
+    /// answer, and the lease stands or falls as it may.
+    async fn renew(&self, connector: ConnectorId) -> Option<Lease>;
+
+    /// Registers sessions again that this connector holds; false: UserStatus did not take them, ask again. Of two
+    /// sessions of one device the older one is closed.
+    async fn assert(&self, connector: ConnectorId, sessions: Vec<Standing>) -> bool;
+
+    /// The connector ends: its lease ends with it.
+    async fn leave(&self, connector: ConnectorId);
 }

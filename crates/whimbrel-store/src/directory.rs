@@ -7,7 +7,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use whimbrel_core::{ConversationId, DeviceId, Members, PlacedRow, UserId};
+use whimbrel_core::{ConversationId, DeviceId, Members, PlacedRow, Seq, UserId};
 
 use crate::StoreError;
 
@@ -82,6 +82,15 @@ pub struct LogIn {
     pub refresh_hash: Option<[u8; 32]>,
     /// Now, milliseconds since 1970.
     pub now: u64,
+}
+
+/// A device that may not stay connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LoggedOut {
+    /// Whose.
+    pub user: UserId,
+    /// Which; `None`: the account was deleted.
+    pub device: Option<DeviceId>,
 }
 
 /// What became of a refresh token.
@@ -263,7 +272,20 @@ pub trait Directory: Send + Sync + 'static {
         grace_ms: u64,
     ) -> Result<Refreshed, StoreError>;
     /// Whether this device exists and is not logged out, and its user not deleted.
-    async fn is_logged_in(&self, user: UserId, device: DeviceId) -> Result<bool, StoreError>;
+    async fn is_logged_in(&self, user: UserId, device: DeviceId) -> Result<bool, StoreError> {
+        Ok(self.logged_in(&[(user, device)]).await?[0])
+    }
+    /// The same for several, in their order. One round trip.
+    async fn logged_in(&self, devices: &[(UserId, DeviceId)]) -> Result<Vec<bool>, StoreError>;
+    /// Devices that were logged out at or after this time (milliseconds since 1970), for an hour at least; users that
+    /// were deleted stand without a device. An engine whose clients all end with its process may know none.
+    async fn logged_out_since(&self, since: u64) -> Result<Vec<LoggedOut>, StoreError>;
+    /// Rows of this trait's own changes that were committed before this time and of which [`Directory::told`] did not
+    /// hear, at most `limit`: whoever changed it died before it was announced. An engine whose clients all end with
+    /// its process may know none.
+    async fn untold(&self, before: u64, limit: usize) -> Result<Rows, StoreError>;
+    /// These rows were announced.
+    async fn told(&self, rows: &[(ConversationId, Seq)]) -> Result<(), StoreError>;
     /// The devices that are not logged out.
     async fn devices(&self, user: UserId) -> Result<Vec<Device>, StoreError>;
     /// Logs out one device (`Some`) or all; returns those that were logged in.

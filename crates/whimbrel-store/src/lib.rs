@@ -2,10 +2,11 @@
 //!
 //! | trait | holds | standalone | cluster |
 //! |---|---|---|---|
-//! | [`Timeline`] | messages in their places, cursors | `sqlite` | MySQL |
-//! | [`Directory`] | accounts, devices, relations with their keys, members | `sqlite` | MySQL |
-//! | [`UserStatus`] | who is online, and where | `memory` | Redis |
-//! | [`Log`] | submitted batches that are not placed yet | `memory` | RabbitMQ |
+//! | [`Timeline`] | messages in their places, cursors | `sqlite` | `mysql` |
+//! | [`Directory`] | accounts, devices, relations with their keys, members | `sqlite` | `mysql` |
+//! | [`UserStatus`] | who is online, and where | `memory` | `redis` |
+//! | [`Log`] | submitted batches that are not placed yet | `memory` | `rabbit` |
+//! | [`Park`] | drafts that cannot be placed | `memory` | `rabbit` |
 //!
 //! The traits give mechanisms; the rules (who may speak, which seq comes next, what a repeat is) are the roles'. Each
 //! trait has one conformance suite (`conformance`) that every engine passes.
@@ -18,6 +19,10 @@ mod files;
 pub mod keyring;
 pub mod log;
 pub mod memory;
+pub mod mysql;
+pub mod park;
+pub mod rabbit;
+pub mod redis;
 pub mod sqlite;
 pub mod timeline;
 pub mod user_status;
@@ -26,5 +31,6 @@ pub use directory::Directory;
 pub use error::StoreError;
 pub use keyring::{Keyring, MasterKey};
 pub use log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError, Record};
+pub use park::{DeadLetter, MemoryPark, Park};
 pub use timeline::{CommitError, CursorWrite, FoundRow, Head, NewRow, PlaceBatch, Timeline};
-pub use user_status::{Route, UserStatus};
+pub use user_status::{Renewed, Route, UserStatus};

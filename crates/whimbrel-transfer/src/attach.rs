@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tracing::{debug, warn};
 use whimbrel_core::{GoodbyeCode, SessionId, UserId};
-use whimbrel_rpc::{Attach, AttachRefused, PushBody, Revoked, SessionRef};
+use whimbrel_rpc::{Attach, AttachRefused, Attached, PushBody, Revoked, SessionRef};
 use whimbrel_store::{Directory, Route};
 
 use crate::Config;
@@ -22,9 +22,9 @@ pub(crate) struct Attaching {
 }
 
 impl Attaching {
-    pub(crate) async fn attach(&self, attach: Attach) -> Result<(), AttachRefused> {
+    pub(crate) async fn attach(&self, attach: Attach) -> Result<Attached, AttachRefused> {
         let SessionRef { session, user, device } = attach.session;
-        let route = Route { session, device, connector: attach.connector };
+        let route = Route { session, device, connector: attach.connector, since: attach.since };
         let replaced = match self.reach.online(user, route).await {
             Ok(replaced) => replaced,
             Err(error) => {
@@ -43,7 +43,7 @@ impl Attaching {
         // The others of the device may have lost their routes by now: whatever happens here, they must not stay open.
         self.close(user, &replaced, refused.unwrap_or(GoodbyeCode::REPLACED)).await;
         match refused {
-            None => Ok(()),
+            None => Ok(Attached { registered: true }),
             Some(code) => {
                 self.reach.offline(&[(user, session)]).await;
                 Err(self.refused(code))

@@ -168,7 +168,7 @@ mod tests {
     use bytes::Bytes;
     use smallvec::smallvec;
     use whimbrel_core::{ConnectorId, DeviceId, MessageKind, Refusal};
-    use whimbrel_rpc::PushItem;
+    use whimbrel_rpc::{PushItem, To};
 
     use super::*;
 
@@ -179,7 +179,12 @@ mod tests {
     const CHAT: ConversationId = ConversationId::from_bytes([7; 16]);
 
     fn route(name: u8, connector: ConnectorId) -> Route {
-        Route { session: SessionId::from_bytes([name; 16]), device: DeviceId::from_bytes([name; 16]), connector }
+        Route {
+            session: SessionId::from_bytes([name; 16]),
+            device: DeviceId::from_bytes([name; 16]),
+            connector,
+            since: 1,
+        }
     }
 
     /// Ann's phone (1) and laptop (2, on another connector), Bob's phone (3).
@@ -215,7 +220,9 @@ mod tests {
     /// What a session gets: the seqs of its pushes, answers negative, 0 for an answer without a place.
     fn run(items: &[PushItem], session: u8) -> Vec<Vec<i64>> {
         let session = SessionId::from_bytes([session; 16]);
-        let mine = items.iter().filter(|item| item.to.contains(&session));
+        let mine = items.iter().filter(|item| {
+            item.to == To::from(session) || matches!(&item.to, To::Sessions(to) if to.contains(&session))
+        });
         mine.map(|item| match &item.body {
             PushBody::Deliver(delivery) => delivery.messages.iter().map(|message| message.seq.0 as i64).collect(),
             PushBody::Answers { answers, .. } => (answers.iter())
@@ -244,7 +251,7 @@ mod tests {
         let mut outgoing = arrange(vec![row(1, ANN), row(2, BOB)], vec![sent(1, ANN, 8)], &routes());
         let here = outgoing.take(HERE);
         assert_eq!(run(&here, 1), [[1, 2]]);
-        let one = here.iter().filter(|item| item.to.len() == 2).count();
+        let one = here.iter().filter(|item| matches!(&item.to, To::Sessions(to) if to.len() == 2)).count();
         assert_eq!((here.len(), one), (1, 1), "one delivery for both sessions");
     }
 

@@ -45,9 +45,7 @@ pub(crate) struct Outgoing(HashMap<ConnectorId, Vec<PushItem>>);
 impl Outgoing {
     /// One thing for one session.
     pub(crate) fn one(&mut self, route: Route, body: PushBody) {
-        let mut to = SmallVec::new();
-        to.push(route.session);
-        self.0.entry(route.connector).or_default().push(PushItem { to, body });
+        self.0.entry(route.connector).or_default().push(PushItem { to: route.session.into(), body });
     }
 
     /// The same thing for several sessions: one item for each connector.
@@ -82,6 +80,10 @@ pub(crate) struct Reach {
 impl Reach {
     pub(crate) fn new(status: Arc<dyn UserStatus>, peers: Arc<dyn Peers>) -> Self {
         Self { status, peers }
+    }
+
+    pub(crate) fn status(&self) -> &dyn UserStatus {
+        &*self.status
     }
 
     /// The routes of these users (repeats are fine), by one call; `None` if UserStatus does not answer.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
-use whimbrel_core::{Audience, CursorMoved, Outcome, TransferId, UserId};
+use whimbrel_core::{Audience, ConnectorId, CursorMoved, Outcome, TransferId, UserId};
 use whimbrel_rpc::{
-    Announce, Attach, AttachRefused, DraftPlaced, Peers, PlacedBatch, Request, RequestBody, Revoked, SessionRef, Told,
-    Transfer,
+    Announce, Attach, AttachRefused, Attached, DraftPlaced, Lease, Peers, PlacedBatch, Request, RequestBody, Revoked,
+    SessionRef, Standing, Through, Told, Transfer,
 };
 use whimbrel_store::{Directory, Log, Timeline, UserStatus};
 
@@ -139,11 +140,11 @@ async fn sweep(lanes: Arc<Lanes>, every: Duration, stop: CancellationToken) {
 
 #[async_trait]
 impl Transfer for TransferRole {
-    async fn attach(&self, attach: Attach) -> Result<(), AttachRefused> {
-        self.attaching.attach(attach).await
+    async fn attach(&self, attaches: Vec<Attach>) -> Vec<Result<Attached, AttachRefused>> {
+        join_all(attaches.into_iter().map(|attach| self.attaching.attach(attach))).await
     }
 
-    fn submit(&self, requests: Vec<Request>) {
+    fn submit(&self, _: ConnectorId, requests: Vec<Request>) {
         let mut sends = Vec::with_capacity(requests.len());
         for Request { from, body } in requests {
             match body {
@@ -160,11 +161,24 @@ impl Transfer for TransferRole {
     async fn detach(&self, sessions: Vec<SessionRef>) {
         self.attaching.detach(sessions).await;
     }
+
+    async fn renew(&self, connector: ConnectorId) -> Option<Lease> {
+        let renewed = self.reach.status().renew(connector).await.ok()?;
+        Some(Lease { incarnation: renewed.incarnation, kept: renewed.kept })
+    }
+
+    async fn assert(&self, _: ConnectorId, _: Vec<Standing>) -> bool {
+        true
+    }
+
+    async fn leave(&self, connector: ConnectorId) {
+        let _ = self.reach.status().expel(&[connector]).await;
+    }
 }
 
 #[async_trait]
 impl Announce for TransferRole {
-    async fn placed(&self, batches: Vec<PlacedBatch>) -> Told {
+    async fn placed(&self, batches: Vec<PlacedBatch>, _: Through) -> Told {
         self.audiences.placed(batches.iter().flat_map(|batch| &batch.rows));
         for batch in batches.iter().filter_map(|batch| batch.batch) {
             self.lanes.landed(batch);
@@ -179,11 +193,16 @@ impl Announce for TransferRole {
         let outgoing = arrange(rows, answered, &routes);
         let unknown = self.reach.push(outgoing, &routes).await;
         audience.retain(|user| routes.of(*user).iter().all(|route| unknown.contains(&route.session)));
-        Told { offline: audience }
+        Told { offline: audience, ..Told::default() }
     }
 
-    async fn advanced(&self, moved: Vec<CursorMoved>) {
+    async fn advanced(&self, moved: Vec<CursorMoved>, _: Through) -> Told {
         self.cursors.advanced(moved).await;
+        Told::default()
+    }
+
+    async fn expel(&self, connectors: Vec<ConnectorId>) -> bool {
+        self.reach.status().expel(&connectors).await.is_ok()
     }
 
     async fn revoked(&self, revoked: Vec<Revoked>) {

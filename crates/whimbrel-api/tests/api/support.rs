@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 use whimbrel_api::{ApiRole, Config, DelayPolicy, Hashing, Peer};
-use whimbrel_core::{CursorMoved, PlacedRow};
+use whimbrel_core::{ConnectorId, CursorMoved, PlacedRow};
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Told};
+use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through, Told};
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
 use whimbrel_store::{Keyring, MasterKey};
 
@@ -43,7 +43,7 @@ impl Recorder {
 
 #[async_trait]
 impl Announce for Recorder {
-    async fn placed(&self, batches: Vec<PlacedBatch>) -> Told {
+    async fn placed(&self, batches: Vec<PlacedBatch>, _: Through) -> Told {
         let delay = *self.delay.lock().expect("not poisoned");
         tokio::time::sleep(delay).await;
         for batch in batches {
@@ -53,8 +53,12 @@ impl Announce for Recorder {
         Told::default()
     }
 
-    async fn advanced(&self, _: Vec<CursorMoved>) {
+    async fn advanced(&self, _: Vec<CursorMoved>, _: Through) -> Told {
         panic!("the API moves no cursors");
+    }
+
+    async fn expel(&self, _: Vec<ConnectorId>) -> bool {
+        panic!("the API expels nobody");
     }
 
     async fn revoked(&self, revoked: Vec<Revoked>) {

@@ -27,11 +27,12 @@ use whimbrel_core::{CursorMoved, Outcome, PlacedRow};
 use whimbrel_rpc::PlacedBatch;
 use whimbrel_store::{CursorWrite, Delivered, StoreError, Timeline};
 
+use crate::Config;
 use crate::backoff::Backoff;
-use crate::{Config, Park};
 use heads::Heads;
 use settle::Trouble;
 use slots::{Fate, Slot};
+use whimbrel_store::Park;
 
 /// What a batch led to; to be announced.
 #[derive(Debug, Default)]
@@ -119,7 +120,11 @@ impl Job {
     fn finish(mut self, delivered: &[Delivered]) -> Placed {
         let mut batches: Vec<PlacedBatch> = delivered
             .iter()
-            .map(|delivered| PlacedBatch { batch: Some(delivered.record.batch), ..Default::default() })
+            .map(|Delivered { record, .. }| PlacedBatch {
+                batch: Some(record.batch),
+                transfer: Some(record.transfer),
+                ..Default::default()
+            })
             .collect();
         let mut refusals: Vec<PlacedBatch> = Vec::new();
         for index in 0..self.slots.len() {
@@ -129,7 +134,8 @@ impl Job {
             } else if let Some(refused) = refusals.last_mut().filter(|refused| refused.batch == batch.batch) {
                 refused.outcomes.push(answer);
             } else {
-                refusals.push(PlacedBatch { batch: batch.batch, outcomes: vec![answer], rows: Vec::new() });
+                let (batch, transfer) = (batch.batch, batch.transfer);
+                refusals.push(PlacedBatch { batch, transfer, outcomes: vec![answer], rows: Vec::new() });
             }
         }
         self.rows.sort_by_key(|(slot, row)| (self.slots[*slot].record, row.message.seq));

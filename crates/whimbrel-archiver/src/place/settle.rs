@@ -10,7 +10,7 @@ use whimbrel_store::{CommitError, PlaceBatch, StoreError};
 use super::plan::{Ends, Plan, plan};
 use super::slots::{Fate, Name};
 use super::{Job, Placer, now_ms};
-use crate::park::DeadLetter;
+use whimbrel_store::DeadLetter;
 
 /// Collisions in a row after which pauses are made and a warning is written. It never gives up: that would lose.
 const COLLISIONS_QUIET: u32 = 3;

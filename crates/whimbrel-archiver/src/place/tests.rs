@@ -6,8 +6,8 @@ use whimbrel_core::{ConversationId, Cursors, DirectStanding, Outcome, Refusal, S
 use whimbrel_store::{Entry, Timeline};
 
 use super::*;
-use crate::MemoryPark;
 use crate::testing::{ANN, BOB, EVE, Fault, Shelf, delivered, draft, said};
+use whimbrel_store::MemoryPark;
 
 const FRIENDS: DirectStanding = DirectStanding { friends: true, first_blocks: false, second_blocks: false };
 const BLOCKED: DirectStanding = DirectStanding { friends: true, first_blocks: false, second_blocks: true };

@@ -143,7 +143,7 @@ impl<IO: Io> Session<IO> {
             self.throttle = Some(Box::pin(tokio::time::sleep(Duration::from_micros(pause))));
         }
         if !requests.is_empty() {
-            self.gate.transfer.submit(requests);
+            self.gate.transfer.submit(self.gate.house.id, requests);
         }
         end
     }

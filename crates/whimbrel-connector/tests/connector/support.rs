@@ -16,7 +16,9 @@ use whimbrel_core::{
     SessionId, UserId,
 };
 use whimbrel_rpc::token::{Bearer, TokenKey};
-use whimbrel_rpc::{Attach, AttachRefused, Push, PushBody, PushItem, Request, SessionRef, Taken, Transfer};
+use whimbrel_rpc::{
+    Attach, AttachRefused, Attached, Lease, Push, PushBody, PushItem, Request, SessionRef, Standing, Taken, Transfer,
+};
 use whimbrel_wire::frame::{decode_server, put_frame};
 use whimbrel_wire::{ClientPayload, Encoded, ServerFrame, ServerPayload, convert, proto};
 
@@ -67,7 +69,8 @@ pub(crate) struct Recorder {
 
 #[async_trait::async_trait]
 impl Transfer for Recorder {
-    async fn attach(&self, attach: Attach) -> Result<(), AttachRefused> {
+    async fn attach(&self, mut attaches: Vec<Attach>) -> Vec<Result<Attached, AttachRefused>> {
+        let attach = attaches.pop().expect("one at a time");
         let session = attach.session.session;
         self.attached.lock().push(attach);
         self.attaching.acquire().await.expect("open").forget();
@@ -76,16 +79,26 @@ impl Transfer for Recorder {
             let taken = push.push(vec![PushItem { to: [session].into_iter().collect(), body }]).await;
             *self.greeted.lock() = Some(taken);
         }
-        self.refuse.lock().clone().map_or(Ok(()), Err)
+        vec![self.refuse.lock().clone().map_or(Ok(Attached { registered: true }), Err)]
     }
 
-    fn submit(&self, requests: Vec<Request>) {
+    fn submit(&self, _: ConnectorId, requests: Vec<Request>) {
         self.submits.lock().push(requests);
     }
 
     async fn detach(&self, sessions: Vec<SessionRef>) {
         self.detached.lock().extend(sessions);
     }
+
+    async fn renew(&self, _: ConnectorId) -> Option<Lease> {
+        None
+    }
+
+    async fn assert(&self, _: ConnectorId, _: Vec<Standing>) -> bool {
+        true
+    }
+
+    async fn leave(&self, _: ConnectorId) {}
 }
 
 impl Recorder {

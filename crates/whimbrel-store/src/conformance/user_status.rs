@@ -5,11 +5,13 @@ use whimbrel_core::{ConnectorId, DeviceId, SessionId, UserId};
 use crate::user_status::{Route, UserStatus};
 
 fn route(device: u8) -> Route {
-    Route {
-        session: SessionId::generate(),
-        device: DeviceId::from_bytes([device; 16]),
-        connector: ConnectorId::from_bytes([9; 16]),
-    }
+    Route { session: SessionId::generate(), device: DeviceId::from_bytes([device; 16]), connector: CONNECTOR, since: 1 }
+}
+
+const CONNECTOR: ConnectorId = ConnectorId::from_bytes([9; 16]);
+
+async fn lease(status: &dyn UserStatus) {
+    status.renew(CONNECTOR).await.expect("answers");
 }
 
 async fn locate(status: &dyn UserStatus, user: u64) -> Vec<Route> {
@@ -20,6 +22,7 @@ async fn locate(status: &dyn UserStatus, user: u64) -> Vec<Route> {
 
 /// A thousand users with one to three sessions; asked backwards, with strangers between.
 pub async fn sessions_are_found_by_user_in_the_order_asked(status: &dyn UserStatus) {
+    lease(status).await;
     let mut all = Vec::new();
     for user in 1..=1000 {
         all.extend((0..=user % 3).map(|number| (UserId(user), route(number as u8))));
@@ -40,6 +43,7 @@ pub async fn sessions_are_found_by_user_in_the_order_asked(status: &dyn UserStat
 
 /// The former one is told, and not found any more; another device stays; also within one call.
 pub async fn a_new_session_replaces_its_devices_former_one(status: &dyn UserStatus) {
+    lease(status).await;
     let (former, other, latter, last) = (route(1), route(2), route(1), route(1));
     status.online(&[(UserId(1), former), (UserId(1), other), (UserId(2), route(1))]).await.expect("answers");
     let replaced = status.online(&[(UserId(1), latter), (UserId(1), last)]).await.expect("answers");
@@ -50,6 +54,7 @@ pub async fn a_new_session_replaces_its_devices_former_one(status: &dyn UserStat
 
 /// The goodbye of a replaced session, of a stranger's, and one that comes twice.
 pub async fn a_late_offline_removes_nobody_else(status: &dyn UserStatus) {
+    lease(status).await;
     let (former, latter) = (route(1), route(1));
     status.online(&[(UserId(1), former), (UserId(1), latter)]).await.expect("answers");
     let late = [(UserId(1), former.session), (UserId(2), latter.session)];
@@ -63,10 +68,38 @@ pub async fn a_late_offline_removes_nobody_else(status: &dyn UserStatus) {
 
 /// Re-asserted: it replaces nobody, least of all itself.
 pub async fn a_session_that_says_it_again_is_there_once(status: &dyn UserStatus) {
+    lease(status).await;
     let route = route(1);
     for _ in 0..3 {
         let replaced = status.online(&[(UserId(1), route)]).await.expect("answers");
         assert!(replaced[0].is_empty());
         assert_eq!(locate(status, 1).await, [route]);
     }
+}
+
+/// It asserts its session after the newer one registered, as connectors do when they come back.
+pub async fn an_older_session_of_a_device_does_not_come_back(status: &dyn UserStatus) {
+    lease(status).await;
+    let older = route(1);
+    let newer = Route { since: older.since + 5, ..route(1) };
+    status.online(&[(UserId(1), newer)]).await.expect("answers");
+    let replaced = status.online(&[(UserId(1), older)]).await.expect("answers");
+    assert_eq!(replaced[0].to_vec(), [older]);
+    assert_eq!(locate(status, 1).await, [newer]);
+}
+
+/// Killed, or expelled by those who do not reach it: nobody is sent there until it says again that it lives.
+pub async fn sessions_of_a_connector_without_a_lease_are_not_found(status: &dyn UserStatus) {
+    let (here, there) = (route(1), Route { connector: ConnectorId::from_bytes([8; 16]), ..route(2) });
+    status.online(&[(UserId(1), here), (UserId(1), there)]).await.expect("answers");
+    assert_eq!(locate(status, 1).await, []);
+    let first = status.renew(CONNECTOR).await.expect("answers");
+    assert_eq!((first.kept, locate(status, 1).await), (false, vec![here]));
+    status.renew(there.connector).await.expect("answers");
+    assert_eq!(locate(status, 1).await, [here, there]);
+    status.expel(&[there.connector]).await.expect("answers");
+    assert_eq!(locate(status, 1).await, [here]);
+    assert_eq!(status.connectors().await.expect("answers"), [CONNECTOR]);
+    let again = status.renew(CONNECTOR).await.expect("answers");
+    assert_eq!((again.kept, again.incarnation), (true, first.incarnation));
 }

@@ -102,6 +102,11 @@ mod user_status {
     }
 
     fn route() -> Route {
-        Route { session: SessionId::generate(), device: DeviceId::generate(), connector: ConnectorId::generate() }
+        Route {
+            session: SessionId::generate(),
+            device: DeviceId::generate(),
+            connector: ConnectorId::generate(),
+            since: 1,
+        }
     }
 }

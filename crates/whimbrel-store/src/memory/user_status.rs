@@ -1,26 +1,28 @@
 //! [`UserStatus`] in one process.
 //!
 //! One flat entry for each session in a few hash tables: no allocation for a user or a session of its own, so that an
-//! idle session costs its 64 bytes and its share of the table's free room (about 100 bytes altogether).
+//! idle session costs its 72 bytes and its share of the table's free room (about 100 bytes altogether).
 
 use std::hash::BuildHasher;
 
 use async_trait::async_trait;
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
-use whimbrel_core::{SessionId, UserId};
+use whimbrel_core::{ConnectorId, Incarnation, SessionId, UserId};
 
 use crate::StoreError;
-use crate::user_status::{Route, UserStatus};
+use crate::user_status::{Renewed, Route, UserStatus};
 
 /// Tables, each with a lock: callers with different users rarely meet.
 const SHARDS: usize = 32;
 
-/// Who is online, on a server that runs alone.
+/// Who is online, on a server that runs alone. Leases do not run out: connectors live and die with the process.
 pub struct MemoryUserStatus {
     shards: Vec<Mutex<HashTable<Online>>>,
     hasher: DefaultHashBuilder,
+    incarnation: Incarnation,
+    connectors: Mutex<HashSet<ConnectorId>>,
 }
 
 /// A user with several sessions has several entries under one hash.
@@ -33,7 +35,12 @@ impl MemoryUserStatus {
     /// Nobody is online.
     pub fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::new(HashTable::new())).collect();
-        Self { shards, hasher: DefaultHashBuilder::default() }
+        Self {
+            shards,
+            hasher: DefaultHashBuilder::default(),
+            incarnation: Incarnation::generate(),
+            connectors: Mutex::default(),
+        }
     }
 
     /// Sessions that are online.
@@ -66,6 +73,10 @@ impl MemoryUserStatus {
         let mut table = self.shard(hash).lock();
         let same_device = |online: &Online| online.user == user && online.route.device == route.device;
         let mut replaced = SmallVec::new();
+        if table.iter_hash(hash).any(|online| same_device(online) && online.route.since > route.since) {
+            replaced.push(route);
+            return replaced;
+        }
         while let Ok(entry) = table.find_entry(hash, same_device) {
             let (former, _) = entry.remove();
             // The same session says again that it is here: it replaces nobody.
@@ -115,6 +126,29 @@ impl UserStatus for MemoryUserStatus {
     }
 
     async fn locate(&self, users: &[UserId]) -> Result<Vec<SmallVec<[Route; 2]>>, StoreError> {
-        Ok(users.iter().map(|user| self.routes(*user)).collect())
+        let connectors = self.connectors.lock();
+        let standing = |user: &UserId| {
+            let mut routes = self.routes(*user);
+            routes.retain(|route| connectors.contains(&route.connector));
+            routes
+        };
+        Ok(users.iter().map(standing).collect())
+    }
+
+    async fn renew(&self, connector: ConnectorId) -> Result<Renewed, StoreError> {
+        let kept = !self.connectors.lock().insert(connector);
+        Ok(Renewed { incarnation: self.incarnation, kept })
+    }
+
+    async fn expel(&self, connectors: &[ConnectorId]) -> Result<(), StoreError> {
+        let mut standing = self.connectors.lock();
+        for connector in connectors {
+            standing.remove(connector);
+        }
+        Ok(())
+    }
+
+    async fn connectors(&self) -> Result<Vec<ConnectorId>, StoreError> {
+        Ok(self.connectors.lock().iter().copied().collect())
     }
 }

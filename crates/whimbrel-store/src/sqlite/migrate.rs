@@ -5,7 +5,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::StoreError;
 
 /// Every migration, in order: the first has number 1. Their number is the schema's number.
-const MIGRATIONS: &[&str] = &[include_str!("../../../../migrations/sqlite/0001_first.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../../migrations/sqlite/0001_first.sql"),
+    include_str!("../../../../migrations/sqlite/0002_telling.sql"),
+];
 
 /// Applies what is missing, each step in one transaction with the new number.
 pub(super) fn run(db: &mut Connection) -> Result<(), StoreError> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use whimbrel_core::{BatchId, TransferId};
 use whimbrel_core::{Outcome, Refusal};
-use whimbrel_rpc::{Announce, PlacedBatch, PushBody, Revoked, Told};
+use whimbrel_rpc::{Announce, PlacedBatch, PushBody, Revoked, Through, Told};
 use whimbrel_store::memory::{MemoryLog, MemoryLogConfig};
 use whimbrel_store::{DraftsEntry, Entry, Log, Record};
 
@@ -73,13 +73,18 @@ async fn a_refusal_is_told_after_its_record_has_left_the_log() {
     struct Listening(Arc<CountingLog>, tokio::sync::mpsc::Sender<(Outcome, usize)>);
     #[async_trait::async_trait]
     impl Announce for Listening {
-        async fn placed(&self, batches: Vec<PlacedBatch>) -> Told {
+        async fn placed(&self, batches: Vec<PlacedBatch>, _: Through) -> Told {
             for draft in batches.iter().flat_map(|batch| &batch.outcomes) {
                 self.1.send((draft.outcome, self.0.waiting())).await.unwrap();
             }
             Told::default()
         }
-        async fn advanced(&self, _: Vec<whimbrel_core::CursorMoved>) {}
+        async fn advanced(&self, _: Vec<whimbrel_core::CursorMoved>, _: Through) -> Told {
+            Told::default()
+        }
+        async fn expel(&self, _: Vec<whimbrel_core::ConnectorId>) -> bool {
+            true
+        }
         async fn revoked(&self, _: Vec<Revoked>) {}
     }
     let house = House::usual();
@@ -102,11 +107,16 @@ async fn the_log_keeps_a_record_until_its_announcement_returned() {
     struct Slow(tokio::sync::Semaphore);
     #[async_trait::async_trait]
     impl Announce for Slow {
-        async fn placed(&self, _: Vec<PlacedBatch>) -> Told {
+        async fn placed(&self, _: Vec<PlacedBatch>, _: Through) -> Told {
             self.0.acquire().await.unwrap().forget();
             Told::default()
         }
-        async fn advanced(&self, _: Vec<whimbrel_core::CursorMoved>) {}
+        async fn advanced(&self, _: Vec<whimbrel_core::CursorMoved>, _: Through) -> Told {
+            Told::default()
+        }
+        async fn expel(&self, _: Vec<whimbrel_core::ConnectorId>) -> bool {
+            true
+        }
         async fn revoked(&self, _: Vec<Revoked>) {}
     }
     let house = House::usual();
@@ -235,7 +245,7 @@ async fn a_sync_that_cannot_be_read_sends_the_session_away_to_come_again() {
     let ask = || {
         let question =
             SyncQuestion { id: 7, after: None, until: None, known: vec![], only_known: false, max_messages: 10 };
-        house.transfer.submit(vec![Request { from: ann, body: RequestBody::Sync(question) }]);
+        house.transfer.submit(house.connector_id, vec![Request { from: ann, body: RequestBody::Sync(question) }]);
     };
     house.timeline.away.store(1, Ordering::Release);
     ask();

@@ -138,12 +138,13 @@ async fn a_stranger_is_refused_without_the_log() {
 #[tokio::test]
 async fn users_without_a_session_are_named_offline() {
     use whimbrel_core::{Audience, PlacedRow};
-    use whimbrel_rpc::PlacedBatch;
+    use whimbrel_rpc::{PlacedBatch, Through};
     let house = House::usual();
     let (ann, bob, chat) = house.pair().await;
     house.transfer.detach(vec![bob]).await;
     let message = house.rows(chat).await.remove(0);
     let row = PlacedRow { message, audience: Audience::Two(ann.user, bob.user) };
-    let told = house.transfer.placed(vec![PlacedBatch { batch: None, outcomes: vec![], rows: vec![row] }]).await;
+    let told =
+        house.transfer.placed(vec![PlacedBatch { rows: vec![row], ..PlacedBatch::default() }], Through::All).await;
     assert_eq!(told.offline, [bob.user]);
 }

@@ -13,12 +13,13 @@ mod tokens;
 mod users;
 
 use async_trait::async_trait;
-use whimbrel_core::{ConversationId, DeviceId, Members, UserId};
+use rusqlite::Connection;
+use whimbrel_core::{ConversationId, DeviceId, Members, Seq, UserId};
 
 use super::{SqliteStore, head};
 use crate::StoreError;
 use crate::directory::{
-    Device, Directory, DirectoryError, LogIn, NewUser, Refreshed, Relation, RelationChange, Rows, User,
+    Device, Directory, DirectoryError, LogIn, LoggedOut, NewUser, Refreshed, Relation, RelationChange, Rows, User,
 };
 
 #[async_trait]
@@ -82,8 +83,27 @@ impl Directory for SqliteStore {
         self.shared.writer.write(move |db| tokens::refresh(db, &token, &successor, now, grace_ms)).await
     }
 
-    async fn is_logged_in(&self, user: UserId, device: DeviceId) -> Result<bool, StoreError> {
-        self.shared.readers.read(move |db| Ok(devices::is_logged_in(db, user, device)?)).await
+    async fn logged_in(&self, devices: &[(UserId, DeviceId)]) -> Result<Vec<bool>, StoreError> {
+        let asked = devices.to_vec();
+        let read = move |db: &Connection| {
+            let answers = asked.iter().map(|(user, device)| devices::is_logged_in(db, *user, *device));
+            Ok(answers.collect::<rusqlite::Result<_>>()?)
+        };
+        self.shared.readers.read(read).await
+    }
+
+    /// None: every session is a session of this process, which hears of each log-out itself.
+    async fn logged_out_since(&self, _: u64) -> Result<Vec<LoggedOut>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// None: whoever was not told ended with this process, and syncs.
+    async fn untold(&self, _: u64, _: usize) -> Result<Rows, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn told(&self, _: &[(ConversationId, Seq)]) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn devices(&self, user: UserId) -> Result<Vec<Device>, StoreError> {

@@ -128,7 +128,7 @@ impl Device {
             only_known: true,
             max_messages: 50,
         };
-        house.transfer.submit(vec![Request { from, body: RequestBody::Sync(question) }]);
+        house.transfer.submit(house.connector_id, vec![Request { from, body: RequestBody::Sync(question) }]);
     }
 
     /// Sends a message that was answered long ago, sometimes with another body.

@@ -15,7 +15,7 @@ use whimbrel_core::{
     UserId,
 };
 use whimbrel_rpc::peers::OnlyConnector;
-use whimbrel_rpc::{Announce, Attach, AttachRefused, PlacedBatch, Request, RequestBody, SessionRef, Transfer};
+use whimbrel_rpc::{Announce, Attach, AttachRefused, PlacedBatch, Request, RequestBody, SessionRef, Through, Transfer};
 use whimbrel_store::directory::{LogIn, NewUser, RelationChange};
 use whimbrel_store::memory::{MemoryLog, MemoryLogConfig};
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
@@ -75,6 +75,7 @@ impl House {
         let status = Arc::new(WrappedStatus::default());
         let connector = Arc::new(Recorder::default());
         let connector_id = ConnectorId::generate();
+        status.lease(connector_id);
         let transfer = TransferRole::new(
             config,
             TransferId::generate(),
@@ -120,7 +121,7 @@ impl House {
     /// Changes a relation and announces it, as the API does.
     pub async fn change(&self, user: UserId, peer: UserId, change: RelationChange) -> Option<ConversationId> {
         let (relation, rows) = self.store.change_relation(user, peer, change, 1).await.unwrap();
-        self.transfer.placed(vec![PlacedBatch { batch: None, outcomes: vec![], rows }]).await;
+        self.transfer.placed(vec![PlacedBatch { rows, ..PlacedBatch::default() }], Through::All).await;
         relation.conversation
     }
 
@@ -134,15 +135,15 @@ impl House {
         let device = DeviceId::generate();
         let log_in = LogIn { user, device, platform: "test".into(), name: String::new(), refresh_hash: None, now: 1 };
         let rows = self.store.log_in(vec![log_in]).await.unwrap().remove(0).unwrap();
-        self.transfer.placed(vec![PlacedBatch { batch: None, outcomes: vec![], rows }]).await;
+        self.transfer.placed(vec![PlacedBatch { rows, ..PlacedBatch::default() }], Through::All).await;
         device
     }
 
     pub async fn try_attach(&self, user: UserId, device: DeviceId) -> Result<SessionRef, AttachRefused> {
         let session = SessionRef { session: SessionId::generate(), user, device };
         self.connector.open(session.session);
-        let attach = Attach { session, connector: self.connector_id, platform: "test".into() };
-        self.transfer.attach(attach).await.map(|()| session)
+        let attach = Attach { session, connector: self.connector_id, since: 1, platform: "test".into() };
+        self.transfer.attach(vec![attach]).await.remove(0).map(|_| session)
     }
 
     /// A session on a new device.
@@ -160,12 +161,15 @@ impl House {
 
     pub fn send(&self, from: SessionRef, conversation: ConversationId, drafts: &[Draft]) {
         let body = RequestBody::Send { conversation, drafts: drafts.to_vec() };
-        self.transfer.submit(vec![Request { from, body }]);
+        self.transfer.submit(self.connector_id, vec![Request { from, body }]);
     }
 
     pub fn advance(&self, from: SessionRef, conversation: ConversationId, delivered: u64, read: u64) {
         let cursors = Cursors { delivered: Seq(delivered), read: Seq(read) };
-        self.transfer.submit(vec![Request { from, body: RequestBody::Advance(vec![(conversation, cursors)]) }]);
+        self.transfer.submit(
+            self.connector_id,
+            vec![Request { from, body: RequestBody::Advance(vec![(conversation, cursors)]) }],
+        );
     }
 
     /// Sends, and waits for the answers to these drafts.

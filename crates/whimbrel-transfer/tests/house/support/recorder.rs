@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use whimbrel_core::{ConversationId, Cursors, GoodbyeCode, Message, MessageId, Outcome, Receipt, SessionId, UserId};
-use whimbrel_rpc::{Push, PushBody, PushItem, Taken};
+use whimbrel_rpc::{Push, PushBody, PushItem, Taken, To};
 
 use super::PATIENCE;
 
@@ -128,6 +128,7 @@ impl Push for Recorder {
         {
             let mut sessions = self.sessions.lock();
             for PushItem { to, body } in items {
+                let To::Sessions(to) = to else { panic!("everybody is known here") };
                 for session in to {
                     match sessions.get_mut(&session) {
                         Some(got) => got.0.push(body.clone()),

@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::watch;
 use whimbrel_core::{
-    ConversationId, CursorMoved, Message, MessageId, Seq, SessionId, SyncAnswer, SyncQuestion, UserId,
+    ConnectorId, ConversationId, CursorMoved, Message, MessageId, Seq, SessionId, SyncAnswer, SyncQuestion, UserId,
 };
 use whimbrel_store::memory::{MemoryLog, MemoryUserStatus};
 use whimbrel_store::{
-    CommitError, Confirm, Consumer, FoundRow, Head, Log, LogError, PlaceBatch, Record, Route, StoreError, Timeline,
-    UserStatus,
+    CommitError, Confirm, Consumer, FoundRow, Head, Log, LogError, PlaceBatch, Record, Renewed, Route, StoreError,
+    Timeline, UserStatus,
 };
 
 type Committed = Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)>;
@@ -174,6 +175,11 @@ pub struct WrappedStatus {
 }
 
 impl WrappedStatus {
+    /// The connector says that it lives.
+    pub fn lease(&self, connector: ConnectorId) {
+        self.inner.renew(connector).now_or_never().unwrap().unwrap();
+    }
+
     pub fn len(&self) -> usize {
         self.inner.len()
     }
@@ -201,5 +207,17 @@ impl UserStatus for WrappedStatus {
     async fn locate(&self, users: &[UserId]) -> Result<Vec<SmallVec<[Route; 2]>>, StoreError> {
         self.fail()?;
         self.inner.locate(users).await
+    }
+
+    async fn renew(&self, connector: ConnectorId) -> Result<Renewed, StoreError> {
+        self.inner.renew(connector).await
+    }
+
+    async fn expel(&self, connectors: &[ConnectorId]) -> Result<(), StoreError> {
+        self.inner.expel(connectors).await
+    }
+
+    async fn connectors(&self) -> Result<Vec<ConnectorId>, StoreError> {
+        self.inner.connectors().await
     }
 }

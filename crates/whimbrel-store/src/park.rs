@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 
+use crate::StoreError;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use whimbrel_core::{ConversationId, DeviceId, Draft, UserId};
-use whimbrel_store::StoreError;
 
 /// Drafts that a [`MemoryPark`] holds; the oldest gives way.
 pub const DEAD_LETTERS_MAX: usize = 128;

@@ -1,0 +1,1 @@
+//! Redis: the cluster's user status, and which roles there are.
