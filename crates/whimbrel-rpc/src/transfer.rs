@@ -50,9 +50,11 @@ pub struct Standing {
 /// What a connector learns when it renews its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// The life of UserStatus. Another one than last time: everything that was registered may be gone.
-    pub incarnation: Incarnation,
-    /// The lease stood until now. Otherwise others may have taken this connector for dead, and passed it over.
+    /// The life of UserStatus; another one than last time: everything that was registered may be gone. `None`:
+    /// UserStatus does not answer.
+    pub incarnation: Option<Incarnation>,
+    /// Nobody can have taken this connector for dead since it asked last. Otherwise messages may have passed it by: it
+    /// asserts its sessions, and pokes them.
     pub kept: bool,
 }
 
@@ -106,9 +108,8 @@ pub trait Transfer: Send + Sync + 'static {
     /// Ends the reachability of these sessions, and of no newer ones of their devices.
     async fn detach(&self, sessions: Vec<SessionRef>);
 
-    /// Renews the connector's lease, which lasts [`LEASE`](whimbrel_core::limits::LEASE); `None`: UserStatus does not
-    /// answer, and the lease stands or falls as it may.
-    async fn renew(&self, connector: ConnectorId) -> Option<Lease>;
+    /// Renews the connector's lease, which lasts [`LEASE`](whimbrel_core::limits::LEASE).
+    async fn renew(&self, connector: ConnectorId) -> Lease;
 
     /// Registers sessions again that this connector holds; false: UserStatus did not take them, ask again. Of two
     /// sessions of one device the older one is closed.

@@ -162,9 +162,11 @@ impl Transfer for TransferRole {
         self.attaching.detach(sessions).await;
     }
 
-    async fn renew(&self, connector: ConnectorId) -> Option<Lease> {
-        let renewed = self.reach.status().renew(connector).await.ok()?;
-        Some(Lease { incarnation: renewed.incarnation, kept: renewed.kept })
+    async fn renew(&self, connector: ConnectorId) -> Lease {
+        match self.reach.status().renew(connector).await {
+            Ok(renewed) => Lease { incarnation: Some(renewed.incarnation), kept: renewed.kept },
+            Err(_) => Lease { incarnation: None, kept: true },
+        }
     }
 
     async fn assert(&self, _: ConnectorId, _: Vec<Standing>) -> bool {

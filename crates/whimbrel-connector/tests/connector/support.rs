@@ -90,8 +90,8 @@ impl Transfer for Recorder {
         self.detached.lock().extend(sessions);
     }
 
-    async fn renew(&self, _: ConnectorId) -> Option<Lease> {
-        None
+    async fn renew(&self, _: ConnectorId) -> Lease {
+        Lease { incarnation: None, kept: true }
     }
 
     async fn assert(&self, _: ConnectorId, _: Vec<Standing>) -> bool {
