@@ -16,6 +16,7 @@ pub(super) fn check(config: &Config, r: &mut Reader) {
     times(config, r);
     api(config, r);
     secrets(config, r);
+    cluster(config, r);
 }
 
 fn tls(config: &Config, r: &mut Reader) {
@@ -98,6 +99,7 @@ fn secrets(config: &Config, r: &mut Reader) {
     let both = [
         ("admin.key", config.admin.key.is_some(), "admin.key_file", &config.admin.key_file),
         ("master_key.keys", config.master_key.keys.is_some(), "master_key.file", &config.master_key.file),
+        ("cluster.secret", config.cluster.secret.is_some(), "cluster.secret_file", &config.cluster.secret_file),
     ];
     for (key, set, file_key, file) in both {
         if set && file.is_some() {
@@ -108,6 +110,23 @@ fn secrets(config: &Config, r: &mut Reader) {
             ));
         }
         readable(file_key, file.as_deref(), r);
+    }
+}
+
+/// Mutual TLS between roles: all three files, or none.
+fn cluster(config: &Config, r: &mut Reader) {
+    let files = [
+        ("cluster.certificate", &config.cluster.certificate),
+        ("cluster.private_key", &config.cluster.private_key),
+        ("cluster.authority", &config.cluster.authority),
+    ];
+    let set = files.iter().find(|(_, file)| file.is_some());
+    let missing = files.iter().find(|(_, file)| file.is_none());
+    if let (Some((set, _)), Some((missing, _))) = (set, missing) {
+        r.problem(format!("{set} ({}) is set and {missing} is not; TLS between roles needs all three.", r.origin(set)));
+    }
+    for (key, file) in files {
+        readable(key, file.as_deref(), r);
     }
 }
 

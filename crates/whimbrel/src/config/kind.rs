@@ -256,3 +256,70 @@ impl Kind for OptionalSecret {
         value.as_ref().filter(|s| !s.expose_secret().is_empty()).map_or(Json::Null, |_| SECRET_SHOWN.into())
     }
 }
+
+/// A text that `.1` accepts and that need not be given; empty is the same as not given. `.0` says what is accepted.
+pub(crate) struct OptionalText(pub(crate) &'static str, pub(crate) fn(&str) -> bool);
+
+impl Kind for OptionalText {
+    type Value = Option<String>;
+    fn read(&self, raw: &Raw) -> Option<Option<String>> {
+        let text = text(raw)?;
+        if text.is_empty() {
+            return Some(None);
+        }
+        (self.1)(text).then(|| Some(text.to_owned()))
+    }
+    fn allowed(&self) -> String {
+        self.0.into()
+    }
+    fn show(&self, value: &Option<String>) -> Json {
+        value.as_ref().map_or(Json::Null, |text| text.clone().into())
+    }
+}
+
+/// Where an engine is: a URL with one of these schemes. It may hold a password, so it is shown without.
+pub(crate) struct Url(pub(crate) &'static [&'static str]);
+
+impl Kind for Url {
+    type Value = SecretString;
+    const SECRET: bool = true;
+    fn read(&self, raw: &Raw) -> Option<SecretString> {
+        let (scheme, rest) = text(raw)?.split_once("://")?;
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let named = !host.is_empty() && !host.starts_with(['/', ':']);
+        (self.0.contains(&scheme) && named).then(|| format!("{scheme}://{rest}").into())
+    }
+    fn allowed(&self) -> String {
+        let schemes: Vec<_> = self.0.iter().map(|scheme| format!("{scheme}://")).collect();
+        format!("a URL that begins with {} and names a host", schemes.join(" or "))
+    }
+    fn show(&self, value: &SecretString) -> Json {
+        without_password(value.expose_secret()).into()
+    }
+}
+
+/// A URL as it may be shown.
+pub(crate) fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return SECRET_SHOWN.to_owned() };
+    match rest.rsplit_once('@') {
+        None => url.to_owned(),
+        Some((who, host)) => {
+            let user = who.split_once(':').map_or_else(|| who.to_owned(), |(user, _)| format!("{user}:…"));
+            format!("{scheme}://{user}@{host}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        assert_eq!(without_password("mysql://w:s:e@cr:et@db:3306/x"), "mysql://w:…@db:3306/x");
+        assert_eq!(without_password("mysql://root@db:3306/x"), "mysql://root@db:3306/x");
+        assert_eq!(without_password("redis://cache:6379"), "redis://cache:6379");
+        let url = |text: &str| Url(&["redis"]).read(&Raw::Text(text.into())).is_some();
+        assert_eq!(["redis://x", "redis://", "redis:///0", "amqp://x", "x"].map(url), [true, false, false, false, false]);
+    }
+}

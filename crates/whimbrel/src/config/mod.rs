@@ -4,10 +4,11 @@
 //! value was found, the value, and what is allowed. There are no unknown keys: a slip is an error and not a silence.
 
 pub(crate) mod check;
+pub(crate) mod cluster;
 mod env;
 mod file;
 pub(crate) mod flags;
-mod kind;
+pub(crate) mod kind;
 pub(crate) mod print;
 mod reader;
 pub(crate) mod sections;
@@ -42,6 +43,9 @@ pub(crate) struct Config {
     pub(crate) transfer: whimbrel_transfer::Config,
     pub(crate) archiver: whimbrel_archiver::Config,
     pub(crate) database: whimbrel_store::sqlite::SqliteConfig,
+    pub(crate) cluster: cluster::Cluster,
+    pub(crate) places: cluster::Places,
+    pub(crate) engines: cluster::Engines,
     pub(crate) log: Log,
     pub(crate) process: Process,
 }
@@ -99,9 +103,29 @@ impl Config {
         let transfer = sections::messages(r, &mut connector);
         let archiver = whimbrel_archiver::Config::default();
         let database = sections::database(r);
+        let cluster = cluster::Cluster::read(r);
+        let places = cluster::Places::read(r);
+        let engines = cluster::Engines::read(r);
         let log = Log::read(r);
         let process = Process::read(r);
-        Self { data, clients, connector, http, api, tls, admin, master_key, transfer, archiver, database, log, process }
+        Self {
+            data,
+            clients,
+            connector,
+            http,
+            api,
+            tls,
+            admin,
+            master_key,
+            transfer,
+            archiver,
+            database,
+            cluster,
+            places,
+            engines,
+            log,
+            process,
+        }
     }
 }
 
