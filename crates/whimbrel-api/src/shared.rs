@@ -33,6 +33,10 @@ pub(crate) struct Outside {
 
 pub(crate) type App = Arc<Shared>;
 
+/// How long a request waits until its change is told. A change whose telling takes longer stays marked as untold, and
+/// transfers tell it.
+const TELL_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Devices of which it is remembered that they were logged in a moment ago.
 const STANDINGS_REMEMBERED: usize = 16 * 1024;
 
@@ -133,7 +137,10 @@ impl Shared {
         }
         let places: Vec<_> = rows.iter().map(|row| (row.message.conversation, row.message.seq)).collect();
         let batch = PlacedBatch { rows, ..PlacedBatch::default() };
-        self.outside.announce.placed(vec![batch], Through::All).await;
+        let telling = self.outside.announce.placed(vec![batch], Through::All);
+        if tokio::time::timeout(TELL_TIMEOUT, telling).await.is_err() {
+            return tracing::warn!(rows = places.len(), "nobody could be told of a change in time; it will be told again");
+        }
         if let Err(error) = self.directory().told(&places).await {
             tracing::debug!(%error, rows = places.len(), "rows will be told again");
         }

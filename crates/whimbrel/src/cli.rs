@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::config::flags::ConfigFlags;
-use crate::tools::{admin_key, backup, config, health, keys};
+use crate::tools::{admin_key, backup, config, copy, health, keys, log, migrate};
 use crate::{bench, chat, demo, prove};
 
 /// An instant-messaging server for your own product.
@@ -27,7 +27,28 @@ Examples:
 pub(crate) enum Command {
     /// Run the server, all of it in this process, with nothing else to install
     #[command(after_help = STANDALONE)]
-    Standalone(StandaloneArgs),
+    Standalone(RoleArgs),
+    /// A cluster's role: hold the clients' connections
+    #[command(after_help = ROLE)]
+    Connector(RoleArgs),
+    /// A cluster's role: decide what happens to messages
+    #[command(after_help = ROLE)]
+    Transfer(RoleArgs),
+    /// A cluster's role: serve REST
+    #[command(after_help = ROLE)]
+    Api(RoleArgs),
+    /// A cluster's role: give messages their places in the database
+    #[command(after_help = ROLE)]
+    Archiver(RoleArgs),
+    /// Make or update the tables of a cluster's database
+    #[command(after_help = MIGRATE)]
+    Migrate(migrate::Args),
+    /// Move a standalone server's data into a cluster's database
+    #[command(after_help = COPY)]
+    Copy(copy::Args),
+    /// Look at a cluster's log: what could not be placed
+    #[command(after_help = LOG)]
+    Log(log::Args),
     /// Run a server on a temporary folder, with sample people and bots that chat and count
     Demo(demo::Args),
     /// Chat in the terminal
@@ -53,14 +74,24 @@ pub(crate) enum Command {
     AdminKey(admin_key::Args),
 }
 
-/// `whimbrel standalone`.
+/// The flags of everything that serves.
 #[derive(Debug, clap::Args)]
-pub(crate) struct StandaloneArgs {
+pub(crate) struct RoleArgs {
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
     /// End when standard input closes: for a server that must not outlive the process that started it
     #[arg(long, hide = true)]
     pub(crate) exit_with_stdin: bool,
+}
+
+impl RoleArgs {
+    /// Ties the process to its standard input, if that was asked for.
+    pub(crate) fn begin(&self) -> &ConfigFlags {
+        if self.exit_with_stdin {
+            crate::prove::server::exit_with_stdin();
+        }
+        &self.config
+    }
 }
 
 const STANDALONE: &str = "\
@@ -73,6 +104,39 @@ Examples:
 
 It stops with Ctrl-C or SIGTERM and exits with 0; a second Ctrl-C ends it at once.
 Wrong configuration exits with 2, before anything is opened.";
+
+const ROLE: &str = "\
+Examples (the same three settings for every role; deploy/whimbrel.toml explains them):
+  export WHIMBREL_CLUSTER__SECRET=… WHIMBREL_MASTER_KEY__KEYS=… WHIMBREL_MYSQL__URL=mysql://…
+  whimbrel migrate
+  whimbrel transfer
+  whimbrel archiver
+  whimbrel connector --listen 0.0.0.0:7100 --set clients.allow_plaintext=true
+  whimbrel api
+
+Roles find each other through Redis; start as many of each as you like.";
+
+const MIGRATE: &str = "\
+Examples:
+  whimbrel migrate
+  whimbrel migrate --check          exits with 1 if something is to be done
+  WHIMBREL_MYSQL__URL=mysql://whimbrel:…@db:3306/whimbrel whimbrel migrate
+
+It can be run at any time, and from several machines at once.";
+
+const COPY: &str = "\
+Example:
+  whimbrel copy --from sqlite:whimbrel-data --to mysql://whimbrel:…@db:3306/whimbrel
+
+The standalone server must be stopped. It can be run again after an interruption, and goes on where it was.
+The cluster needs the same master key.";
+
+const LOG: &str = "\
+Examples:
+  whimbrel log dead list
+  whimbrel log dead list --json
+  whimbrel log dead replay --all
+  whimbrel log dead drop 3";
 
 const CONFIG: &str = "\
 Examples:

@@ -37,12 +37,14 @@ fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Standalone(args) => {
-            if args.exit_with_stdin {
-                prove::server::exit_with_stdin();
-            }
-            roles::standalone::run(&args.config).await
-        }
+        Command::Standalone(args) => roles::standalone::run(args.begin()).await,
+        Command::Connector(args) => roles::connector::run(args.begin()).await,
+        Command::Transfer(args) => roles::transfer::run(args.begin()).await,
+        Command::Api(args) => roles::api::run(args.begin()).await,
+        Command::Archiver(args) => roles::archiver::run(args.begin()).await,
+        Command::Migrate(args) => tools::migrate::run(args).await,
+        Command::Copy(args) => tools::copy::run(args).await,
+        Command::Log(args) => tools::log::run(args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Chat(args) => chat::run(args).await,
         Command::Prove(args) => prove::run(args).await,

@@ -1,5 +1,6 @@
 //! What every role lives in. Nothing here knows what a message is.
 
+pub(crate) mod admin;
 pub(crate) mod data_folder;
 pub(crate) mod descriptors;
 pub(crate) mod exit;

@@ -1,3 +1,68 @@
-//! What a process can be.
+//! What a process can be: everything at once, or one role of a cluster.
+//!
+//! Each role has one `run`, which is its table of contents: what it opens, in which order it begins, in which order it
+//! stops. `base` is what the roles of a cluster begin with.
 
+pub(crate) mod api;
+pub(crate) mod archiver;
+pub(crate) mod base;
+pub(crate) mod connector;
 pub(crate) mod standalone;
+pub(crate) mod transfer;
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
+use whimbrel_store::rabbit::RabbitConfig;
+use whimbrel_store::redis::RoleName;
+
+use crate::config::Config;
+use crate::house::secret_file;
+
+/// What access tokens are signed with.
+const TOKENS: &str = "access tokens";
+/// What refresh tokens are made with.
+const REFRESH: &str = "refresh tokens";
+/// In a transfer's entry in the roster: how many partitions of the log it uses.
+const PARTITIONS: &str = "partitions";
+
+/// The API's settings with the administrator's key, wherever that is.
+fn api_config(config: &Config) -> anyhow::Result<whimbrel_api::Config> {
+    let mut api = config.api.clone();
+    api.admin_key = config.admin.key.clone();
+    if let Some(file) = &config.admin.key_file {
+        let key = secret_file::read_first_line(file).context("admin.key_file")?;
+        api.admin_key = Some(key.into());
+    }
+    api.check().map_err(|error| anyhow::anyhow!("the administrator's key cannot be used: {}", error.reason))?;
+    Ok(api)
+}
+
+/// Where RabbitMQ is; `role` stands in the connection's name there.
+pub(crate) fn rabbit(config: &Config, role: RoleName) -> RabbitConfig {
+    let engines = &config.engines;
+    RabbitConfig {
+        prefix: engines.rabbit_prefix.clone(),
+        partitions: engines.rabbit_partitions,
+        records_in_flight: engines.rabbit_in_flight,
+        connection_name: format!("whimbrel {}", role.name()),
+        ..RabbitConfig::new(engines.rabbit_url.clone())
+    }
+}
+
+/// Listens there. `key`: the configuration's name for the address.
+fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    whimbrel_connector::bind(address)
+        .with_context(|| format!("{key}: {address} cannot be listened on; choose another, or stop what uses it"))
+}
+
+/// Waits for a step of a stop, but not beyond the deadline; whether it was in time.
+async fn in_time<F: Future>(what: &str, deadline: Instant, work: F) -> bool {
+    let done = timeout_at(deadline, work).await.is_ok();
+    if !done {
+        tracing::warn!(what, "the stop did not wait any longer for this");
+    }
+    done
+}

@@ -14,12 +14,14 @@ use clap::Subcommand;
 use serde_json::json;
 use whimbrel_store::Directory;
 use whimbrel_store::keyring::{Keyring, MasterKey};
+use whimbrel_store::mysql::MySqlStore;
 use whimbrel_store::sqlite::{DATABASE_FILE, SqliteStore};
 
 use crate::config::flags::ConfigFlags;
 use crate::config::{self, Config};
 use crate::house::data_folder::DataFolder;
 use crate::house::{master_key, secret_file};
+use crate::roles::base::mysql;
 
 /// The flags of `whimbrel keys`.
 #[derive(Debug, clap::Args)]
@@ -30,6 +32,16 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Print a fresh master key, as master_key.keys takes it
+    New,
+    /// Wrap the keys of a cluster's conversations with the first of master_key.keys; the roles may run meanwhile
+    Rewrap {
+        #[command(flatten)]
+        config: ConfigFlags,
+        /// Print one JSON object: rewrapped
+        #[arg(long)]
+        json: bool,
+    },
     /// Make a new master key the current one, and wrap every conversation key with it (the server must be stopped)
     Rotate {
         #[command(flatten)]
@@ -45,9 +57,34 @@ enum What {
 
 /// Runs it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let What::Rotate { config, forget_old, json } = args.what;
-    let config = config::load(&config)?.config;
-    let rotated = rotate(&config, forget_old).await?;
+    match args.what {
+        What::New => {
+            println!("{}", MasterKey::generate().to_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Rewrap { config, json } => rewrap(&config::load(&config)?.config, json).await,
+        What::Rotate { config, forget_old, json } => {
+            run_rotate(&config::load(&config)?.config, forget_old, json).await
+        }
+    }
+}
+
+/// To take a cluster to another master key: add it behind the others in every role's configuration and restart them
+/// one after another; put it first and restart again; run this; take the former ones out.
+async fn rewrap(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let keyring = Arc::new(master_key::keyring(&config.master_key, &config.data.folder)?);
+    let store = MySqlStore::open(mysql(config), keyring).await.context("The database cannot be used")?;
+    let rewrapped = store.rewrap_keys().await.context("The keys could not all be wrapped again; run this again")?;
+    store.close().await;
+    match json {
+        true => println!("{}", json!({ "rewrapped": rewrapped })),
+        false => println!("{rewrapped} keys were wrapped again with the current master key."),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_rotate(config: &Config, forget_old: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let rotated = rotate(config, forget_old).await?;
     if json {
         let Rotated { current, rewrapped, kept } = rotated;
         println!("{}", json!({"current": current, "rewrapped": rewrapped, "kept": kept}));

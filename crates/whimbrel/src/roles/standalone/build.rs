@@ -22,8 +22,6 @@ use crate::house::{master_key, secret_file};
 
 /// What access tokens are signed with, among what is derived from the master key. Never changes.
 const TOKENS: &str = "access tokens";
-/// What refresh tokens are made with.
-const REFRESH: &str = "refresh tokens";
 
 /// The roles that others hold on to, and what is closed after them.
 pub(super) struct Roles {
@@ -32,18 +30,6 @@ pub(super) struct Roles {
     pub(super) api: ApiRole,
     pub(super) log: MemoryLog,
     pub(super) store: SqliteStore,
-}
-
-/// The API's settings with the administrator's key, wherever that is.
-pub(super) fn api_config(config: &Config) -> anyhow::Result<whimbrel_api::Config> {
-    let mut api = config.api.clone();
-    api.admin_key = config.admin.key.clone();
-    if let Some(file) = &config.admin.key_file {
-        let key = secret_file::read_first_line(file).context("admin.key_file")?;
-        api.admin_key = Some(key.into());
-    }
-    api.check().map_err(|error| anyhow::anyhow!("the administrator's key cannot be used: {}", error.reason))?;
-    Ok(api)
 }
 
 /// Everything but the doors. `ended` is cancelled when the server is no longer whole.

@@ -22,6 +22,7 @@ use whimbrel_api::TlsSource;
 use crate::config::{self, Config, flags::ConfigFlags};
 use crate::house::data_folder::DataFolder;
 use crate::house::{descriptors, panics, signal, telemetry, tls};
+use super::bind;
 use build::Roles;
 
 /// A server that runs until [`Standalone::stop`].
@@ -76,7 +77,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
 /// Starts a server; it accepts when this returns. Ports of 0 are chosen by the system.
 pub(crate) async fn start(config: &Config, metrics: PrometheusHandle) -> anyhow::Result<Standalone> {
     let certificate = tls::open(&config.tls)?;
-    let api_config = build::api_config(config)?;
+    let api_config = super::api_config(config)?;
     let mut folder = DataFolder::open(&config.data.folder, "standalone").await?;
     let clients = bind("clients.listen", config.clients.address)?;
     let http = bind("http.listen", config.http.address)?;
@@ -105,11 +106,6 @@ fn watched(ended: &CancellationToken, work: impl Future<Output = ()> + Send + 's
         let _guard = guard;
         work.await;
     })
-}
-
-fn bind(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    whimbrel_connector::bind(address)
-        .with_context(|| format!("{key}: {address} cannot be listened on; choose another, or stop what uses it"))
 }
 
 impl Standalone {

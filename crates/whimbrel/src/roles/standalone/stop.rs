@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Standalone;
+use crate::roles::in_time;
 
 impl Standalone {
     /// Stops politely. An error says that the database was not closed in order; nothing is lost by it.
@@ -35,13 +36,4 @@ impl Standalone {
         tracing::info!(ms = began.elapsed().as_millis() as u64, "stopped");
         Ok(())
     }
-}
-
-/// Waits, but not beyond the deadline; whether it was in time.
-async fn in_time<F: Future>(what: &str, deadline: Instant, work: F) -> bool {
-    let done = timeout_at(deadline, work).await.is_ok();
-    if !done {
-        tracing::warn!(what, "the stop did not wait any longer for this");
-    }
-    done
 }
