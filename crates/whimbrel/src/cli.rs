@@ -154,6 +154,7 @@ To restore, stop the server and start it with --data on a copy of the backup.";
 const HEALTH: &str = "\
 Examples:
   whimbrel health
+  whimbrel health --role transfer
   whimbrel health --url http://127.0.0.1:7180 --json";
 
 const KEYS: &str = "\

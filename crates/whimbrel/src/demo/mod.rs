@@ -1,4 +1,5 @@
-//! `whimbrel demo`: a standalone server on a temporary folder, with people to log in as and bots that check themselves.
+//! `whimbrel demo`: a standalone server on a temporary folder, with people to log in as and bots that check themselves;
+//! or the same people and bots on a server that runs already.
 
 mod bots;
 mod counters;
@@ -6,6 +7,7 @@ mod people;
 mod screen;
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::house::{panics, signal, telemetry};
+use crate::house::{panics, secret_file, signal, telemetry};
 use crate::roles::standalone;
 use bots::{Doors, Flock};
 use counters::{Counters, LOST_AFTER};
@@ -45,6 +47,15 @@ pub(crate) struct Args {
     /// Where REST answers; another free port if it is taken
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:7180")]
     http: SocketAddr,
+    /// Let the people and bots use a server that runs already: where its clients connect
+    #[arg(long, value_name = "HOST:PORT", requires_all = ["api", "admin_key_file"], conflicts_with_all = ["listen", "http"])]
+    join: Option<String>,
+    /// With --join: where its REST answers
+    #[arg(long, value_name = "URL", requires = "join")]
+    api: Option<String>,
+    /// With --join: the file whose first line is its administrator's key
+    #[arg(long, value_name = "FILE", requires = "join")]
+    admin_key_file: Option<PathBuf>,
     /// Print an object a line instead of text
     #[arg(long)]
     json: bool,
@@ -54,6 +65,7 @@ const EXAMPLES: &str = "\
 Examples:
   whimbrel demo
   whimbrel demo --rate 500 --seconds 30      exits with 1 if a message was lost, doubled or reordered
+  whimbrel demo --join localhost:7100 --api http://localhost:7180 --admin-key-file admin.key
 
 Then, in another terminal:
   whimbrel chat --handle alice";
@@ -69,6 +81,12 @@ fn rate(text: &str) -> Result<f64, String> {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let stop = signal::stop_token()?;
     panics::end_the_process();
+    if let (Some(clients), Some(api), Some(key)) = (&args.join, &args.api, &args.admin_key_file) {
+        let doors = Doors { api: api.trim_end_matches('/').to_owned(), clients: clients.clone() };
+        let admin_key = secret_file::read_first_line(key).context("--admin-key-file")?;
+        let clean = open(&args, doors, &admin_key, None, stop).await?;
+        return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let folder = tempfile::Builder::new().prefix("whimbrel-demo-").tempdir().context("no temporary folder")?;
     let mut config = Config::private(&folder.path().join("data"));
     config.log.filter = "warn".to_owned();
@@ -79,17 +97,26 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     telemetry::init_log(&config.log);
     let server = standalone::start(&config, telemetry::init_metrics()?).await?;
     let doors = Doors { api: format!("http://{}", server.http_addr()), clients: server.client_addr().to_string() };
+    let clean = open(&args, doors, &admin_key, Some(folder.path()), stop).await?;
+    server.stop().await?;
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
+/// Makes the people and bots, and lets them talk. `folder`: where the server keeps its data, if it is this demo's.
+async fn open(
+    args: &Args,
+    doors: Doors,
+    admin_key: &str,
+    folder: Option<&Path>,
+    stop: CancellationToken,
+) -> anyhow::Result<bool> {
     let password = uuid::Uuid::new_v4().simple().to_string()[..10].to_owned();
-    let bots = people::create(&doors.api, &admin_key, &password, usize::from(args.bots)).await?;
+    let bots = people::create(&doors.api, admin_key, &password, usize::from(args.bots), folder.is_none()).await?;
     let style = Style::of(args.json);
     let names: Vec<_> = bots.iter().map(|bot| bot.name).collect();
     // Nobody reads: the next look at the counters notices, and ends it.
-    let _ = screen::welcome(style, &doors, &password, &names, folder.path());
-
-    let clean = chat(&args, style, doors, bots, stop).await?;
-    server.stop().await?;
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let _ = screen::welcome(style, &doors, &password, &names, folder);
+    chat(args, style, doors, bots, stop).await
 }
 
 /// Lets the bots talk until the end; whether every promise was kept.

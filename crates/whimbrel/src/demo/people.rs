@@ -18,19 +18,31 @@ pub(super) struct Bot {
     pub(super) credentials: Credentials,
 }
 
-/// Creates everybody; gives the bots.
-pub(super) async fn create(api: &str, admin_key: &str, password: &str, bots: usize) -> anyhow::Result<Vec<Bot>> {
+/// Creates everybody; gives the bots. On a server that was there before (`joins`) the bots' handles carry a tag of this
+/// run, and people who have their accounts already keep them as they are.
+pub(super) async fn create(
+    api: &str,
+    admin_key: &str,
+    password: &str,
+    bots: usize,
+    joins: bool,
+) -> anyhow::Result<Vec<Bot>> {
     let admin = Admin { http: reqwest::Client::builder().no_proxy().build()?, api, key: admin_key };
-    let names: Vec<&'static str> = PEOPLE.iter().chain(BOTS.iter().take(bots)).copied().collect();
-    let users: Vec<Value> = names
-        .iter()
-        .map(|name| match PEOPLE.contains(name) {
-            true => json!({ "handle": name, "display_name": capital(name), "password": password }),
-            false => json!({ "handle": name, "display_name": format!("{} (bot)", capital(name)) }),
-        })
-        .collect();
-    let answer = admin.post("/v1/admin/users", json!({ "users": users })).await?;
-    let ids: Vec<u64> = each(&answer, "users", names.len(), |user| user["user"]["id"].as_u64())?;
+    let tag = if joins { format!("-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]) } else { String::new() };
+    let bots = &BOTS[..bots];
+    let as_person =
+        |name: &&str| json!({ "handle": name, "display_name": capital(name), "password": password });
+    let as_bot =
+        |name: &&str| json!({ "handle": format!("{name}{tag}"), "display_name": format!("{} (bot)", capital(name)) });
+    let users: Vec<Value> = bots.iter().map(as_bot).chain(PEOPLE.iter().map(as_person)).collect();
+    let count = users.len();
+    let mut answer = admin.post("/v1/admin/users", json!({ "users": users })).await?;
+    if joins && let Some(users) = answer["users"].as_array_mut() {
+        users.retain(|user| user["error"]["code"] != "handle_taken");
+    }
+    let known = answer["users"].as_array().map_or(0, Vec::len);
+    ensure!(joins || known == count, "the server answered {known} of {count} users");
+    let ids: Vec<u64> = each(&answer, "users", known, |user| user["user"]["id"].as_u64())?;
 
     let pairs: Vec<Value> = (0..ids.len())
         .flat_map(|a| (a + 1..ids.len()).map(move |b| (a, b)))
@@ -40,12 +52,12 @@ pub(super) async fn create(api: &str, admin_key: &str, password: &str, bots: usi
     let answer = admin.post("/v1/admin/relations", json!({ "pairs": pairs })).await?;
     each(&answer, "pairs", count, |pair| pair["conversation_id"].as_str().map(drop))?;
 
-    let bot_ids = &ids[PEOPLE.len()..];
+    let bot_ids = &ids[..bots.len()];
     let tokens: Vec<Value> =
         bot_ids.iter().map(|id| json!({ "user": id, "platform": "bot", "ttl_s": TOKEN_TTL_S })).collect();
     let answer = admin.post("/v1/admin/tokens", json!({ "tokens": tokens })).await?;
     let access = each(&answer, "tokens", bot_ids.len(), access)?;
-    Ok(names[PEOPLE.len()..].iter().zip(access).map(|(name, credentials)| Bot { name, credentials }).collect())
+    Ok(bots.iter().zip(access).map(|(name, credentials)| Bot { name, credentials }).collect())
 }
 
 fn access(token: &Value) -> Option<Credentials> {

@@ -45,7 +45,7 @@ pub(super) fn welcome(
     doors: &Doors,
     password: &str,
     bots: &[&str],
-    folder: &std::path::Path,
+    folder: Option<&std::path::Path>,
 ) -> io::Result<()> {
     let Doors { clients, api } = doors;
     if style == Style::Json {
@@ -58,8 +58,12 @@ pub(super) fn welcome(
     let (people, bots, program) = (PEOPLE.join(", "), bots.join(", "), program());
     let [alice, bob, _] = PEOPLE.map(|person| format!("{program} chat --handle {person}{place}"));
     let head = row(["time", "sent", "SENT", "DELIVERED", "READ", "lost", "doubled", "reordered"].map(str::to_owned));
+    let what = match folder {
+        Some(_) => "the whole server in this process. Its folder goes with it.",
+        None => "on a server that runs already. (People who were there before have the password of then.)",
+    };
     print(&format!(
-        "Whimbrel demo: the whole server in this process. Its folder goes with it.
+        "Whimbrel demo: {what}
 
   clients   {clients}
   REST      {api}   (/healthz, /openapi.json)

@@ -19,6 +19,9 @@ pub(crate) struct Args {
     /// The server's HTTP address, such as `https://chat.example.com`; by default the one that is configured here
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+    /// Which role of a cluster to ask, at the address that is configured here
+    #[arg(long, value_name = "ROLE", conflicts_with = "url")]
+    role: Option<Role>,
     /// Trust this certificate (PEM) beside the system's
     #[arg(long, value_name = "FILE")]
     root_certificate: Option<PathBuf>,
@@ -30,11 +33,26 @@ pub(crate) struct Args {
     json: bool,
 }
 
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// The server that is everything in one process
+    Standalone,
+    /// Holds the clients' connections
+    Connector,
+    /// Decides what happens to messages
+    Transfer,
+    /// Serves REST
+    Api,
+    /// Gives messages their places
+    Archiver,
+}
+
 /// Runs it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (url, local) = match &args.url {
         Some(url) => (url.trim_end_matches('/').to_owned(), false),
-        None => (own_url(&config::load(&args.config)?.config), true),
+        None => (own_url(&config::load(&args.config)?.config, args.role.unwrap_or(Role::Standalone)), true),
     };
     let url = format!("{url}/readyz");
     let (ready, status, answer) = match ask(&args, &url, local).await {
@@ -52,14 +70,19 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Where the server of this configuration is, seen from this machine.
-fn own_url(config: &Config) -> String {
-    let address = config.http.address;
+fn own_url(config: &Config, role: Role) -> String {
+    let (address, tls) = match role {
+        Role::Standalone | Role::Api => (config.http.address, config.http.tls && config.tls.certificate.is_some()),
+        Role::Connector => (config.places.connector_health, false),
+        Role::Transfer => (config.places.transfer_health, false),
+        Role::Archiver => (config.places.archiver_health, false),
+    };
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let scheme = if config.http.tls && config.tls.certificate.is_some() { "https" } else { "http" };
+    let scheme = if tls { "https" } else { "http" };
     format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
