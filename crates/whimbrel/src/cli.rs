@@ -88,7 +88,7 @@ impl RoleArgs {
     /// Ties the process to its standard input, if that was asked for.
     pub(crate) fn begin(&self) -> &ConfigFlags {
         if self.exit_with_stdin {
-            crate::prove::server::exit_with_stdin();
+            crate::local::process::exit_with_stdin();
         }
         &self.config
     }

@@ -7,6 +7,7 @@
 //! | `roles` | one `run()` for each role; `standalone` is all of them in one process |
 //! | `house` | what every role lives in: signals, logs and figures, TLS, the data folder and its lock |
 //! | `tools` | small commands: backup, health, config, keys |
+//! | `local` | servers of one's own on this machine, for `prove` and `bench` |
 //! | `chat`, `demo`, `bench`, `prove` | to use it, to see it, to measure it, to doubt it |
 
 mod bench;
@@ -15,6 +16,7 @@ mod cli;
 mod config;
 mod demo;
 mod house;
+mod local;
 mod prove;
 mod roles;
 mod tools;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::args::{Local, TargetArgs};
 use super::usage::Process;
 use crate::prove::accounts::Accounts;
-use crate::prove::server::PrivateServer;
+use crate::local::standalone::PrivateServer;
 
 /// Access tokens live longer than any run.
 pub(super) const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);

@@ -16,9 +16,9 @@ use super::dice::Dice;
 use super::ledger::Book;
 use super::plan::Plan;
 use super::receipts::Receipts;
-use super::server::PrivateServer;
 use super::settle::Pair;
 use super::verdict::Faults;
+use super::Doors;
 
 /// Access tokens live longer than any run.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -44,13 +44,13 @@ pub(super) struct Stage {
 impl Stage {
     /// Makes accounts and friendships, and lets the clients begin.
     pub(super) async fn open(
-        server: &PrivateServer,
+        doors: &Doors,
         plan: &Plan,
         seed: u64,
         rate: u32,
         folder: &Path,
     ) -> anyhow::Result<Self> {
-        let admin = Accounts::new(&server.api(), server.admin_key())?;
+        let admin = Accounts::new(&doors.api, &doors.admin_key)?;
         let users = admin.users(plan.users).await?;
         let owners: Vec<_> = plan.devices.iter().map(|device| users[device.user]).collect();
         let accounts = admin.devices(&owners, TOKEN_TTL).await?;
@@ -62,8 +62,8 @@ impl Stage {
         let (orders, order) = watch::channel(Order::Load);
         let world = Arc::new(World {
             began: Instant::now(),
-            server: server.clients().to_string(),
-            api: server.api(),
+            server: doors.clients.clone(),
+            api: doors.api.clone(),
             order,
             receipts: Mutex::new(Receipts::default()),
             send_every: Duration::from_secs_f64(plan.devices.len() as f64 / f64::from(rate)),
@@ -89,8 +89,8 @@ impl Stage {
     }
 
     /// Logs in a new device of everybody; they sync from zero and say nothing.
-    pub(super) async fn add_fresh_devices(&mut self, server: &PrivateServer) -> anyhow::Result<()> {
-        let admin = Accounts::new(&server.api(), server.admin_key())?;
+    pub(super) async fn add_fresh_devices(&mut self, doors: &Doors) -> anyhow::Result<()> {
+        let admin = Accounts::new(&doors.api, &doors.admin_key)?;
         for account in admin.devices(&self.users, TOKEN_TTL).await? {
             let index = self.handles.len() + self.fresh.len();
             let role = fresh_role(account, Dice::new(self.seed, CLIENT_DICE + index as u64));
