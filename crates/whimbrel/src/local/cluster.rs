@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, bail};
-use whimbrel_engines::{Rabbit, Redis, RedisOptions, Sql};
+use whimbrel_engines::{Persistence, Rabbit, Redis, RedisOptions, Sql};
 
 use super::front::Front;
 use super::process::{Process, Start, free_addresses};
@@ -74,7 +74,7 @@ impl PrivateCluster {
             Ok(path)
         };
         let (redis, rabbit, sql) = (below("redis")?, below("rabbitmq")?, below("database")?);
-        let options = RedisOptions { snapshots: true };
+        let options = RedisOptions { persistence: Persistence::Snapshots };
         let (redis, rabbit, sql) =
             tokio::try_join!(Redis::start(&redis, options), Rabbit::start(&rabbit), Sql::start(&sql))?;
         let admin_key = random_key();

@@ -7,6 +7,7 @@
 //! | `standalone` | a server that is one process |
 //! | `cluster` | engines, and as many processes of each role as one likes |
 //! | `front` | what stands before a cluster: a listener that spreads connections over those who answer |
+//! | `look` | what a private database is doing |
 //! | `relay` | the way from other roles to a transfer, which can be cut for one of them |
 //!
 //! Children end with this process, however that ends: their standard input is a pipe from here, and they were told to
@@ -14,6 +15,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod front;
+pub(crate) mod look;
 pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod standalone;

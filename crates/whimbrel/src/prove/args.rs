@@ -6,6 +6,9 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// Doubt a cluster: private engines and two processes of each role, and every kind of fault in turn
+    #[arg(long, conflicts_with = "kills")]
+    pub(super) cluster: bool,
     /// How long clients send; checking comes on top
     #[arg(long, value_name = "MINUTES", default_value_t = 2.0, value_parser = minutes)]
     pub(super) minutes: f64,
@@ -33,6 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   whimbrel prove
   whimbrel prove --minutes 10 --clients 100 --kills 60
+  whimbrel prove --cluster --minutes 10
   whimbrel prove --seed 7 --json
 
 It exits with 0 only if nothing was lost, doubled, reordered or otherwise wrong. The folder is kept after a fault.";

@@ -1,13 +1,14 @@
 //! `whimbrel prove`: doubt this server on this machine.
 //!
 //! A private server is put under load by real clients, killed with -9 and started again at random moments while they go
-//! on; then what every sender was told SENT is compared with what every device's application was shown, and with what a
+//! on; or a private cluster, to which much more is done. Then what every sender was told SENT is compared with what every device's application was shown, and with what a
 //! fresh device syncs from zero.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `plan` | what will happen, from the seed alone |
-//! | `server`, `accounts` | the private server, by its process id; users made with its administrator's key |
+//! | `trouble`, `cluster` | what is done to a cluster; `crate::local` has the servers |
+//! | `accounts` | users made with the administrator's key |
 //! | `clients` | the SDKs and what their applications do |
 //! | `ledger`, `receipts` | what was promised, shown and told, as it happens |
 //! | `settle` | the levels that have to be reached in the end |
@@ -18,15 +19,16 @@
 pub(crate) mod accounts;
 mod args;
 mod clients;
+mod cluster;
 mod dice;
 mod ledger;
 mod plan;
 pub(crate) mod progress;
 mod receipts;
 mod report;
-pub(crate) mod server;
 mod settle;
 mod stage;
+mod trouble;
 mod verdict;
 
 use std::path::Path;
@@ -40,11 +42,13 @@ use indicatif::ProgressBar;
 pub(crate) use args::Args;
 use clients::Order;
 use plan::{Kill, Plan};
-use report::Outcome;
-use server::PrivateServer;
+use report::{Done, Outcome};
 use settle::Unsettled;
 use stage::Stage;
 use verdict::{Faults, Kind};
+
+use crate::local::cluster::PrivateCluster;
+use crate::local::standalone::PrivateServer;
 
 /// The exit code of a run that was interrupted: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -67,30 +71,84 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let good = result.as_ref().is_ok_and(Outcome::is_good);
     if args.keep || !good {
         folder.disable_cleanup(true);
-        eprintln!("kept: {} (server.log, data, the clients' stores)", folder.path().display());
+        eprintln!("kept: {} (logs, data, the clients' stores)", folder.path().display());
     }
     result?.print(args.json);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Where a server's clients and its REST are.
+#[derive(Debug, Clone)]
+pub(crate) struct Doors {
+    /// `host:port`.
+    clients: String,
+    /// `http://host:port`.
+    api: String,
+    admin_key: String,
+}
+
+/// What is doubted.
+enum House {
+    Standalone(PrivateServer),
+    Cluster(Box<PrivateCluster>),
+}
+
+impl House {
+    async fn start(args: &Args, folder: &Path) -> anyhow::Result<Self> {
+        match args.cluster {
+            true => Ok(Self::Cluster(Box::new(cluster::start(folder).await?))),
+            false => Ok(Self::Standalone(PrivateServer::start(folder, &[]).await?)),
+        }
+    }
+
+    fn doors(&self) -> Doors {
+        match self {
+            Self::Standalone(server) => Doors {
+                clients: server.clients().to_string(),
+                api: server.api(),
+                admin_key: server.admin_key().to_owned(),
+            },
+            Self::Cluster(cluster) => cluster::doors(cluster),
+        }
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        match self {
+            Self::Standalone(mut server) => server.stop().await,
+            Self::Cluster(cluster) => cluster.stop().await,
+        }
+    }
+}
+
 async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let seed = args.seed.unwrap_or_else(rand::random);
-    let plan = Plan::new(seed, args.duration(), args.clients.into(), args.kills.into());
-    eprintln!("seed {seed}: {} clients of {} users, {} kills", plan.devices.len(), plan.users, plan.kills.len());
+    let kills = if args.cluster { 0 } else { args.kills.into() };
+    let plan = Plan::new(seed, args.duration(), args.clients.into(), kills);
+    let troubles = if args.cluster { "faults of 12 kinds in turn".to_owned() } else { format!("{kills} kills") };
+    eprintln!("seed {seed}: {} clients of {} users, {troubles}", plan.devices.len(), plan.users);
     let bar = progress::bar(args.duration().as_secs());
     bar.set_message("starting");
-    let mut server = PrivateServer::start(folder, &[]).await?;
-    let mut stage = Stage::open(&server, &plan, seed, args.rate, folder).await?;
+    let mut house = House::start(args, folder).await?;
+    let doors = house.doors();
+    let mut stage = Stage::open(&doors, &plan, seed, args.rate, folder).await?;
 
-    let slowest = load(&plan, args.duration(), &mut server, &stage, &bar).await?;
     let mut faults = Faults::default();
+    let done = match &mut house {
+        House::Standalone(server) => Done::Kills(load(&plan, args.duration(), server, &stage, &bar).await?),
+        House::Cluster(cluster) => {
+            let (history, wrong) =
+                cluster::load(&plan.troubles(seed), args.duration(), cluster, &stage, &bar).await?;
+            wrong.into_iter().for_each(|what| faults.add(Kind::Wrong, what));
+            Done::Troubles(history)
+        }
+    };
     let settling = Instant::now();
     bar.set_message("waiting until everything has arrived");
     stage.order(Order::Settle);
     let mut unsettled = Unsettled::default();
     settle::everything_shown(&mut unsettled, &stage.handles, &stage.pairs).await;
     bar.set_message("syncing fresh devices from zero");
-    stage.add_fresh_devices(&server).await?;
+    stage.add_fresh_devices(&doors).await?;
     let everybody: Vec<_> = stage.handles.iter().chain(&stage.fresh).cloned().collect();
     settle::fresh_shown(&mut unsettled, &everybody, &stage.pairs).await;
     bar.set_message("comparing cursors and unread counts");
@@ -102,14 +160,14 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     }
 
     stage.finish().await?;
-    if let Err(error) = server.stop().await {
+    if let Err(error) = house.stop().await {
         faults.add(Kind::Wrong, format!("{error:#}"));
     }
     verdict::judge(&stage.books(), &stage.fresh_books(), &stage.conversations(), &mut faults);
     let receipts = stage.judge_receipts(&mut faults);
     bar.finish_and_clear();
     let seconds = stage.world.began.elapsed();
-    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, slowest, settled, seconds, faults })
+    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, done, settled, seconds, faults })
 }
 
 /// The load and the kills; gives the slowest recovery: from starting the server again to the first SENT.

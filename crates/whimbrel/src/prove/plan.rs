@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::dice::Dice;
+use super::trouble::{self, Planned, Trouble};
 
 /// Kills are at least so far apart, if there is room.
 const BETWEEN_KILLS: Duration = Duration::from_millis(2500);
@@ -16,6 +17,9 @@ const DOWN_MIN: Duration = Duration::from_millis(20);
 const FILE_PERCENT: usize = 40;
 /// How many clients are new devices that join in the middle, out of a hundred.
 const LATE_PERCENT: usize = 10;
+
+/// Rounds of faults that are planned for a cluster; one takes about two minutes.
+const ROUNDS_MAX: usize = 1000;
 
 /// A client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,11 @@ impl Plan {
         let mut dice = Dice::new(seed, 2);
         let devices = (0..clients).map(|index| plan_device(&mut dice, index, users, duration, &kills)).collect();
         Self { users, devices, pairs: plan_pairs(&mut Dice::new(seed, 3), users), kills }
+    }
+
+    /// What is done to a cluster: more than any run has time for.
+    pub(super) fn troubles(&self, seed: u64) -> Vec<Planned> {
+        trouble::plan(&mut Dice::new(seed, 4), &Trouble::ALL, ROUNDS_MAX)
     }
 
     /// How often a device goes away and comes back.

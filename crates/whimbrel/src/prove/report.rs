@@ -8,10 +8,19 @@ use whimbrel_client::ConversationId;
 
 use super::ledger::Book;
 use super::plan::Plan;
+use super::trouble::{History, Passed};
 use super::verdict::{Faults, Kind, Timeline};
 
 /// Faults that are printed; the others are counted.
 const FAULTS_SHOWN: usize = 50;
+
+/// What was done to the server.
+pub(super) enum Done {
+    /// Kills, and the slowest recovery: from starting the server again to the first SENT.
+    Kills(Duration),
+    /// Faults of a cluster.
+    Troubles(History),
+}
 
 /// Everything there is to say about a run.
 pub(super) struct Outcome {
@@ -21,8 +30,8 @@ pub(super) struct Outcome {
     pub(super) timelines: BTreeMap<ConversationId, Timeline>,
     /// Receipts that were told to anybody.
     pub(super) receipts: u64,
-    /// From starting the server again to the first SENT.
-    pub(super) slowest: Duration,
+    /// What was done to the server.
+    pub(super) done: Done,
     /// From the end of the load until everything had arrived and was compared.
     pub(super) settled: Duration,
     pub(super) seconds: Duration,
@@ -43,6 +52,12 @@ impl Outcome {
         }
         for (name, value) in self.table() {
             println!("  {name:<28} {value:>12}");
+        }
+        if let Done::Troubles(history) = &self.done {
+            println!("  fault                         times   longest without a SENT");
+            for (trouble, Passed { count, silence }) in history {
+                println!("    {trouble:<26} {count:>5} {:>21} ms", silence.as_millis());
+            }
         }
         let all = self.faults.all();
         for fault in all.iter().take(FAULTS_SHOWN) {
@@ -75,7 +90,7 @@ impl Outcome {
     fn table(&self) -> Vec<(&'static str, String)> {
         let plan = &self.plan;
         let files = plan.devices.iter().filter(|device| device.file).count();
-        vec![
+        let mut table = vec![
             ("seed", self.seed.to_string()),
             ("users", plan.users.to_string()),
             ("devices", plan.devices.len().to_string()),
@@ -89,18 +104,32 @@ impl Outcome {
                 self.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string(),
             ),
             ("receipts", self.receipts.to_string()),
-            ("kills (-9)", plan.kills.len().to_string()),
-            ("restarts", plan.kills.len().to_string()),
             ("offline spells", plan.offline_spells().to_string()),
-            ("slowest recovery", format!("{} ms", self.slowest.as_millis())),
-            ("settled after", format!("{} ms", self.settled.as_millis())),
-            ("time", format!("{:.1} s", self.seconds.as_secs_f64())),
-        ]
+        ];
+        match &self.done {
+            Done::Kills(slowest) => table.extend([
+                ("kills (-9)", plan.kills.len().to_string()),
+                ("slowest recovery", format!("{} ms", slowest.as_millis())),
+            ]),
+            Done::Troubles(history) => {
+                table.push(("faults", history.values().map(|passed| passed.count).sum::<usize>().to_string()));
+            }
+        }
+        table.push(("settled after", format!("{} ms", self.settled.as_millis())));
+        table.push(("time", format!("{:.1} s", self.seconds.as_secs_f64())));
+        table
+    }
+
+    fn troubles(&self) -> serde_json::Value {
+        let Done::Troubles(history) = &self.done else { return serde_json::Value::Null };
+        let passed = |passed: &Passed| json!({"times": passed.count, "silence_ms": passed.silence.as_millis() as u64});
+        history.iter().map(|(trouble, done)| (trouble.to_string(), passed(done))).collect::<serde_json::Map<_, _>>().into()
     }
 
     fn json(&self) -> serde_json::Value {
         let plan = &self.plan;
         let [lost, doubled, reordered, wrong] = self.counts();
+        let slowest = if let Done::Kills(slowest) = &self.done { Some(slowest.as_millis() as u64) } else { None };
         let faults: Vec<_> = self.faults.all().iter().take(FAULTS_SHOWN).map(ToString::to_string).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -113,9 +142,9 @@ impl Outcome {
             "shown": self.shown(),
             "receipts": self.receipts,
             "kills": plan.kills.len(),
-            "restarts": plan.kills.len(),
             "offline_spells": plan.offline_spells(),
-            "slowest_recovery_ms": self.slowest.as_millis() as u64,
+            "slowest_recovery_ms": slowest,
+            "troubles": self.troubles(),
             "settled_ms": self.settled.as_millis() as u64,
             "seconds": self.seconds.as_secs_f64().round(),
             "lost": lost,
