@@ -34,6 +34,7 @@ const DIRECT: &str = "\
 Examples:
   whimbrel bench direct --local standalone --window 16
   whimbrel bench direct --local standalone --rate 5000 --seconds 60
+  whimbrel bench direct --local cluster --transfers 3 --window 16
   whimbrel bench direct --server 127.0.0.1:7100 --api http://127.0.0.1:7180 --admin-key KEY --pid 4711
 
 A server that is not private should be told not to slow the load down:
@@ -46,6 +47,15 @@ pub(super) struct TargetArgs {
     /// Start a private server on a temporary folder, measure that, and stop it
     #[arg(long, value_name = "ROLE", conflicts_with_all = ["server", "api", "admin_key", "pid"])]
     pub(super) local: Option<Local>,
+    /// With --local cluster: transfers
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(super) transfers: u8,
+    /// With --local cluster: connectors
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(super) connectors: u8,
+    /// With --local cluster: archivers
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(super) archivers: u8,
     /// Where clients connect (without TLS)
     #[arg(long, value_name = "IP:PORT", required_unless_present = "local")]
     pub(super) server: Option<SocketAddr>,
@@ -65,6 +75,8 @@ pub(super) struct TargetArgs {
 pub(super) enum Local {
     /// Everything in one process, on SQLite
     Standalone,
+    /// Private Redis, RabbitMQ and MySQL or MariaDB, and processes of every role
+    Cluster,
 }
 
 /// `whimbrel bench idle`.

@@ -43,7 +43,7 @@ const STEADY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Open sessions, each in a task of its own.
 struct Crowd {
-    server: SocketAddr,
+    servers: Vec<SocketAddr>,
     tasks: JoinSet<anyhow::Result<()>>,
     stop: CancellationToken,
     opened: Arc<AtomicU64>,
@@ -62,7 +62,7 @@ pub(super) async fn run(args: IdleArgs) -> anyhow::Result<ExitCode> {
     let mut measured = accounts.split_off(warm);
     target.refresh().await?;
 
-    let mut crowd = Crowd::new(target.server);
+    let mut crowd = Crowd::new(target.servers.clone());
     bar.set_message("sessions to warm up");
     crowd.open(accounts, &bar).await?;
     let mut steps = vec![steady(&target, &bar).await?];
@@ -87,9 +87,9 @@ pub(super) async fn run(args: IdleArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl Crowd {
-    fn new(server: SocketAddr) -> Self {
+    fn new(servers: Vec<SocketAddr>) -> Self {
         Self {
-            server,
+            servers,
             tasks: JoinSet::new(),
             stop: CancellationToken::new(),
             opened: Arc::new(AtomicU64::new(0)),
@@ -103,8 +103,9 @@ impl Crowd {
         let (ready, mut readies) = mpsc::channel(OPENING_MAX);
         let count = accounts.len();
         for account in accounts {
-            let from = source(self.server, self.count);
-            let (server, turns, stop, ready) = (self.server, turns.clone(), self.stop.clone(), ready.clone());
+            let server = self.servers[self.count % self.servers.len()];
+            let from = source(server, self.count);
+            let (turns, stop, ready) = (turns.clone(), self.stop.clone(), ready.clone());
             self.count += 1;
             self.tasks.spawn(async move {
                 let turn = turns.acquire_owned().await?;
@@ -204,7 +205,7 @@ async fn idle(mut session: Session, stop: CancellationToken) -> anyhow::Result<(
 
 /// The server's memory once it does not change any more; `None` when its process is not known.
 async fn steady(target: &Target, bar: &ProgressBar) -> anyhow::Result<Option<Memory>> {
-    let Some(process) = target.process else { return Ok(None) };
+    let Some(process) = &target.processes else { return Ok(None) };
     bar.set_message("waiting until memory is steady");
     let began = Instant::now();
     let mut last = process.memory()?;
@@ -225,8 +226,9 @@ async fn watch(
     crowd: &mut Crowd,
     bar: &ProgressBar,
 ) -> anyhow::Result<Option<(Duration, Duration, Duration)>> {
-    let (Some(process), 1..) = (target.process, args.seconds) else { return Ok(None) };
-    let (server, own, began) = (process.cpu()?, Process::own().cpu()?, Instant::now());
+    let (Some(processes), 1..) = (&target.processes, args.seconds) else { return Ok(None) };
+    let cpu = || -> anyhow::Result<Duration> { Ok(processes.cpu()?.values().sum()) };
+    let (server, own, began) = (cpu()?, Process::own().cpu()?, Instant::now());
     bar.reset();
     bar.set_length(args.seconds);
     while began.elapsed() < Duration::from_secs(args.seconds) {
@@ -234,7 +236,7 @@ async fn watch(
         bar.set_position(began.elapsed().as_secs());
         bar.set_message(format!("{} idle sessions", crowd.opened.load(Ordering::Relaxed)));
     }
-    Ok(Some((process.cpu()? - server, Process::own().cpu()? - own, began.elapsed())))
+    Ok(Some((cpu()? - server, Process::own().cpu()? - own, began.elapsed())))
 }
 
 fn report(

@@ -7,7 +7,8 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use super::args::{Local, TargetArgs};
-use super::usage::Process;
+use super::usage::{Process, Processes};
+use crate::local::cluster::{PrivateCluster, Shape};
 use crate::prove::accounts::Accounts;
 use crate::local::standalone::PrivateServer;
 
@@ -17,15 +18,21 @@ pub(super) const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 /// A private server is told not to slow its load down; everything else is as it comes.
 const PRIVATE_SETTINGS: [&str; 3] = ["clients.requests_per_second=0", "clients.bytes_per_second=0B", "log.filter=warn"];
 
+/// A server that was started for this.
+enum Private {
+    Standalone(PrivateServer),
+    Cluster(Box<PrivateCluster>),
+}
+
 /// A server that runs.
 pub(super) struct Target {
-    /// Where clients connect.
-    pub(super) server: SocketAddr,
+    /// Where clients connect: at least one.
+    pub(super) servers: Vec<SocketAddr>,
     /// Makes accounts there.
     pub(super) accounts: Accounts,
-    /// Its process, if it is on this machine and known.
-    pub(super) process: Option<Process>,
-    private: Option<(PrivateServer, TempDir)>,
+    /// Its processes, if they are on this machine and known.
+    pub(super) processes: Option<Processes>,
+    private: Option<(Private, TempDir)>,
 }
 
 impl Target {
@@ -33,14 +40,15 @@ impl Target {
     pub(super) async fn open(args: &TargetArgs) -> anyhow::Result<Self> {
         match args.local {
             Some(Local::Standalone) => Self::private().await,
+            Some(Local::Cluster) => Self::private_cluster(args).await,
             None => {
                 let api = args.api.as_deref().context("--api is needed")?;
                 let key = args.admin_key.clone().or_else(|| std::env::var("WHIMBREL_ADMIN__KEY").ok());
                 let key = key.context("--admin-key or WHIMBREL_ADMIN__KEY is needed, to make accounts")?;
                 Ok(Self {
-                    server: args.server.context("--server is needed")?,
+                    servers: vec![args.server.context("--server is needed")?],
                     accounts: Accounts::new(api, &key)?,
-                    process: args.pid.map(Process),
+                    processes: args.pid.map(Processes::one),
                     private: None,
                 })
             }
@@ -51,11 +59,39 @@ impl Target {
         let folder = tempfile::Builder::new().prefix("whimbrel-bench-").tempdir().context("A temporary folder")?;
         let server = PrivateServer::start(folder.path(), &PRIVATE_SETTINGS).await?;
         Ok(Self {
-            server: server.clients(),
+            servers: vec![server.clients()],
             accounts: Accounts::new(&server.api(), server.admin_key())?,
-            process: Some(Process(server.pid()?)),
-            private: Some((server, folder)),
+            processes: Some(Processes::one(server.pid()?)),
+            private: Some((Private::Standalone(server), folder)),
         })
+    }
+
+    async fn private_cluster(args: &TargetArgs) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("whimbrel-bench-").tempdir().context("A temporary folder")?;
+        let shape = Shape {
+            connectors: args.connectors.into(),
+            transfers: args.transfers.into(),
+            archivers: args.archivers.into(),
+            apis: 1,
+            relays: false,
+            settings: PRIVATE_SETTINGS.iter().map(|setting| (*setting).to_owned()).collect(),
+        };
+        let mut cluster = PrivateCluster::start(folder.path(), &shape).await?;
+        let kind = |(name, pid): (String, u32)| {
+            (name.split(' ').next().unwrap_or_default().to_owned(), Process(pid))
+        };
+        let processes = cluster.pids()?.into_iter().map(kind).collect();
+        Ok(Self {
+            servers: cluster.connector_addresses().to_vec(),
+            accounts: Accounts::new(&cluster.api(), cluster.admin_key())?,
+            processes: Some(Processes(processes)),
+            private: Some((Private::Cluster(Box::new(cluster)), folder)),
+        })
+    }
+
+    /// Where the client with this number connects.
+    pub(super) fn server(&self, number: usize) -> SocketAddr {
+        self.servers[number % self.servers.len()]
     }
 
     /// Restarts the private server, so that nothing that was allocated for making accounts is left in its heap. Another
@@ -64,10 +100,10 @@ impl Target {
     /// # Errors
     /// When it does not end politely, or does not come back.
     pub(super) async fn refresh(&mut self) -> anyhow::Result<()> {
-        if let Some((server, _)) = &mut self.private {
+        if let Some((Private::Standalone(server), _)) = &mut self.private {
             server.stop().await?;
             server.launch().await?;
-            self.process = Some(Process(server.pid()?));
+            self.processes = Some(Processes::one(server.pid()?));
         }
         Ok(())
     }
@@ -78,7 +114,8 @@ impl Target {
     /// When it does not end politely.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         match self.private {
-            Some((mut server, _folder)) => server.stop().await,
+            Some((Private::Standalone(mut server), _folder)) => server.stop().await,
+            Some((Private::Cluster(cluster), _folder)) => cluster.stop().await,
             None => Ok(()),
         }
     }

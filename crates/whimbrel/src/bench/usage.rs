@@ -1,5 +1,6 @@
 //! Processor time and memory of a process, as Linux tells them in `/proc`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,6 +13,38 @@ const UTIME: usize = 11;
 /// A process by its id.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Process(pub(super) u32);
+
+/// All processes of a server, with the kind of each: "connector", "database".
+#[derive(Debug, Clone, Default)]
+pub(super) struct Processes(pub(super) Vec<(String, Process)>);
+
+impl Processes {
+    /// One that is everything.
+    pub(super) fn one(pid: u32) -> Self {
+        Self(vec![("server".to_owned(), Process(pid))])
+    }
+
+    /// Processor time by kind, in the order of their names.
+    pub(super) fn cpu(&self) -> anyhow::Result<BTreeMap<String, Duration>> {
+        let mut by_kind = BTreeMap::new();
+        for (kind, process) in &self.0 {
+            *by_kind.entry(kind.clone()).or_default() += process.cpu()?;
+        }
+        Ok(by_kind)
+    }
+
+    /// What all of them hold.
+    pub(super) fn memory(&self) -> anyhow::Result<Memory> {
+        let mut all = Memory::default();
+        for (_, process) in &self.0 {
+            let Memory { resident, proportional, anonymous } = process.memory()?;
+            all.resident += resident;
+            all.proportional += proportional;
+            all.anonymous += anonymous;
+        }
+        Ok(all)
+    }
+}
 
 /// Memory, bytes.
 #[derive(Debug, Clone, Copy, Default)]

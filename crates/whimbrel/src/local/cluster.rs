@@ -50,6 +50,7 @@ pub(crate) struct PrivateCluster {
     pub(crate) apis: Vec<Process>,
     /// Before each transfer, if that was asked for.
     pub(crate) relays: Vec<Relay>,
+    client_doors: Vec<SocketAddr>,
     clients: Front,
     rest: Front,
     admin_key: String,
@@ -88,9 +89,21 @@ impl PrivateCluster {
         let (connectors, client_doors) = common.roles("connector", shape.connectors)?;
         let (apis, rest_doors) = common.roles("api", shape.apis)?;
         let (archivers, _) = common.roles("archiver", shape.archivers)?;
-        let (clients, rest) = (Front::start(client_doors).await?, Front::start(rest_doors).await?);
-        let mut cluster =
-            Self { redis, rabbit, sql, connectors, transfers, archivers, apis, relays, clients, rest, admin_key };
+        let (clients, rest) = (Front::start(client_doors.clone()).await?, Front::start(rest_doors).await?);
+        let mut cluster = Self {
+            redis,
+            rabbit,
+            sql,
+            connectors,
+            transfers,
+            archivers,
+            apis,
+            relays,
+            client_doors,
+            clients,
+            rest,
+            admin_key,
+        };
         for process in cluster.processes() {
             process.begin()?;
         }
@@ -109,6 +122,11 @@ impl PrivateCluster {
     /// Where clients connect: spread over all connectors.
     pub(crate) fn clients(&self) -> SocketAddr {
         self.clients.address()
+    }
+
+    /// Where each connector listens.
+    pub(crate) fn connector_addresses(&self) -> &[SocketAddr] {
+        &self.client_doors
     }
 
     /// Where REST is: `http://host:port`.

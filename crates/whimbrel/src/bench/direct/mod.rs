@@ -13,6 +13,7 @@ mod setup;
 mod shared;
 mod verdict;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,13 +21,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use hdrhistogram::Histogram;
 use indicatif::ProgressBar;
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::args::DirectArgs;
 use super::report::Report;
 use super::target::Target;
-use super::usage::Process;
+use super::usage::{Process, Processes};
 use crate::prove::progress;
 use client::Talk;
 use setup::Stage;
@@ -51,11 +53,11 @@ struct Measured {
 }
 
 /// Counters and processor times at one moment.
-#[derive(Clone, Copy)]
 struct Sample {
     at: Instant,
     counts: Counts,
-    server_cpu: Option<Duration>,
+    /// By kind of process.
+    server_cpu: Option<BTreeMap<String, Duration>>,
     generator_cpu: Duration,
 }
 
@@ -143,7 +145,7 @@ fn sample(target: &Target, shared: &Shared) -> anyhow::Result<Sample> {
     Ok(Sample {
         at: Instant::now(),
         counts: shared.counts(),
-        server_cpu: target.process.map(Process::cpu).transpose()?,
+        server_cpu: target.processes.as_ref().map(Processes::cpu).transpose()?,
         generator_cpu: Process::own().cpu()?,
     })
 }
@@ -163,7 +165,13 @@ fn report(args: &DirectArgs, seed: u64, measured: &Measured, shared: &Shared, ve
     let seconds = (after.at - before.at).as_secs_f64();
     let messages = after.counts.sent - before.counts.sent;
     let deliveries = after.counts.delivered - before.counts.delivered;
-    let server_cpu = after.server_cpu.zip(before.server_cpu).map(|(after, before)| (after - before).as_secs_f64());
+    let by_kind = after.server_cpu.as_ref().zip(before.server_cpu.as_ref()).map(|(after, before)| {
+        let used = |(kind, cpu): (&String, &Duration)| {
+            (kind.clone(), cpu.saturating_sub(before.get(kind).copied().unwrap_or_default()).as_secs_f64())
+        };
+        after.iter().map(used).collect::<BTreeMap<_, _>>()
+    });
+    let server_cpu = by_kind.as_ref().map(|by_kind| by_kind.values().sum::<f64>());
     let per_cpu = |count: u64| server_cpu.map(|cpu| count as f64 / cpu);
     let (one_way, sent) = shared.latencies();
     let ms = |histogram: &Histogram<u64>, quantile: f64| {
@@ -187,6 +195,7 @@ fn report(args: &DirectArgs, seed: u64, measured: &Measured, shared: &Shared, ve
         .measured("messages_per_cpu_s", per_cpu(messages))
         .measured("deliveries_per_cpu_s", per_cpu(deliveries))
         .measured("server_cpu_s", server_cpu)
+        .add("server_cpu_s_by_process", by_kind.filter(|kinds| kinds.len() > 1).map(|kinds| json!(kinds)))
         .measured("generator_cpu_s", Some((after.generator_cpu - before.generator_cpu).as_secs_f64()))
         .measured("one_way_p50_ms", ms(&one_way, 0.5))
         .measured("one_way_p99_ms", ms(&one_way, 0.99))

@@ -47,7 +47,7 @@ impl Stage {
         let conversations = target.accounts.befriend(&pairs).await?;
         let (turns, mut tasks) = (Arc::new(Semaphore::new(OPENING_MAX)), JoinSet::new());
         for (index, account) in accounts.iter().cloned().enumerate() {
-            let (server, turns, conversation) = (target.server, turns.clone(), conversations[index / 2]);
+            let (server, turns, conversation) = (target.server(index), turns.clone(), conversations[index / 2]);
             tasks.spawn(async move {
                 let _turn = turns.acquire_owned().await?;
                 let mut session = Session::open(server, None, &account).await?;
