@@ -21,9 +21,13 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A folder that the watcher removes after the program has been killed.
 const WIPE: &str = "ENGINES_LEASH_WIPE";
+/// If the program is frozen when its owner dies, the system sends the whole group SIGHUP (a group without a parent, with a
+/// stopped member), which would end the watcher before it did its work: it heeds no signal but SIGKILL.
+///
 /// The folder is removed in a second attempt as well: a program that was just killed may have finished a write meanwhile.
 const SCRIPT: &str = r#"exec 3<&0 </dev/null
 (
+  trap "" HUP INT QUIT TERM
   while read -r _ <&3; do :; done
   kill -9 $$
   if [ -n "$ENGINES_LEASH_WIPE" ]; then rm -rf -- "$ENGINES_LEASH_WIPE" || { sleep 1; rm -rf -- "$ENGINES_LEASH_WIPE"; }; fi
@@ -104,7 +108,7 @@ impl Drop for Leashed {
 
 /// Runs a command line in a shell when this process ends, however it ends. The answer keeps it from running.
 pub(crate) fn at_end(line: &str) -> anyhow::Result<Child> {
-    let script = format!("while read -r _; do :; done; {line}");
+    let script = format!("trap '' HUP INT QUIT TERM; while read -r _; do :; done; {line}");
     Command::new("/bin/sh")
         .args(["-c", &script])
         .stdin(Stdio::piped())
