@@ -264,4 +264,14 @@ mod tests {
             assert_eq!(error.to_string(), format!("Nothing listens at {address}"));
         }
     }
+
+    #[tokio::test]
+    #[ignore = "needs a Docker engine, and fetches images; run with --run-ignored=only"]
+    async fn docker_has_them_all() {
+        assert!(docker::answers().await, "no Docker engine answers");
+        for kind in Kind::ALL {
+            let found = contained(kind).await.unwrap();
+            println!("{} at {}", found.how, found.url);
+        }
+    }
 }
