@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use whimbrel_client::{Client, Credentials, Event, Events, FirstSync, StoredMessage};
 use whimbrel_core::{ConversationId, DeviceId, MessageKind, UserId};
 
-use crate::server::Server;
+use crate::server::Doors;
 use crate::wait::within;
 
 /// An account.
@@ -28,7 +28,7 @@ pub struct Access {
 }
 
 /// Calls the administrator's REST.
-pub async fn admin(server: &Server, path: &str, body: Value) -> anyhow::Result<Value> {
+pub async fn admin(server: &impl Doors, path: &str, body: Value) -> anyhow::Result<Value> {
     // Once is enough; more are harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let response = reqwest::Client::new()
@@ -45,7 +45,7 @@ pub async fn admin(server: &Server, path: &str, body: Value) -> anyhow::Result<V
 }
 
 /// Creates accounts.
-pub async fn people(server: &Server, handles: &[&str]) -> anyhow::Result<Vec<Person>> {
+pub async fn people(server: &impl Doors, handles: &[&str]) -> anyhow::Result<Vec<Person>> {
     let users: Vec<Value> = handles.iter().map(|handle| json!({ "handle": handle })).collect();
     let answer = admin(server, "/v1/admin/users", json!({ "users": users })).await?;
     let mut people = Vec::new();
@@ -57,12 +57,12 @@ pub async fn people(server: &Server, handles: &[&str]) -> anyhow::Result<Vec<Per
 }
 
 /// Makes two people friends.
-pub async fn befriend(server: &Server, a: &Person, b: &Person) -> anyhow::Result<()> {
+pub async fn befriend(server: &impl Doors, a: &Person, b: &Person) -> anyhow::Result<()> {
     admin(server, "/v1/admin/relations", json!({ "pairs": [[a.user.0, b.user.0]] })).await.map(drop)
 }
 
 /// Two new friends.
-pub async fn friends(server: &Server, a: &str, b: &str) -> anyhow::Result<(Person, Person)> {
+pub async fn friends(server: &impl Doors, a: &str, b: &str) -> anyhow::Result<(Person, Person)> {
     let mut both = people(server, &[a, b]).await?;
     let (second, first) = (both.pop().context("two")?, both.pop().context("two")?);
     befriend(server, &first, &second).await?;
@@ -71,12 +71,12 @@ pub async fn friends(server: &Server, a: &str, b: &str) -> anyhow::Result<(Perso
 
 impl Person {
     /// Access for a new device.
-    pub async fn access(&self, server: &Server) -> anyhow::Result<Access> {
+    pub async fn access(&self, server: &impl Doors) -> anyhow::Result<Access> {
         self.access_for(server, DeviceId::generate()).await
     }
 
     /// Access for this device.
-    pub async fn access_for(&self, server: &Server, device: DeviceId) -> anyhow::Result<Access> {
+    pub async fn access_for(&self, server: &impl Doors, device: DeviceId) -> anyhow::Result<Access> {
         let body = json!({ "tokens": [{ "user": self.user.0, "device_id": device.to_string(), "ttl_s": 86_400 }] });
         let answer = admin(server, "/v1/admin/tokens", body).await?;
         let token = answer["tokens"][0]["access_token"].as_str().with_context(|| format!("a token in {answer}"))?;
@@ -84,13 +84,13 @@ impl Person {
     }
 
     /// A new device with its store in memory, which syncs from the first message on, online.
-    pub async fn device(&self, server: &Server) -> anyhow::Result<Device> {
+    pub async fn device(&self, server: &impl Doors) -> anyhow::Result<Device> {
         let access = self.access(server).await?;
         self.open(server, access, None).await
     }
 
     /// A device with this access, and its store in a file if one is given, online.
-    pub async fn open(&self, server: &Server, access: Access, store: Option<&Path>) -> anyhow::Result<Device> {
+    pub async fn open(&self, server: &impl Doors, access: Access, store: Option<&Path>) -> anyhow::Result<Device> {
         let credentials = Credentials {
             user: self.user,
             device: access.device,

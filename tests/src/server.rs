@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::wait::PATIENCE;
 
-const ADMIN_KEY: &str = "test-admin-key-0123456789abcdef0123456789";
+pub(crate) const ADMIN_KEY: &str = "test-admin-key-0123456789abcdef0123456789";
 
 /// The program under test, as it was built beside these tests.
 pub fn program() -> anyhow::Result<PathBuf> {
@@ -19,6 +19,30 @@ pub fn program() -> anyhow::Result<PathBuf> {
     let program = folder.join("whimbrel");
     ensure!(program.exists(), "{} is missing: run `cargo build -p whimbrel` first", program.display());
     Ok(program)
+}
+
+/// Where a server's clients and its REST are.
+pub trait Doors {
+    /// Where clients connect.
+    fn clients(&self) -> SocketAddr;
+    /// Where REST answers.
+    fn api(&self) -> String;
+    /// The administrator's key.
+    fn admin_key(&self) -> &str;
+}
+
+impl Doors for Server {
+    fn clients(&self) -> SocketAddr {
+        self.running.as_ref().expect("it was started").clients
+    }
+
+    fn api(&self) -> String {
+        format!("http://{}", self.running.as_ref().expect("it was started").http)
+    }
+
+    fn admin_key(&self) -> &str {
+        ADMIN_KEY
+    }
 }
 
 /// A running server. Dropping it kills it with -9.
@@ -154,21 +178,6 @@ impl Server {
     /// Its process id.
     pub fn pid(&self) -> anyhow::Result<u32> {
         Ok(self.running.as_ref().context("it runs")?.child.id())
-    }
-
-    /// Where clients connect.
-    pub fn clients(&self) -> SocketAddr {
-        self.running.as_ref().expect("it was started").clients
-    }
-
-    /// Where REST answers.
-    pub fn api(&self) -> String {
-        format!("http://{}", self.running.as_ref().expect("it was started").http)
-    }
-
-    /// The administrator's key.
-    pub fn admin_key(&self) -> &'static str {
-        ADMIN_KEY
     }
 
     /// Its data folder.
