@@ -96,7 +96,8 @@ impl Cluster {
         for setting in self.settings.iter().chain(&own) {
             command.args(["--set", setting]);
         }
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context("start a role")?;
+        let child =
+            command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn().context("start a role")?;
         self.roles.insert(name.to_owned(), Role { name: name.to_owned(), door, health, child: Some(child) });
         Ok(())
     }

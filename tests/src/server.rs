@@ -33,11 +33,11 @@ pub trait Doors {
 
 impl Doors for Server {
     fn clients(&self) -> SocketAddr {
-        self.running.as_ref().expect("it was started").clients
+        Server::clients(self)
     }
 
     fn api(&self) -> String {
-        format!("http://{}", self.running.as_ref().expect("it was started").http)
+        Server::api(self)
     }
 
     fn admin_key(&self) -> &str {
@@ -178,6 +178,21 @@ impl Server {
     /// Its process id.
     pub fn pid(&self) -> anyhow::Result<u32> {
         Ok(self.running.as_ref().context("it runs")?.child.id())
+    }
+
+    /// Where clients connect.
+    pub fn clients(&self) -> SocketAddr {
+        self.running.as_ref().expect("it was started").clients
+    }
+
+    /// Where REST answers.
+    pub fn api(&self) -> String {
+        format!("http://{}", self.running.as_ref().expect("it was started").http)
+    }
+
+    /// The administrator's key.
+    pub fn admin_key(&self) -> &'static str {
+        ADMIN_KEY
     }
 
     /// Its data folder.

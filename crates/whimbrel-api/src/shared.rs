@@ -139,7 +139,10 @@ impl Shared {
         let batch = PlacedBatch { rows, ..PlacedBatch::default() };
         let telling = self.outside.announce.placed(vec![batch], Through::All);
         if tokio::time::timeout(TELL_TIMEOUT, telling).await.is_err() {
-            return tracing::warn!(rows = places.len(), "nobody could be told of a change in time; it will be told again");
+            return tracing::warn!(
+                rows = places.len(),
+                "nobody could be told of a change in time; it will be told again"
+            );
         }
         if let Err(error) = self.directory().told(&places).await {
             tracing::debug!(%error, rows = places.len(), "rows will be told again");
