@@ -123,8 +123,9 @@ impl Lease {
     }
 
     /// The pass ended; true: another one is to follow at once.
-    fn finish(&self, failed: &[SessionId]) -> bool {
+    fn finish(&self, pass: &Pass, failed: &[SessionId], overtaken: bool) -> bool {
         let mut state = self.state.lock();
+        state.passed_by |= pass.passed_by && overtaken;
         state.owed.extend_from_slice(failed);
         state.asserting = state.everybody && failed.is_empty();
         state.asserting
@@ -173,7 +174,8 @@ async fn assert(gate: Arc<Gate>) {
         if failed && pass.passed_by {
             pokes::poke(&gate.house, left.to_vec());
         }
-        if !lease.finish(if failed { left } else { &[] }) {
+        let overtaken = !failed && !left.is_empty();
+        if !lease.finish(&pass, if failed { left } else { &[] }, overtaken) {
             return;
         }
     }

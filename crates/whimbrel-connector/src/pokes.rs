@@ -65,3 +65,66 @@ impl Pokes {
         Some(queue.waiting.drain(..count).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use whimbrel_core::ConnectorId;
+    use whimbrel_rpc::token::TokenKey;
+
+    use super::*;
+    use crate::figures::Slot;
+    use crate::hub::Handle;
+    use crate::mailbox::Kind;
+    use crate::{Config, Connector};
+
+    fn house(max_connections: usize, count: usize) -> (Arc<House>, Vec<Arc<Handle>>) {
+        let config = Config { max_connections, ..Config::default() };
+        let key = Arc::new(TokenKey::new(&vec![7; 32].into()));
+        let house = Connector::new(config, ConnectorId::generate(), key).house;
+        let handle = || {
+            let handle = Arc::new(Handle::new(Slot::take(&house.figures, max_connections).expect("room"), 0));
+            house.hub.insert(handle.clone());
+            handle
+        };
+        let handles = (0..count).map(|_| handle()).collect();
+        (house, handles)
+    }
+
+    fn ids(handles: &[Arc<Handle>]) -> Vec<SessionId> {
+        handles.iter().map(|handle| handle.id).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_are_poked_at_once_and_many_spread_over_time() {
+        let (house, handles) = house(10_000, 2500);
+        let mut total = 0;
+        let mut poked = || {
+            for handle in &handles {
+                handle.mailbox.take(1, usize::MAX, |kind, _| total += usize::from(kind == Kind::Poke));
+            }
+            total
+        };
+        let moment = Duration::from_millis(1);
+        poke(&house, ids(&handles));
+        for expected in [1000, 2000, 2500] {
+            tokio::time::sleep(moment).await;
+            assert_eq!(poked(), expected);
+            tokio::time::sleep(PAUSE - moment).await;
+        }
+        tokio::time::sleep(PAUSE).await;
+        assert!(!house.pokes.0.lock().going, "nobody waits, nothing runs");
+        poke(&house, ids(&handles[..10]));
+        tokio::time::sleep(moment).await;
+        assert_eq!(poked(), 2510);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_to_be_poked_again_and_again_waits_once() {
+        let (house, handles) = house(2000, 2000);
+        handles.iter().for_each(|handle| handle.mailbox.admit());
+        for _ in 0..10 {
+            poke(&house, ids(&handles));
+            assert!(house.pokes.0.lock().waiting.len() <= 4000);
+        }
+    }
+}
