@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use whimbrel_core::limits;
+use whimbrel_core::{AddressRange, limits};
 
 /// Every bound and every time of a connector. `Default` holds the documented values.
 ///
@@ -11,12 +11,17 @@ use whimbrel_core::limits;
 pub struct Config {
     /// Connections at a time, whatever their state; one more gets BUSY. 100,000.
     pub max_connections: usize,
+    /// Connections at a time from one IPv4 address, or one IPv6 network of 64 bits; one more gets BUSY. 0 for no limit.
+    /// Those of this machine, and what trusted proxies ask for themselves, do not count. 1,000.
+    pub max_connections_per_address: usize,
+    /// Proxies that name the client with a PROXY protocol header, and have to. None.
+    pub trusted_proxies: Vec<AddressRange>,
     /// Not before this (and not later than twice this) is a client to come back that got BUSY or UNAVAILABLE. 5 s.
     pub busy_retry: Duration,
     /// TLS handshakes that are computed at a time; more wait within [`Config::handshake_timeout`]. Connections whose
     /// client has said nothing yet do not count. 128.
     pub handshakes: usize,
-    /// A TLS handshake, waiting for its turn included. 10 s.
+    /// A TLS handshake, waiting for its turn included; and a proxy's header before it. 10 s.
     pub handshake_timeout: Duration,
     /// From the connection to the end of Hello, and again for the transfer to attach the session. 10 s.
     pub hello_timeout: Duration,
@@ -56,12 +61,16 @@ pub struct Config {
     pub bodies_readable: bool,
     /// The time over which a drain spreads the return of its clients. 10 s.
     pub drain_spread: Duration,
+    /// How often the lease is renewed. [`limits::LEASE_EVERY`].
+    pub lease_every: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_connections: 100_000,
+            max_connections_per_address: 1000,
+            trusted_proxies: Vec::new(),
             busy_retry: Duration::from_secs(5),
             handshakes: 128,
             handshake_timeout: Duration::from_secs(10),
@@ -82,6 +91,7 @@ impl Default for Config {
             goodbye_linger: Duration::from_secs(1),
             bodies_readable: false,
             drain_spread: Duration::from_secs(10),
+            lease_every: limits::LEASE_EVERY,
         }
     }
 }

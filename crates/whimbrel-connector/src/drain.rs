@@ -1,8 +1,9 @@
 //! Leaving politely: stop accepting, have everybody move, each in their own time slot.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use whimbrel_core::GoodbyeCode;
+use whimbrel_core::{GoodbyeCode, limits};
 
 use crate::House;
 use crate::config::wire_ms;
@@ -24,5 +25,16 @@ pub(crate) async fn run(house: &House, within: Duration) {
     if tokio::time::timeout(within, house.figures.wait_empty()).await.is_err() {
         let left = house.figures.connections();
         tracing::warn!(left, "connections were still open at the end of the drain");
+    }
+    leave(house).await;
+}
+
+/// Ends the lease, so that nobody waits for this connector. Unless it runs out first, which needs nobody's answer.
+async fn leave(house: &House) {
+    house.lease.leaving.cancel();
+    if house.started.load(Ordering::SeqCst)
+        && tokio::time::timeout(limits::LEASE, house.lease.left.cancelled()).await.is_err()
+    {
+        tracing::warn!("no transfer took this connector's leave; its lease runs out by itself");
     }
 }

@@ -3,8 +3,8 @@
 //! Frames become requests here, checked for their form. Rights and lengths of bodies are the transfer's to judge.
 
 use bytes::Bytes;
-use whimbrel_core::{DeviceId, GoodbyeCode, SessionId, UserId};
-use whimbrel_rpc::{RequestBody, SessionRef};
+use whimbrel_core::GoodbyeCode;
+use whimbrel_rpc::RequestBody;
 use whimbrel_wire::frame::decode_client;
 use whimbrel_wire::window::{Accept, Receive, Transmit};
 use whimbrel_wire::{ClientPayload, convert};
@@ -13,8 +13,6 @@ use crate::goodbye::End;
 
 /// Where a session stands in its protocol.
 pub(crate) struct Talk {
-    /// Who speaks; nobody before Hello.
-    pub(crate) who: SessionRef,
     pub(crate) receive: Receive,
     pub(crate) transmit: Transmit,
     /// A Sync is under way.
@@ -35,10 +33,8 @@ pub(crate) enum Heard {
 }
 
 impl Talk {
-    pub(crate) fn new(session: SessionId, window: u32) -> Self {
-        let who = SessionRef { session, user: UserId(0), device: DeviceId::from_bytes([0; 16]) };
-        let (receive, transmit) = (Receive::new(window), Transmit::new(window));
-        Self { who, receive, transmit, sync_open: false, ack_now: false }
+    pub(crate) fn new(window: u32) -> Self {
+        Self { receive: Receive::new(window), transmit: Transmit::new(window), sync_open: false, ack_now: false }
     }
 
     /// Takes a frame of an open session, without its length prefix.

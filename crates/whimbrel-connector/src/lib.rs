@@ -8,23 +8,29 @@
 //! * one task per connection and no more; no read buffer, no write buffer, no timer and no queue memory while idle;
 //! * nothing waits in memory beyond the bounds of [`Config`]; a slow client costs what these say and delays nobody;
 //! * a session is in the hub before the transfer hears of it, and is detached exactly once after;
-//! * the transfer is never called under a lock.
+//! * the transfer is never called under a lock;
+//! * a peer's word about a client's address is taken from trusted proxies only.
 //!
 //! | module | owns |
 //! |---|---|
-//! | `listen` | accepting; TLS handshakes; refusing when full |
+//! | `listen` | accepting; proxies' headers; TLS handshakes; refusing when full |
+//! | `proxy` | the PROXY protocol's header |
+//! | `network` | where clients come from |
 //! | `login` | Hello → Welcome |
 //! | `session` | the task of a connection: reading, writing, deadlines |
 //! | `inbound` | the protocol's rules for what a client sends; frames → requests |
 //! | `outbound` | pushes → frames, encoded once; [`Push`] |
 //! | `mailbox` | what waits for one session, and what happens when it is full |
-//! | `hub` | session id → session |
+//! | `hub` | session id → session, user → sessions |
 //! | `goodbye` | why sessions end, and how they are told |
-//! | `departures` | telling the transfer who left |
+//! | `arrivals`, `departures` | telling the transfer who comes and who left, many at a time |
+//! | `lease` | that routes lead here: renewing, asserting |
+//! | `pokes` | poking many, spread over time |
 //! | `sweep` | the one clock that wakes sessions whose time has come |
 //! | `drain` | leaving politely |
 //! | [`tls`] | certificates, re-read when they change |
 
+mod arrivals;
 mod clock;
 mod config;
 mod departures;
@@ -33,10 +39,14 @@ mod figures;
 mod goodbye;
 mod hub;
 mod inbound;
+mod lease;
 mod listen;
 mod login;
 mod mailbox;
+mod network;
 mod outbound;
+mod pokes;
+mod proxy;
 mod rate;
 mod session;
 mod sweep;
@@ -55,10 +65,13 @@ use whimbrel_rpc::{Push, Transfer};
 pub use config::Config;
 pub use listen::bind;
 
+use arrivals::Arrivals;
 use clock::Clock;
 use departures::Departures;
 use figures::Figures;
 use hub::Hub;
+use lease::Lease;
+use pokes::Pokes;
 
 /// A connector. Cloning gives another handle on the same one.
 #[derive(Clone)]
@@ -76,29 +89,36 @@ pub(crate) struct House {
     pub(crate) clock: Clock,
     /// Set once, by drain: no connection is accepted from then on.
     pub(crate) stopping: CancellationToken,
-    sweeping: AtomicBool,
+    pub(crate) lease: Lease,
+    pub(crate) pokes: Pokes,
+    /// The sweep and the lease run.
+    pub(crate) started: AtomicBool,
 }
 
 /// What the connections that speak to one transfer share.
 pub(crate) struct Gate {
     pub(crate) house: Arc<House>,
     pub(crate) transfer: Arc<dyn Transfer>,
+    pub(crate) arrivals: Arrivals,
     pub(crate) departures: Departures,
 }
 
 impl Connector {
     /// A connector that does not listen yet. Its figures go to the metrics recorder that is installed now.
     pub fn new(config: Config, id: ConnectorId, token_key: Arc<TokenKey>) -> Self {
+        let figures = Arc::new(Figures::new(config.max_connections_per_address));
         Self {
             house: Arc::new(House {
                 config,
                 id,
                 token_key,
                 hub: Hub::default(),
-                figures: Arc::new(Figures::new()),
+                figures,
                 clock: Clock::start(),
                 stopping: CancellationToken::new(),
-                sweeping: AtomicBool::new(false),
+                lease: Lease::default(),
+                pokes: Pokes::default(),
+                started: AtomicBool::new(false),
             }),
         }
     }
@@ -108,23 +128,22 @@ impl Connector {
         Arc::new(outbound::HubPush::new(self.house.clone()))
     }
 
-    /// Accepts connections on `listener` until [`Connector::drain`], with TLS if there is a certificate. May be called
-    /// for several listeners. Needs a tokio runtime.
+    /// Accepts connections on `listener` until [`Connector::drain`], with TLS if there is a certificate, once the lease
+    /// was asked for. May be called for several listeners; the first one's transfer renews the lease. Needs a tokio
+    /// runtime.
     pub fn start(&self, listener: TcpListener, tls: Option<Arc<tls::Reloading>>, transfer: Arc<dyn Transfer>) {
-        if !self.house.sweeping.swap(true, Ordering::Relaxed) {
+        let (house, departures) = (self.house.clone(), Departures::start(transfer.clone()));
+        let gate = Arc::new(Gate { house, transfer, arrivals: Arrivals::default(), departures });
+        if !self.house.started.swap(true, Ordering::SeqCst) {
             tokio::spawn(sweep::run(Arc::downgrade(&self.house)));
+            tokio::spawn(lease::run(gate.clone()));
         }
-        let departures = Departures::start(transfer.clone());
-        let gate = Arc::new(Gate { house: self.house.clone(), transfer, departures });
         tokio::spawn(async move {
-            let lease = async {
-                loop {
-                    gate.transfer.renew(gate.house.id).await;
-                    tokio::time::sleep(whimbrel_core::limits::LEASE_EVERY).await;
-                }
-            };
-            gate.transfer.renew(gate.house.id).await;
-            tokio::select! { () = lease => {}, _ = listen::accept(listener, tls, gate.clone()) => {} }
+            tokio::select! {
+                () = gate.house.stopping.cancelled() => return,
+                () = gate.house.lease.answered.cancelled() => {}
+            }
+            listen::accept(listener, tls, gate).await;
         });
     }
 
@@ -139,7 +158,8 @@ impl Connector {
     }
 
     /// Leaves politely: stops accepting, tells every client to move, each in its own time slot, and returns when all
-    /// are gone (and detached) or `within` has passed. For good: a drained connector does not accept again.
+    /// are gone (and detached) or `within` has passed. The lease ends with it. For good: a drained connector does not
+    /// accept again.
     pub async fn drain(&self, within: Duration) {
         drain::run(&self.house, within).await;
     }

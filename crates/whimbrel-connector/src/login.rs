@@ -1,23 +1,17 @@
 //! Hello → Welcome: who is this, and on which terms.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use whimbrel_core::{GoodbyeCode, SessionId, UserId, limits};
 use whimbrel_rpc::token::TokenError;
-use whimbrel_rpc::{Attach, AttachRefused, Attached, SessionRef};
+use whimbrel_rpc::{Attach, AttachRefused, SessionRef};
 use whimbrel_wire::frame::{decode_client, put_frame};
 use whimbrel_wire::{ClientPayload, Encoded, ServerPayload, convert};
 
+use crate::House;
 use crate::config::{Config, wire_ms};
 use crate::goodbye::End;
-use crate::{Gate, House};
-
-/// A session on its way into the transfer.
-pub(crate) type AttachFuture = Pin<Box<dyn Future<Output = Result<Attached, AttachRefused>> + Send>>;
 
 /// Judges the first frame of a connection.
 pub(crate) fn hello(frame: Bytes, session: SessionId, house: &House) -> Result<Attach, End> {
@@ -45,12 +39,6 @@ pub(crate) fn hello(frame: Bytes, session: SessionId, house: &House) -> Result<A
     let session = SessionRef { session, user: bearer.user, device: bearer.device };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
     Ok(Attach { session, connector: house.id, since, platform: hello.platform })
-}
-
-/// Asks the transfer to make the session reachable; the session is in the hub already.
-pub(crate) fn attach(gate: &Gate, attach: Attach) -> AttachFuture {
-    let transfer = Arc::clone(&gate.transfer);
-    Box::pin(async move { transfer.attach(vec![attach]).await.pop().expect("an answer for each") })
 }
 
 /// What the client is told when the transfer refused.

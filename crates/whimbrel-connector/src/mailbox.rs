@@ -63,6 +63,8 @@ struct Inner {
     /// Somebody has undertaken to wake the session since it last took. For what is to be written one wake is enough: a
     /// session whose socket takes nothing goes on by itself. To end it must be woken all the same.
     signalled: bool,
+    /// The transfer has let the session in.
+    admitted: bool,
     /// The session has ended: nothing is taken any more.
     shut: bool,
 }
@@ -162,6 +164,28 @@ impl Mailbox {
     /// Takes nothing from now on; what is queued stays to be written.
     pub(crate) fn shut(&self) {
         self.0.lock().shut = true;
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.0.lock().shut
+    }
+
+    /// Notes that the transfer has let the session in.
+    pub(crate) fn admit(&self) {
+        self.0.lock().admitted = true;
+    }
+
+    /// Whether the session is in, and has not ended.
+    pub(crate) fn is_admitted(&self) -> bool {
+        let inner = self.0.lock();
+        inner.admitted && !inner.shut
+    }
+
+    /// Drops what waits: it was for somebody who was not let in.
+    pub(crate) fn forget(&self) {
+        let mut inner = self.0.lock();
+        (inner.queue, inner.bytes, inner.poke) = (VecDeque::new(), 0, false);
     }
 
     /// Hands out up to `room` frames, as long as they fit into `budget` bytes (the first always does).

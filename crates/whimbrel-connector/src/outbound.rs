@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use smallvec::{SmallVec, smallvec};
 use whimbrel_core::limits::CURSORS_MAX;
-use whimbrel_core::{Delivery, SyncAnswer};
+use whimbrel_core::{Delivery, SessionId, SyncAnswer};
 use whimbrel_rpc::{Push, PushBody, PushItem, Taken, To};
 use whimbrel_wire::{Encoded, ServerPayload};
 
@@ -28,6 +28,48 @@ impl HubPush {
         Self { house, bounds }
     }
 
+    /// Hands the item to one session; false: it has ended.
+    fn hand(&self, handle: Arc<Handle>, item: &PushItem, round: &mut Round) -> bool {
+        match self.put(&handle, &item.body, &mut round.frames, round.now) {
+            Put::Gone => return false,
+            Put::Taken { wake, overflowed } => {
+                if overflowed {
+                    self.house.figures.overflows.increment(1);
+                }
+                if wake {
+                    round.wake.push(handle);
+                }
+            }
+        }
+        true
+    }
+
+    /// Hands the item to all it is for, and names those that are not here.
+    fn fan_out(&self, item: &PushItem, round: &mut Round, unknown: &mut Vec<SessionId>) {
+        let hub = &self.house.hub;
+        match &item.to {
+            To::Sessions(sessions) => {
+                for id in sessions {
+                    if !hub.get(id).is_some_and(|handle| self.hand(handle, item, round)) {
+                        unknown.push(*id);
+                    }
+                }
+            }
+            // Nobody claimed that they are here, so that nobody is unknown.
+            To::Users { users, except } => {
+                let theirs = users.iter().flat_map(|user| hub.of_user(*user));
+                for handle in theirs.filter(|handle| !except.contains(&handle.id)) {
+                    self.hand(handle, item, round);
+                }
+            }
+            To::Device(user, device) => {
+                for handle in hub.of_user(*user).into_iter().filter(|handle| handle.who().device == *device) {
+                    self.hand(handle, item, round);
+                }
+            }
+        }
+    }
+
     fn put(&self, handle: &Handle, body: &PushBody, frames: &mut Option<Frames>, now: u64) -> Put {
         match body {
             PushBody::Poke => handle.mailbox.poke(),
@@ -45,36 +87,26 @@ impl HubPush {
 #[async_trait]
 impl Push for HubPush {
     async fn push(&self, items: Vec<PushItem>) -> Taken {
-        let now = self.house.clock.ms();
         let mut taken = Taken::default();
-        // Woken at the end, so that a session writes all of this batch at once.
-        let mut wake: SmallVec<[Arc<Handle>; 16]> = SmallVec::new();
+        let mut round = Round { now: self.house.clock.ms(), frames: None, wake: SmallVec::new() };
         for item in &items {
-            let mut frames = None;
-            let To::Sessions(to) = &item.to else { continue };
-            for id in to {
-                let Some(handle) = self.house.hub.get(id) else {
-                    taken.unknown.push(*id);
-                    continue;
-                };
-                match self.put(&handle, &item.body, &mut frames, now) {
-                    Put::Gone => taken.unknown.push(*id),
-                    Put::Taken { wake: wanted, overflowed } => {
-                        if overflowed {
-                            self.house.figures.overflows.increment(1);
-                        }
-                        if wanted {
-                            wake.push(handle);
-                        }
-                    }
-                }
-            }
+            round.frames = None;
+            self.fan_out(item, &mut round, &mut taken.unknown);
         }
-        for handle in wake {
+        for handle in round.wake {
             handle.waker.wake();
         }
         taken
     }
+}
+
+/// One batch of pushes under way.
+struct Round {
+    now: u64,
+    /// The current item, once somebody was here for it.
+    frames: Option<Frames>,
+    /// Woken at the end, so that a session writes all of this batch at once.
+    wake: SmallVec<[Arc<Handle>; 16]>,
 }
 
 type Frames = SmallVec<[Encoded; 1]>;

@@ -4,6 +4,7 @@
 //! every role and every SDK must agree on. No sockets, no tokio, no serde, no protobuf: those belong to the crates
 //! that carry these values somewhere.
 
+pub mod address;
 pub mod code;
 pub mod conversation;
 pub mod cursor;
@@ -14,6 +15,7 @@ pub mod placed;
 pub mod seq;
 pub mod sync;
 
+pub use address::AddressRange;
 pub use code::{GoodbyeCode, Next, Refusal};
 pub use conversation::{Audience, ConversationKind, DirectStanding, Members, Speak};
 pub use cursor::{Counts, Cursors, unread_direct};

@@ -8,8 +8,8 @@ use tokio::time::Sleep;
 use whimbrel_wire::Encoded;
 
 use super::{Io, Session, Stage};
+use crate::arrivals::Answer;
 use crate::goodbye::{DISCARD_MAX, End};
-use crate::login::AttachFuture;
 
 /// A session that nobody reaches any more.
 pub(super) struct Leaving {
@@ -21,7 +21,7 @@ pub(super) struct Leaving {
     discarded: usize,
     /// The transfer did not say in time whether the session was attached. It is waited for, connection or not, since
     /// only then can the session be detached.
-    pub(super) attach: Option<AttachFuture>,
+    pub(super) attach: Option<Answer>,
 }
 
 #[derive(Clone, Copy)]
@@ -39,8 +39,9 @@ impl<IO: Io> Session<IO> {
         self.end();
         let house = &self.gate.house;
         house.figures.goodbye(end.name());
-        let who = self.talk.who;
-        tracing::debug!(session = %who.session, user = %who.user, reason = end.name(), ?end, "a connection ended");
+        let who = self.handle.who();
+        let from = self.handle.slot.from();
+        tracing::debug!(session = %who.session, user = %who.user, %from, reason = end.name(), ?end, "a connection ended");
         let step = match end {
             End::Say { .. } => Step::Write,
             End::Left => Step::Shutdown,
@@ -48,7 +49,11 @@ impl<IO: Io> Session<IO> {
         };
         let deadline = Box::pin(tokio::time::sleep(house.config.goodbye_linger));
         let attach = match mem::replace(&mut self.stage, Stage::Hello) {
-            Stage::Attaching(attaching) => attaching.future,
+            Stage::Attaching(attaching) => {
+                // Pushes came for it, and nobody has said that it may have them.
+                self.handle.mailbox.forget();
+                attaching.answer
+            }
             _ => None,
         };
         let leaving = Leaving { step, goodbye: end.frame(), deadline, discarded: 0, attach };
@@ -97,10 +102,10 @@ impl<IO: Io> Session<IO> {
     fn poll_late_attach(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Stage::Leaving(leaving) = &mut self.stage else { return Poll::Ready(()) };
         if let Some(attach) = &mut leaving.attach {
-            let attached = ready!(attach.as_mut().poll(cx)).is_ok();
+            let attached = matches!(ready!(Pin::new(attach).poll(cx)), Ok(Ok(())));
             leaving.attach = None;
             if attached {
-                self.gate.departures.add(self.talk.who, self.handle.clone());
+                self.gate.departures.add(self.handle.who(), self.handle.clone());
             }
         }
         Poll::Ready(())

@@ -123,7 +123,7 @@ impl<IO: Io> Session<IO> {
                 Ok(Heard::Nothing) => {}
                 Ok(Heard::Request(body)) => {
                     cost += units(&body);
-                    requests.push(Request { from: self.talk.who, body });
+                    requests.push(Request { from: self.handle.who(), body });
                 }
                 Ok(Heard::Goodbye) => end = Err(End::Left),
                 Err(error) => end = Err(error),

@@ -1,10 +1,11 @@
 //! Hello: who gets in, and what the others are told.
 
-use whimbrel_core::{DeviceId, GoodbyeCode};
-use whimbrel_rpc::{AttachRefused, PushBody, Taken};
+use whimbrel_connector::Config;
+use whimbrel_core::{DeviceId, GoodbyeCode, UserId};
+use whimbrel_rpc::{AttachRefused, PushBody, Taken, To};
 use whimbrel_wire::{ClientPayload, ServerPayload, proto};
 
-use crate::support::{World, config, ms, send, until};
+use crate::support::{Client, World, config, delivery, ms, send, until};
 
 #[tokio::test]
 async fn a_good_hello_is_attached_and_welcomed_with_the_limits() {
@@ -26,7 +27,7 @@ async fn a_good_hello_is_attached_and_welcomed_with_the_limits() {
 async fn a_session_takes_pushes_before_the_transfer_has_answered_its_attach() {
     // The idea: push from inside attach; the hub must know the session, and the push must come behind Welcome.
     let world = World::new(config()).await;
-    *world.transfer.greet.lock() = Some((world.connector.push(), PushBody::Poke));
+    *world.transfer.greet.lock() = Some((world.connector.push(), To::Sessions(Default::default()), PushBody::Poke));
     let mut client = world.log_in().await;
     assert_eq!(*world.transfer.greeted.lock(), Some(Taken::default()));
     let frame = client.next().await;
@@ -132,4 +133,76 @@ async fn an_attach_that_is_answered_too_late_is_detached() {
     world.transfer.attaching.add_permits(1);
     until("it is detached", || world.transfer.detached.lock().len() == 1).await;
     until("its slot is free", || world.connector.connections() == 0).await;
+}
+
+#[tokio::test]
+async fn who_is_refused_gets_nothing_of_what_was_pushed_meanwhile() {
+    // The idea: the session is reachable while it is judged, and messages come. A logged-out device may not have them.
+    let world = World::new(config()).await;
+    let everybody = To::Users { users: [UserId(5)].into_iter().collect(), except: Default::default() };
+    *world.transfer.greet.lock() = Some((world.connector.push(), everybody, delivery(&[10])));
+    let refused = AttachRefused { code: GoodbyeCode::LOGGED_OUT, retry_after_ms: 0 };
+    *world.transfer.refuse.lock() = Some(refused);
+    let mut client = world.connect().await;
+    client.hello(world.hello_of(DeviceId::generate(), 60)).await;
+    assert!(matches!(client.next().await.payload, Some(ServerPayload::Goodbye(_))), "the goodbye is all");
+}
+
+/// Four calls that are held, with one login each: as many as there may be.
+async fn hold_all_calls(world: &World) -> Vec<Client> {
+    world.transfer.attaching.forget_permits(usize::MAX);
+    let mut clients = Vec::new();
+    for count in 1..=4 {
+        clients.push(say_hello(world).await);
+        until("it is asked for", || world.transfer.attached.lock().len() == count).await;
+    }
+    clients
+}
+
+async fn say_hello(world: &World) -> Client {
+    let mut client = world.connect().await;
+    client.hello(world.hello_of(DeviceId::generate(), 60)).await;
+    client
+}
+
+/// Nothing can be seen of those who wait; what must not happen has time to happen.
+async fn settle(world: &World, count: usize) {
+    until("all have said Hello", || world.connector.connections() == count).await;
+    tokio::time::sleep(ms(50)).await;
+}
+
+#[tokio::test]
+async fn logins_that_come_while_calls_are_under_way_share_the_next_one() {
+    // The idea: four calls are held; whoever comes then waits, and all of them go in the one that follows.
+    let world = World::new(config()).await;
+    let mut clients = hold_all_calls(&world).await;
+    for _ in 0..6 {
+        clients.push(say_hello(&world).await);
+    }
+    settle(&world, 10).await;
+    assert_eq!(*world.transfer.batches.lock(), [1, 1, 1, 1], "a fifth call waits");
+    world.transfer.attaching.add_permits(1);
+    until("the next call is made", || world.transfer.batches.lock().len() >= 5).await;
+    assert!(world.transfer.batches.lock()[4] > 1, "{:?}", world.transfer.batches.lock());
+    world.transfer.attaching.add_permits(9);
+    for client in &mut clients {
+        client.welcomed().await;
+    }
+}
+
+#[tokio::test]
+async fn who_ends_before_being_asked_for_is_not_asked_for() {
+    let world = World::new(Config { hello_timeout: ms(300), ..config() }).await;
+    let mut clients = hold_all_calls(&world).await;
+    for _ in 0..2 {
+        clients.push(say_hello(&world).await);
+    }
+    for client in &mut clients {
+        assert_eq!(client.goodbye_code().await, GoodbyeCode::UNAVAILABLE);
+    }
+    drop(clients);
+    world.transfer.attaching.add_permits(1000);
+    until("all are gone", || world.connector.connections() == 0).await;
+    let (asked, gone) = (world.transfer.attached.lock().len(), world.transfer.detached.lock().len());
+    assert_eq!((asked, gone), (4, 4), "the others waited for a call");
 }

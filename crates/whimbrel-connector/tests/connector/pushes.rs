@@ -1,8 +1,8 @@
 //! From the transfer to the client.
 
 use whimbrel_connector::Config;
-use whimbrel_core::{GoodbyeCode, SessionId};
-use whimbrel_rpc::{PushBody, PushItem};
+use whimbrel_core::{DeviceId, GoodbyeCode, SessionId, UserId};
+use whimbrel_rpc::{PushBody, PushItem, To};
 use whimbrel_wire::{ClientPayload, ServerPayload, proto};
 
 use crate::support::{Client, World, answer, config, delivery, ms, until};
@@ -232,4 +232,39 @@ async fn no_wake_is_lost_between_pushers_and_writers() {
     for reader in readers.collect::<Vec<_>>() {
         reader.await.expect("all came");
     }
+}
+
+#[tokio::test]
+async fn a_push_by_user_or_by_device_reaches_their_sessions_and_nobody_elses() {
+    // The idea: after the pushes everybody gets one more frame; what came before it is all that came.
+    let world = World::new(config()).await;
+    let (tablet, phone) = (DeviceId::generate(), DeviceId::generate());
+    let mut a = world.log_in_as(UserId(1), tablet).await;
+    let mut b = world.log_in_as(UserId(1), phone).await;
+    let mut c = world.log_in_as(UserId(2), tablet).await;
+    let users = |users: &[u64], except: &[SessionId]| To::Users {
+        users: users.iter().copied().map(UserId).collect(),
+        except: except.iter().copied().collect(),
+    };
+    let push = world.connector.push();
+    let items = [
+        (users(&[1, 7], &[a.session]), vec![1]),
+        (users(&[2, 1], &[]), vec![2, 2]),
+        (To::Device(UserId(1), tablet), vec![3, 3, 3]),
+    ];
+    let items = items.map(|(to, lengths)| PushItem { to, body: delivery(&lengths) });
+    assert_eq!(push.push(items.into()).await, Default::default(), "nobody was named, so nobody is unknown");
+    for (client, expected) in [(&mut a, vec![2, 3]), (&mut b, vec![1, 2]), (&mut c, vec![2])] {
+        world.push(client, answer()).await;
+        for count in expected {
+            let payload = client.next().await.payload;
+            let Some(ServerPayload::Deliver(deliver)) = payload else { panic!("{payload:?} and not {count}") };
+            assert_eq!(deliver.messages.len(), count);
+        }
+        assert!(matches!(client.next().await.payload, Some(ServerPayload::Answers(_))));
+    }
+    let close = PushBody::Close { code: GoodbyeCode::LOGGED_OUT, retry_after_ms: 0 };
+    push.push(vec![PushItem { to: To::Device(UserId(1), phone), body: close }]).await;
+    assert_eq!(b.goodbye_code().await, GoodbyeCode::LOGGED_OUT);
+    until("it has ended", || world.connector.sessions() == 2).await;
 }

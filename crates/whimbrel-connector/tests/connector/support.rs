@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -12,12 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use whimbrel_connector::{Config, Connector};
 use whimbrel_core::{
-    ConnectorId, ConversationId, Delivery, DeviceId, GoodbyeCode, Message, MessageId, MessageKind, Outcome, Seq,
-    SessionId, UserId,
+    ConnectorId, ConversationId, Delivery, DeviceId, GoodbyeCode, Incarnation, Message, MessageId, MessageKind,
+    Outcome, Seq, SessionId, UserId,
 };
 use whimbrel_rpc::token::{Bearer, TokenKey};
 use whimbrel_rpc::{
-    Attach, AttachRefused, Attached, Lease, Push, PushBody, PushItem, Request, SessionRef, Standing, Taken, Transfer,
+    Attach, AttachRefused, Attached, Lease, Push, PushBody, PushItem, Request, SessionRef, Standing, Taken, To,
+    Transfer,
 };
 use whimbrel_wire::frame::{decode_server, put_frame};
 use whimbrel_wire::{ClientPayload, Encoded, ServerFrame, ServerPayload, convert, proto};
@@ -50,36 +52,85 @@ pub(crate) fn config() -> Config {
         ack_timeout: long,
         requests_per_second: 0,
         bytes_per_second: 0,
+        lease_every: ms(5),
         ..Config::default()
     }
 }
 
+/// By which way what is pushed to whom; to no session: to the one that attaches.
+type Greeting = (Arc<dyn Push>, To, PushBody);
+
 /// A transfer that records.
 pub(crate) struct Recorder {
     pub(crate) attached: Mutex<Vec<Attach>>,
+    /// How many sessions each attach call was for.
+    pub(crate) batches: Mutex<Vec<usize>>,
     pub(crate) submits: Mutex<Vec<Vec<Request>>>,
     pub(crate) detached: Mutex<Vec<SessionRef>>,
     pub(crate) refuse: Mutex<Option<AttachRefused>>,
+    /// UserStatus does not take what attaches.
+    pub(crate) unregistered: AtomicBool,
     /// Pushed to whoever attaches, before that is answered.
-    pub(crate) greet: Mutex<Option<(Arc<dyn Push>, PushBody)>>,
+    pub(crate) greet: Mutex<Option<Greeting>>,
     pub(crate) greeted: Mutex<Option<Taken>>,
-    /// Attaching takes a permit.
+    /// Each session's attaching takes a permit.
     pub(crate) attaching: Semaphore,
+    pub(crate) lease: Mutex<Lease>,
+    pub(crate) renewals: AtomicUsize,
+    /// `kept: false` is told once, as transfers do it.
+    pub(crate) lost_once: AtomicBool,
+    /// Renewing takes a permit.
+    pub(crate) renewing: Semaphore,
+    pub(crate) asserted: Mutex<Vec<Standing>>,
+    /// Asserting takes a permit.
+    pub(crate) asserting: Semaphore,
+    pub(crate) refuse_assertions: AtomicBool,
+    /// Leaves, with how many were detached before.
+    pub(crate) left: Mutex<Vec<usize>>,
+}
+
+impl Recorder {
+    fn new() -> Self {
+        Self {
+            attached: Mutex::default(),
+            batches: Mutex::default(),
+            submits: Mutex::default(),
+            detached: Mutex::default(),
+            refuse: Mutex::default(),
+            unregistered: AtomicBool::new(false),
+            greet: Mutex::default(),
+            greeted: Mutex::default(),
+            attaching: Semaphore::new(1000),
+            lease: Mutex::new(Lease { incarnation: Some(Incarnation::generate()), kept: true }),
+            renewals: AtomicUsize::new(0),
+            lost_once: AtomicBool::new(false),
+            renewing: Semaphore::new(1_000_000),
+            asserted: Mutex::default(),
+            asserting: Semaphore::new(1000),
+            refuse_assertions: AtomicBool::new(false),
+            left: Mutex::default(),
+        }
+    }
 }
 
 #[async_trait::async_trait]
 impl Transfer for Recorder {
-    async fn attach(&self, mut attaches: Vec<Attach>) -> Vec<Result<Attached, AttachRefused>> {
-        let attach = attaches.pop().expect("one at a time");
-        let session = attach.session.session;
-        self.attached.lock().push(attach);
-        self.attaching.acquire().await.expect("open").forget();
-        let greet = self.greet.lock().clone();
-        if let Some((push, body)) = greet {
-            let taken = push.push(vec![PushItem { to: [session].into_iter().collect(), body }]).await;
-            *self.greeted.lock() = Some(taken);
+    async fn attach(&self, attaches: Vec<Attach>) -> Vec<Result<Attached, AttachRefused>> {
+        self.batches.lock().push(attaches.len());
+        self.attached.lock().extend(attaches.iter().cloned());
+        let mut answers = Vec::new();
+        for attach in attaches {
+            self.attaching.acquire().await.expect("open").forget();
+            let greet = self.greet.lock().clone();
+            if let Some((push, to, body)) = greet {
+                let own = To::from(attach.session.session);
+                let to = if to == To::Sessions(Default::default()) { own } else { to };
+                *self.greeted.lock() = Some(push.push(vec![PushItem { to, body }]).await);
+            }
+            let registered = !self.unregistered.load(Ordering::SeqCst);
+            answers.push(self.refuse.lock().clone().map_or(Ok(Attached { registered }), Err));
         }
-        vec![self.refuse.lock().clone().map_or(Ok(Attached { registered: true }), Err)]
+        answers
     }
 
     fn submit(&self, _: ConnectorId, requests: Vec<Request>) {
@@ -91,17 +142,36 @@ impl Transfer for Recorder {
     }
 
     async fn renew(&self, _: ConnectorId) -> Lease {
-        Lease { incarnation: None, kept: true }
+        self.renewing.acquire().await.expect("open").forget();
+        let lease = *self.lease.lock();
+        let lost = self.lost_once.swap(false, Ordering::SeqCst);
+        self.renewals.fetch_add(1, Ordering::SeqCst);
+        Lease { kept: lease.kept && !lost, ..lease }
     }
 
-    async fn assert(&self, _: ConnectorId, _: Vec<Standing>) -> bool {
-        true
+    async fn assert(&self, _: ConnectorId, sessions: Vec<Standing>) -> bool {
+        self.asserted.lock().extend(sessions);
+        self.asserting.acquire().await.expect("open").forget();
+        !self.refuse_assertions.load(Ordering::SeqCst)
     }
 
-    async fn leave(&self, _: ConnectorId) {}
+    async fn leave(&self, _: ConnectorId) {
+        self.left.lock().push(self.detached.lock().len());
+    }
 }
 
 impl Recorder {
+    /// Waits until a renewal was answered that began after this call, and what follows from it has been begun.
+    pub(crate) async fn renewed(&self) {
+        let now = self.renewals.load(Ordering::SeqCst);
+        until("the lease is renewed", || self.renewals.load(Ordering::SeqCst) > now + 2).await;
+    }
+
+    /// UserStatus begins another life.
+    pub(crate) fn begin_incarnation(&self) {
+        self.lease.lock().incarnation = Some(Incarnation::generate());
+    }
+
     pub(crate) fn requests(&self) -> usize {
         self.submits.lock().iter().map(Vec::len).sum()
     }
@@ -124,15 +194,7 @@ impl World {
         let connector = Connector::new(config, ConnectorId::generate(), key.clone());
         let listener = whimbrel_connector::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let transfer = Arc::new(Recorder {
-            attached: Mutex::default(),
-            submits: Mutex::default(),
-            detached: Mutex::default(),
-            refuse: Mutex::default(),
-            greet: Mutex::default(),
-            greeted: Mutex::default(),
-            attaching: Semaphore::new(1000),
-        });
+        let transfer = Arc::new(Recorder::new());
         connector.start(listener, tls, transfer.clone());
         Self { connector, transfer, key, address }
     }
@@ -150,10 +212,22 @@ impl World {
         client
     }
 
+    /// A session of this user's device.
+    pub(crate) async fn log_in_as(&self, user: UserId, device: DeviceId) -> Client {
+        let mut client = self.connect().await;
+        client.hello(self.hello_as(user, device, 3600)).await;
+        client.welcomed().await;
+        client
+    }
+
     /// A Hello with a token that is good for so many seconds more.
     pub(crate) fn hello_of(&self, device: DeviceId, seconds: i64) -> proto::Hello {
+        self.hello_as(UserId(5), device, seconds)
+    }
+
+    fn hello_as(&self, user: UserId, device: DeviceId, seconds: i64) -> proto::Hello {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-        let bearer = Bearer { user: UserId(5), device, expires_at: now.saturating_add_signed(seconds) };
+        let bearer = Bearer { user, device, expires_at: now.saturating_add_signed(seconds) };
         convert::Hello {
             protocol: 1,
             access_token: self.key.issue(bearer),

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
-use whimbrel_api::{AddressRange, MetricsAccess, Registration};
+use whimbrel_api::{MetricsAccess, Registration};
+use whimbrel_core::AddressRange;
 use whimbrel_store::sqlite::SqliteConfig;
 
 use super::kind::{Address, Bool, Folder, Integer, ListOf, OneOf, OptionalFile, OptionalSecret, Size, Text, Time};
@@ -55,11 +56,17 @@ impl Listen {
     }
 }
 
+const RANGES: ListOf<AddressRange> = ListOf("addresses or ranges, such as \"10.0.0.0/8\" or \"::1\"", PhantomData);
+
 /// `[clients]`: the socket of the client protocol.
 pub(super) fn clients(r: &mut Reader) -> (Listen, whimbrel_connector::Config) {
     let listen = Listen::read(r, 7100, ["clients.listen", "clients.tls", "clients.allow_plaintext"]);
     let mut c = whimbrel_connector::Config::default();
     c.max_connections = r.get("clients.max_connections", c.max_connections, Integer(1, 10_000_000));
+    let per_address = Integer(0, 10_000_000);
+    let key = "clients.max_connections_per_address";
+    c.max_connections_per_address = r.get(key, c.max_connections_per_address, per_address);
+    c.trusted_proxies = r.get("clients.trusted_proxies", c.trusted_proxies.clone(), RANGES);
     c.handshakes = r.get("clients.handshakes", c.handshakes, Integer(1, 100_000));
     c.handshake_timeout = r.get("clients.handshake_timeout", c.handshake_timeout, Time::ms(100, 60_000));
     c.hello_timeout = r.get("clients.hello_timeout", c.hello_timeout, Time::ms(100, 60_000));
@@ -89,8 +96,7 @@ const REGISTRATION: &[(&str, Registration)] = &[("open", Registration::Open), ("
 /// `[http]`: REST, health and metrics.
 pub(super) fn http(r: &mut Reader, c: &mut whimbrel_api::Config) -> Listen {
     let listen = Listen::read(r, 7180, ["http.listen", "http.tls", "http.allow_plaintext"]);
-    let ranges = ListOf::<AddressRange>("addresses or ranges, such as \"10.0.0.0/8\" or \"::1\"", PhantomData);
-    c.trusted_proxies = r.get("http.trusted_proxies", c.trusted_proxies.clone(), ranges);
+    c.trusted_proxies = r.get("http.trusted_proxies", c.trusted_proxies.clone(), RANGES);
     let origins = ListOf::<String>("origins, such as \"https://chat.example.com\"", PhantomData);
     c.allowed_origins = r.get("http.allowed_origins", c.allowed_origins.clone(), origins);
     c.metrics = r.get("http.metrics", c.metrics, OneOf(METRICS));
