@@ -1,0 +1,318 @@
+//! Redis is emptied, goes back in time, freezes, refuses; nobody is told too little.
+//!
+//! Lives begin with `routes_unsure` zero in these tests and go on with one of an hour: from then on a life that somebody
+//! begins shows, for good.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use redis::cmd;
+use whimbrel_core::{ConnectorId, DeviceId, SessionId, UserId};
+
+use super::server::{Server, eventually};
+use crate::redis::{RedisConfig, RedisUserStatus};
+use crate::{Renewed, Route, StoreError, UserStatus};
+
+const CONNECTOR: ConnectorId = ConnectorId::from_bytes([9; 16]);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn route(device: u8) -> Route {
+    Route { session: SessionId::generate(), device: DeviceId::from_bytes([device; 16]), connector: CONNECTOR, since: 1 }
+}
+
+fn server(folder: &tempfile::TempDir) -> Server {
+    Server::start(folder.path(), &["--enable-debug-command", "yes"])
+}
+
+/// A process that begins lives which are unsure for an hour, with a life that was begun sure.
+async fn settled(config: RedisConfig) -> RedisUserStatus {
+    let config = RedisConfig { lease: HOUR, timeout: Duration::from_secs(10), ..config };
+    let first = another(RedisConfig { routes_unsure: Duration::ZERO, ..config.clone() });
+    first.renew(CONNECTOR).await.expect("answers");
+    let status = another(config);
+    status.locate(&[]).await.expect("sure");
+    status
+}
+
+fn another(config: RedisConfig) -> RedisUserStatus {
+    RedisUserStatus::new(config).expect("a configuration")
+}
+
+fn unsure_for_an_hour(server: &Server) -> RedisConfig {
+    RedisConfig { routes_unsure: HOUR, ..server.config() }
+}
+
+async fn register(status: &RedisUserStatus, user: u64) -> Route {
+    let route = route(1);
+    status.online(&[(UserId(user), route)]).await.expect("answers");
+    route
+}
+
+fn is_rebuilding<T>(outcome: &Result<T, StoreError>) -> bool {
+    matches!(outcome, Err(StoreError::Unavailable(why)) if why.contains("routes are being rebuilt"))
+}
+
+/// Asked without pause from before the death to after it: an error each time, of being away, then of rebuilding.
+#[tokio::test]
+async fn a_redis_that_was_killed_and_came_back_empty_is_noticed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    let held = register(&status, 1).await;
+    assert_eq!(status.locate(&[UserId(1)]).await.expect("sure")[0].to_vec(), [held]);
+    let before = status.renew(CONNECTOR).await.expect("answers");
+    assert!(before.kept);
+    server.kill();
+    assert!(status.locate(&[UserId(1)]).await.is_err());
+    server.start_again();
+    eventually(async || {
+        let located = status.locate(&[UserId(1)]).await;
+        assert!(located.is_err(), "{located:?}");
+        is_rebuilding(&located)
+    })
+    .await;
+    assert!(is_rebuilding(&status.connectors().await), "an emptied Redis knows no connectors either");
+    let Renewed { incarnation, kept } = status.renew(CONNECTOR).await.expect("answers");
+    assert!(!kept && incarnation != before.incarnation);
+}
+
+/// All is asserted while routes are unsure; the first answer after it is whole.
+#[tokio::test]
+async fn routes_are_whole_once_they_are_sure_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let config = RedisConfig { routes_unsure: Duration::from_millis(300), lease: HOUR, ..server.config() };
+    let status = another(RedisConfig { timeout: Duration::from_secs(10), ..config });
+    assert!(is_rebuilding(&status.locate(&[]).await), "the first life is no better known than any other");
+    eventually(async || status.locate(&[]).await.is_ok()).await;
+    server.ask::<()>(cmd("FLUSHALL"));
+    assert!(!status.renew(CONNECTOR).await.expect("answers").kept);
+    let held = register(&status, 1).await;
+    let mut located = None;
+    eventually(async || {
+        located = status.locate(&[UserId(1)]).await.ok();
+        located.is_some()
+    })
+    .await;
+    assert_eq!(located.expect("sure")[0].to_vec(), [held]);
+}
+
+/// Some register, some locate what was registered before they asked, and then Redis is emptied in the middle: each
+/// answer is whole or an error. Many rounds, because it is about what falls between two commands.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_redis_never_answers_with_too_few() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let whole = Arc::new(AtomicUsize::new(0));
+    for round in 0..30 {
+        let config = RedisConfig { prefix: format!("round{round}"), ..unsure_for_an_hour(&server) };
+        let writer = Arc::new(settled(config.clone()).await);
+        let registered: Arc<Mutex<Vec<(UserId, Route)>>> = Arc::default();
+        let writing = tokio::spawn({
+            let (registered, writer) = (registered.clone(), writer.clone());
+            async move {
+                for user in 1.. {
+                    let route = register(&writer, user).await;
+                    registered.lock().push((UserId(user), route));
+                }
+            }
+        });
+        let readers: Vec<_> = (0..3)
+            .map(|number| {
+                let own = RedisConfig { timeout: Duration::from_secs(10), ..config.clone() };
+                let reader = if number == 0 { writer.clone() } else { Arc::new(another(own)) };
+                tokio::spawn(read_until_unsure(reader, registered.clone(), whole.clone()))
+            })
+            .collect();
+        let enough = 20 * (round + 1);
+        eventually(async || whole.load(Ordering::Relaxed) >= enough).await;
+        server.ask::<()>(cmd("FLUSHALL"));
+        for reader in readers {
+            reader.await.expect("never too few");
+        }
+        writing.abort();
+    }
+}
+
+async fn read_until_unsure(
+    status: Arc<RedisUserStatus>,
+    registered: Arc<Mutex<Vec<(UserId, Route)>>>,
+    whole: Arc<AtomicUsize>,
+) {
+    loop {
+        let expected: Vec<(UserId, Route)> = registered.lock().iter().rev().take(50).copied().collect();
+        let users: Vec<UserId> = expected.iter().map(|(user, _)| *user).collect();
+        match status.locate(&users).await {
+            Ok(located) => {
+                for ((user, route), held) in expected.iter().zip(located) {
+                    assert!(held.contains(route), "user {user} is missing");
+                }
+                whole.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => return assert!(is_rebuilding::<()>(&Err(error))),
+        }
+    }
+}
+
+/// The server goes on with an older state and does not restart. Others have written more, since, than was lost.
+#[tokio::test]
+async fn a_snapshot_older_than_a_registration_is_noticed_by_who_registered() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    let other = another(unsure_for_an_hour(&server));
+    register(&status, 1).await;
+    register(&other, 2).await;
+    server.ask::<()>(cmd("SAVE"));
+    register(&status, 3).await;
+    server.ask::<()>(cmd("DEBUG").arg("RELOAD").arg("NOSAVE"));
+    for user in 4..10 {
+        register(&other, user).await;
+    }
+    assert!(other.locate(&[UserId(3)]).await.expect("it lost nothing")[0].is_empty());
+    let before = other.renew(CONNECTOR).await.expect("answers").incarnation;
+    assert!(is_rebuilding(&status.locate(&[UserId(3)]).await));
+    assert!(is_rebuilding(&other.locate(&[UserId(3)]).await));
+    assert_ne!(other.renew(CONNECTOR).await.expect("answers").incarnation, before);
+}
+
+/// A life that others have left behind comes back whole, with everybody's beats.
+#[tokio::test]
+async fn an_older_life_does_not_come_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    register(&status, 1).await;
+    server.ask::<()>(cmd("SAVE"));
+    server.ask::<()>(cmd("FLUSHALL"));
+    let later = another(RedisConfig { routes_unsure: Duration::ZERO, ..server.config() });
+    later.renew(CONNECTOR).await.expect("answers");
+    register(&later, 2).await;
+    status.renew(CONNECTOR).await.expect("answers");
+    assert!(status.locate(&[]).await.is_ok(), "a later life is taken as it is");
+    server.ask::<()>(cmd("DEBUG").arg("RELOAD").arg("NOSAVE"));
+    assert!(is_rebuilding(&status.locate(&[UserId(2)]).await));
+}
+
+/// It restarts with an older state, and everybody who registered died with it.
+#[tokio::test]
+async fn a_restart_is_another_life_also_for_those_who_know_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    server.ask::<()>(cmd("SAVE"));
+    register(&status, 1).await;
+    drop(status);
+    server.kill();
+    server.start_again();
+    let stranger = another(unsure_for_an_hour(&server));
+    assert!(is_rebuilding(&stranger.locate(&[UserId(1)]).await));
+}
+
+/// Stopped, not dead: its socket is open and takes everything. A thousand calls would take minutes if each waited.
+#[tokio::test]
+async fn a_frozen_redis_is_waited_for_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    settled(unsure_for_an_hour(&server)).await;
+    let status = another(RedisConfig { timeout: Duration::from_secs(1), ..unsure_for_an_hour(&server) });
+    let held = register(&status, 1).await;
+    server.signal("STOP");
+    let at_one_time = (0..100).map(|_| status.locate(&[UserId(1)]));
+    let late = tokio::time::timeout(Duration::from_secs(30), futures_util::future::join_all(at_one_time)).await;
+    for outcome in late.expect("all wait for the same") {
+        let error = outcome.expect_err("no answer").to_string();
+        assert!(error.contains("locate: no answer in 1s"), "{error}");
+    }
+    let all = async {
+        for _ in 0..1000 {
+            let error = status.online(&[(UserId(1), held)]).await.expect_err("away").to_string();
+            assert!(error.contains("online: away"), "{error}");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("nobody waits any more");
+    server.signal("CONT");
+    eventually(async || status.locate(&[UserId(1)]).await.is_ok_and(|located| located[0].contains(&held))).await;
+}
+
+/// Nothing listens there; and then something does.
+#[tokio::test]
+async fn a_redis_that_is_not_there_yet_is_found_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = server(&folder);
+    server.kill();
+    let status = another(RedisConfig { routes_unsure: Duration::ZERO, ..server.config() });
+    for _ in 0..2 {
+        let error = status.renew(CONNECTOR).await.expect_err("away").to_string();
+        assert!(error.contains("Redis, renew: "), "{error}");
+    }
+    server.start_again();
+    eventually(async || status.renew(CONNECTOR).await.is_ok()).await;
+}
+
+/// It reads and does not write, so that leases run out and cannot be renewed: that must not look like nobody is online.
+#[tokio::test]
+async fn a_redis_that_refuses_writes_answers_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    settled(unsure_for_an_hour(&server)).await;
+    let status = another(RedisConfig { lease_every: Duration::ZERO, ..unsure_for_an_hour(&server) });
+    status.locate(&[]).await.expect("sure");
+    for (name, refusing, taking) in [("min-replicas-to-write", "1", "0"), ("maxmemory", "1", "0")] {
+        server.ask::<()>(cmd("CONFIG").arg("SET").arg(name).arg(refusing));
+        assert!(status.locate(&[]).await.is_err(), "{name}");
+        server.ask::<()>(cmd("CONFIG").arg("SET").arg(name).arg(taking));
+        eventually(async || status.locate(&[]).await.is_ok()).await;
+    }
+}
+
+/// Scripts are not kept over a restart, nor when somebody clears them.
+#[tokio::test]
+async fn a_server_that_forgot_the_scripts_is_sent_them() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    for user in 1..4 {
+        server.ask::<()>(cmd("SCRIPT").arg("FLUSH"));
+        let held = register(&status, user).await;
+        server.ask::<()>(cmd("SCRIPT").arg("FLUSH"));
+        assert_eq!(status.locate(&[UserId(user)]).await.expect("sure")[0].to_vec(), [held]);
+    }
+}
+
+/// Somebody else's value under a user's key, of another kind and of another length.
+#[tokio::test]
+async fn what_this_program_did_not_write_is_said_to_be_unreadable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    let held = register(&status, 1).await;
+    server.ask::<()>(cmd("SET").arg("{whimbrel:0}:user:2").arg("short"));
+    assert!(matches!(status.locate(&[UserId(2)]).await, Err(StoreError::Corrupt(_))));
+    server.ask::<()>(cmd("DEL").arg("{whimbrel:0}:leases"));
+    server.ask::<()>(cmd("SET").arg("{whimbrel:0}:leases").arg("strange"));
+    assert!(matches!(status.renew(CONNECTOR).await, Err(StoreError::Corrupt(_))));
+    server.ask::<()>(cmd("DEL").arg("{whimbrel:0}:leases"));
+    status.renew(CONNECTOR).await.expect("the connection is the same");
+    assert_eq!(status.locate(&[UserId(1)]).await.expect("sure")[0].to_vec(), [held]);
+}
+
+/// Each process that writes leaves a beat behind: a life that has seen a thousand of them ends.
+#[tokio::test]
+async fn a_life_remembers_a_bounded_number_of_processes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    let mut strangers = cmd("HSET");
+    strangers.arg("{whimbrel:0}:life");
+    (0..1001).for_each(|number| {
+        strangers.arg(format!("stranger{number}")).arg(1);
+    });
+    server.ask::<()>(&strangers);
+    assert!(status.locate(&[]).await.is_ok());
+    let newcomer = another(RedisConfig { routes_unsure: Duration::ZERO, ..server.config() });
+    newcomer.renew(CONNECTOR).await.expect("answers");
+    assert!(server.ask::<usize>(cmd("HLEN").arg("{whimbrel:0}:life")) < 10);
+}
