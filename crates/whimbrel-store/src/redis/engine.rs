@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use super::config::{RedisConfig, Target};
 use super::life::Lives;
-use super::script::{Answer, Asks, Call, Caller, Keys, LOCATE, Script};
+use super::script::{Answer, Asks, Call, Caller, Keys, PROBE, Script};
 use crate::StoreError;
 
 /// Groups of keys in a Redis Cluster: what spreads over its masters. Part of the layout: processes that differ do not
@@ -191,12 +191,28 @@ impl Engine {
         let connection = timeout(self.config.connect_timeout, self.connect()).await;
         let connection = connection.map_err(|_| late("no connection", self.config.connect_timeout))??;
         let probes: Vec<Call> = (0..self.groups())
-            .map(|group| self.caller.call(&LOCATE, group, Keys::Named(&[]), Asks { run: true, beat: true }))
+            .map(|group| self.caller.call(&PROBE, group, Keys::Named(&[]), Asks { run: true, beat: true }))
             .collect();
         let all = try_join_all(probes.iter().map(|call| self.ask(connection.clone(), call)));
         match timeout(self.config.timeout, all).await {
-            Ok(answers) => answers.map(|_| connection).map_err(|failure| failure.error.to_string()),
+            Ok(Ok(answers)) => {
+                warn_of_eviction(&answers);
+                Ok(connection)
+            }
+            Ok(Err(failure)) => Err(failure.error.to_string()),
             Err(_) => Err(late("no answer", self.config.timeout)),
+        }
+    }
+}
+
+/// An evicted key is a user who looks offline, and nothing notices.
+fn warn_of_eviction(probes: &[Answer]) {
+    for probe in probes {
+        if let Some(Value::BulkString(policy)) = probe.rest.first()
+            && policy.starts_with(b"allkeys")
+        {
+            let policy = String::from_utf8_lossy(policy);
+            return warn!(%policy, "this Redis may evict who is online: its maxmemory-policy should be noeviction");
         }
     }
 }

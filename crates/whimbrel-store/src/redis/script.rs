@@ -39,6 +39,7 @@ script!(EXPEL, "expel");
 script!(JOIN, "join");
 script!(LEAVE, "leave");
 script!(MEMBERS, "members");
+script!(PROBE, "probe");
 
 /// What is the same for all calls of a process.
 pub(super) struct Caller {
@@ -149,8 +150,8 @@ impl Answer {
 
     /// The next of the rest, a list.
     pub(super) fn list(&mut self) -> Result<Vec<Value>, Unreadable> {
-        match self.rest.is_empty().then_some(Value::Nil).unwrap_or_else(|| self.rest.remove(0)) {
-            Value::Array(values) => Ok(values),
+        match self.rest.is_empty() {
+            false if let Value::Array(values) = self.rest.remove(0) => Ok(values),
             _ => Err(Unreadable("a script's list")),
         }
     }

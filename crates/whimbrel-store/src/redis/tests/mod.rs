@@ -25,7 +25,7 @@ mod cluster {
     use redis::cmd;
     use whimbrel_core::{ConnectorId, DeviceId, SessionId, UserId};
 
-    use super::server::{Cluster, quick};
+    use super::server::{Cluster, eventually, quick};
     use crate::redis::{RedisConfig, RedisUserStatus};
     use crate::{Route, StoreError, UserStatus};
 
@@ -60,5 +60,32 @@ mod cluster {
         let located = status.locate(&users).await;
         assert!(matches!(&located, Err(StoreError::Unavailable(why)) if why.contains("being rebuilt")), "{located:?}");
         assert_ne!(status.renew(connector).await.expect("answers").incarnation, first.incarnation);
+    }
+
+    /// It comes back with what it had saved, all of it; whether that was all, nobody can know.
+    #[tokio::test]
+    async fn a_node_that_was_killed_fails_calls_and_is_another_incarnation_when_it_is_back() {
+        let mut cluster = Cluster::start();
+        let config = quick(cluster.config());
+        let sure = RedisUserStatus::new(config.clone()).expect("a configuration");
+        let connector = ConnectorId::from_bytes([9; 16]);
+        let first = sure.renew(connector).await.expect("answers").incarnation;
+        let hour = std::time::Duration::from_secs(3600);
+        let timeout = std::time::Duration::from_secs(2);
+        let status = RedisUserStatus::new(RedisConfig { routes_unsure: hour, lease: hour, timeout, ..config });
+        let status = status.expect("a configuration");
+        let users: Vec<UserId> = (1..=32).map(UserId).collect();
+        status.locate(&users).await.expect("sure");
+        cluster.nodes[1].ask::<()>(cmd("SAVE"));
+        cluster.nodes[1].kill();
+        assert!(status.locate(&users).await.is_err());
+        cluster.nodes[1].start_again();
+        eventually(async || {
+            let located = status.locate(&users).await;
+            assert!(located.is_err(), "{located:?}");
+            located.is_err_and(|error| error.to_string().contains("being rebuilt"))
+        })
+        .await;
+        assert_ne!(status.renew(connector).await.expect("answers").incarnation, first);
     }
 }

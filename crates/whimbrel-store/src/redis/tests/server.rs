@@ -121,7 +121,8 @@ impl Cluster {
         create.args(["--cluster", "create"]).args(places).args(["--cluster-yes", "--cluster-replicas", "0"]);
         let output = create.output().expect("redis-cli is installed");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        let is_whole = |node: &Server| node.ask::<String>(redis::cmd("CLUSTER").arg("INFO")).contains("cluster_state:ok");
+        let is_whole =
+            |node: &Server| node.ask::<String>(redis::cmd("CLUSTER").arg("INFO")).contains("cluster_state:ok");
         while !nodes.iter().all(is_whole) {
             std::thread::sleep(Duration::from_millis(20));
         }
