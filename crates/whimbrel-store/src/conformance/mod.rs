@@ -148,6 +148,7 @@ macro_rules! user_status_conformance {
             a_late_offline_removes_nobody_else
             a_session_that_says_it_again_is_there_once
             an_older_session_of_a_device_does_not_come_back
+            a_newer_session_without_a_lease_gives_way
             since_is_compared_to_the_last_bit
             a_user_has_many_devices
             sessions_of_a_connector_without_a_lease_are_not_found

@@ -88,6 +88,19 @@ pub async fn an_older_session_of_a_device_does_not_come_back(status: &dyn UserSt
     assert_eq!(locate(status, 1).await, [newer]);
 }
 
+/// Killed with a clock that was ahead: the device, which is elsewhere now, is not turned away for it.
+pub async fn a_newer_session_without_a_lease_gives_way(status: &dyn UserStatus) {
+    lease(status).await;
+    let dead = Route { connector: ConnectorId::from_bytes([8; 16]), since: 9, ..route(1) };
+    status.renew(dead.connector).await.expect("answers");
+    status.online(&[(UserId(1), dead)]).await.expect("answers");
+    status.expel(&[dead.connector]).await.expect("answers");
+    let lives = route(1);
+    let replaced = status.online(&[(UserId(1), lives)]).await.expect("answers");
+    assert_eq!(replaced[0].to_vec(), [dead]);
+    assert_eq!(locate(status, 1).await, [lives]);
+}
+
 /// Clocks may say anything: numbers that a float cannot tell apart, and the ends of the range.
 pub async fn since_is_compared_to_the_last_bit(status: &dyn UserStatus) {
     lease(status).await;

@@ -55,7 +55,7 @@ impl RedisConfig {
 /// Whom to connect to.
 pub(super) enum Target {
     Single(Client),
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 impl Target {
@@ -103,7 +103,7 @@ impl Target {
             .retries(REDIRECTS)
             .min_retry_wait(1)
             .max_retry_wait(50);
-        builder.build().map(Self::Cluster).map_err(|error| wrong(reason(&error)))
+        builder.build().map(|client| Self::Cluster(Box::new(client))).map_err(|error| wrong(reason(&error)))
     }
 }
 

@@ -28,7 +28,7 @@ use crate::StoreError;
 /// Groups of keys in a Redis Cluster: what spreads over its masters. Part of the layout: processes that differ do not
 /// find each other's keys.
 const CLUSTER_GROUPS: usize = 16;
-/// The group that holds the leases and the roster.
+/// The group that holds what is not by user: the roster.
 pub(super) const HOME: usize = 0;
 /// Pauses between attempts to connect: the first, doubling up to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));

@@ -5,8 +5,12 @@
 //!
 //! **Keys.** A single server has one group of keys, a Redis Cluster sixteen, by user; a group's keys share a hash tag, so
 //! that each group is one slot. Under `{prefix:group}:` there are `life`, `user:<id>` (the sessions, 56 bytes each, in one
-//! value, so that a batch of users is one `MGET`), and in group 0 `leases` (connectors, by when their lease ends),
+//! value, so that a batch of users is one `MGET`) and `leases` (connectors, by when their lease ends), and in group 0
 //! `role:<name>` and `role:<name>:is` (members). Every call is one script for each group, and atomic in it.
+//!
+//! **Dead connectors.** Their routes stay where they are, as nobody says goodbye for them: `locate` leaves them out, a
+//! session of the same device takes their place whatever its `since`, and an hour later any session of their user
+//! sweeps them away.
 //!
 //! **Lives.** Each script begins by looking at the group's life (`lua/life.lua`) and begins another one if it
 //! - is missing: Redis is new or was emptied;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use redis::Value;
+use redis::{Cmd, Value};
 use smallvec::SmallVec;
 use whimbrel_core::{ConnectorId, SessionId, UserId};
 
@@ -12,7 +12,7 @@ use super::RedisConfig;
 use super::engine::{Engine, HOME};
 use super::life::{Life, incarnation};
 use super::route::{pack, routes};
-use super::script::{Answer, Call, EXPEL, Keys, LOCATE, OFFLINE, ONLINE, RENEW, Unreadable};
+use super::script::{Answer, Call, EXPEL, Keys, LOCATE, OFFLINE, ONLINE, RENEW, Script, Unreadable};
 use crate::StoreError;
 use crate::user_status::{Renewed, Route, UserStatus};
 
@@ -55,12 +55,14 @@ impl RedisUserStatus {
         Ok(answers)
     }
 
-    /// Asks every group for its life, and this one by this call.
-    async fn lives(&self, home: Call) -> Result<(Answer, Vec<Life>), StoreError> {
-        let others = (1..self.engine.groups()).map(|group| self.engine.call(&LOCATE, group, Keys::Named(&[]), false));
-        let mut answers = self.engine.run(std::iter::once(home).chain(others).collect()).await?;
-        let lives = answers.iter().map(|answer| answer.life).collect();
-        Ok((answers.swap_remove(0), lives))
+    /// The same of every group: each has its own leases, so that no call needs two groups.
+    async fn of_all_groups(&self, script: &'static Script, add: impl Fn(&mut Cmd)) -> Result<Vec<Answer>, StoreError> {
+        let calls = (0..self.engine.groups()).map(|group| {
+            let mut call = self.engine.call(script, group, Keys::Named(&[]), true);
+            add(&mut call.command);
+            call
+        });
+        self.engine.run(calls.collect()).await
     }
 }
 
@@ -109,28 +111,22 @@ impl UserStatus for RedisUserStatus {
 
     async fn locate(&self, users: &[UserId]) -> Result<Vec<SmallVec<[Route; 2]>>, StoreError> {
         let mut calls = Vec::new();
-        let mut pieces: Vec<Vec<usize>> = Vec::new();
-        for (group, numbers) in self.by_group(users.iter().copied()).into_iter().enumerate() {
-            // The leases' group is asked also when it has none of the users.
-            let first = (group == HOME && numbers.is_empty()).then_some(&[][..]);
-            for piece in first.into_iter().chain(numbers.chunks(CALL_KEYS_MAX)) {
+        let groups = self.by_group(users.iter().copied());
+        let mut pieces: Vec<&[usize]> = Vec::new();
+        for (group, numbers) in groups.iter().enumerate() {
+            for piece in numbers.chunks(CALL_KEYS_MAX) {
                 let named = &mut piece.iter().map(|number| users[*number]);
                 calls.push(self.engine.call(&LOCATE, group, Keys::Users(named), false));
-                pieces.push(piece.to_vec());
+                pieces.push(piece);
             }
         }
-        let mut answers = self.engine.run(calls).await?;
+        let answers = self.engine.run(calls).await?;
         sure(&answers)?;
         let read = |error| corrupt("locate", error);
-        let mut connectors = Vec::new();
         let mut located = vec![SmallVec::new(); users.len()];
-        for (number, answer) in answers.iter_mut().enumerate() {
-            let leases = answer.list().map_err(read)?;
-            if number == 0 {
-                connectors = leased(&leases).map_err(read)?;
-            }
-            let held = answer.list().map_err(read)?;
-            for (number, held) in pieces[number].iter().zip(held) {
+        for (piece, mut answer) in pieces.into_iter().zip(answers) {
+            let connectors = leased(&answer.list().map_err(read)?).map_err(read)?;
+            for (number, held) in piece.iter().zip(answer.list().map_err(read)?) {
                 match held {
                     Value::Nil => {}
                     Value::BulkString(bytes) => {
@@ -145,22 +141,23 @@ impl UserStatus for RedisUserStatus {
     }
 
     async fn renew(&self, connector: ConnectorId) -> Result<Renewed, StoreError> {
-        let mut call = self.engine.call(&RENEW, HOME, Keys::Named(&[]), true);
-        call.command.arg(connector.as_bytes()).arg(self.engine.config.lease.as_millis() as u64);
-        let (home, lives) = self.lives(call).await?;
-        let kept = matches!(home.rest.first(), Some(Value::Int(1)));
+        let lease = self.engine.config.lease.as_millis() as u64;
+        let answers = self.of_all_groups(&RENEW, |command| {
+            command.arg(connector.as_bytes()).arg(lease);
+        });
+        let answers = answers.await?;
+        let kept = answers.iter().all(|answer| matches!(answer.rest.first(), Some(Value::Int(1))));
+        let lives: Vec<Life> = answers.iter().map(|answer| answer.life).collect();
         Ok(Renewed { incarnation: incarnation(&lives), kept })
     }
 
     async fn expel(&self, connectors: &[ConnectorId]) -> Result<(), StoreError> {
-        let calls = connectors.chunks(CALL_KEYS_MAX).map(|connectors| {
-            let mut call = self.engine.call(&EXPEL, HOME, Keys::Named(&[]), false);
+        let answers = self.of_all_groups(&EXPEL, |command| {
             connectors.iter().for_each(|connector| {
-                call.command.arg(connector.as_bytes());
+                command.arg(connector.as_bytes());
             });
-            call
         });
-        self.engine.run(calls.collect()).await.map(drop)
+        answers.await.map(drop)
     }
 
     async fn connectors(&self) -> Result<Vec<ConnectorId>, StoreError> {

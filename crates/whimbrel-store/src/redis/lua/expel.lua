@@ -1,4 +1,6 @@
--- ARGV[9…] connectors
-if #ARGV > 8 then redis.call('ZREM', KEYS[2], unpack(ARGV, 9)) end
+-- ARGV[9…] connectors, whose leases end now
+for n = 9, #ARGV do
+  redis.call('ZADD', KEYS[2], 'XX', string.format('%.0f', now), ARGV[n])
+end
 raise()
 return answer()

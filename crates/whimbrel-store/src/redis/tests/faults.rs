@@ -32,7 +32,7 @@ async fn settled(config: RedisConfig) -> RedisUserStatus {
     let first = another(RedisConfig { routes_unsure: Duration::ZERO, ..config.clone() });
     first.renew(CONNECTOR).await.expect("answers");
     let status = another(config);
-    status.locate(&[]).await.expect("sure");
+    status.locate(&[UserId(1)]).await.expect("sure");
     status
 }
 
@@ -85,8 +85,8 @@ async fn routes_are_whole_once_they_are_sure_again() {
     let server = server(&folder);
     let config = RedisConfig { routes_unsure: Duration::from_millis(300), lease: HOUR, ..server.config() };
     let status = another(RedisConfig { timeout: Duration::from_secs(10), ..config });
-    assert!(is_rebuilding(&status.locate(&[]).await), "the first life is no better known than any other");
-    eventually(async || status.locate(&[]).await.is_ok()).await;
+    assert!(is_rebuilding(&status.locate(&[UserId(1)]).await), "the first life is no better known than any other");
+    eventually(async || status.locate(&[UserId(1)]).await.is_ok()).await;
     server.ask::<()>(cmd("FLUSHALL"));
     assert!(!status.renew(CONNECTOR).await.expect("answers").kept);
     let held = register(&status, 1).await;
@@ -109,11 +109,12 @@ async fn an_emptied_redis_never_answers_with_too_few() {
     for round in 0..30 {
         let config = RedisConfig { prefix: format!("round{round}"), ..unsure_for_an_hour(&server) };
         let writer = Arc::new(settled(config.clone()).await);
-        let registered: Arc<Mutex<Vec<(UserId, Route)>>> = Arc::default();
+        let first = (UserId(1), register(&writer, 1).await);
+        let registered = Arc::new(Mutex::new(vec![first]));
         let writing = tokio::spawn({
             let (registered, writer) = (registered.clone(), writer.clone());
             async move {
-                for user in 1.. {
+                for user in 2.. {
                     let route = register(&writer, user).await;
                     registered.lock().push((UserId(user), route));
                 }
@@ -191,7 +192,7 @@ async fn an_older_life_does_not_come_back() {
     later.renew(CONNECTOR).await.expect("answers");
     register(&later, 2).await;
     status.renew(CONNECTOR).await.expect("answers");
-    assert!(status.locate(&[]).await.is_ok(), "a later life is taken as it is");
+    assert!(status.locate(&[UserId(1)]).await.is_ok(), "a later life is taken as it is");
     server.ask::<()>(cmd("DEBUG").arg("RELOAD").arg("NOSAVE"));
     assert!(is_rebuilding(&status.locate(&[UserId(2)]).await));
 }
@@ -259,12 +260,12 @@ async fn a_redis_that_refuses_writes_answers_nothing() {
     let server = server(&folder);
     settled(unsure_for_an_hour(&server)).await;
     let status = another(RedisConfig { lease_every: Duration::ZERO, ..unsure_for_an_hour(&server) });
-    status.locate(&[]).await.expect("sure");
+    status.locate(&[UserId(1)]).await.expect("sure");
     for (name, refusing, taking) in [("min-replicas-to-write", "1", "0"), ("maxmemory", "1", "0")] {
         server.ask::<()>(cmd("CONFIG").arg("SET").arg(name).arg(refusing));
-        assert!(status.locate(&[]).await.is_err(), "{name}");
+        assert!(status.locate(&[UserId(1)]).await.is_err(), "{name}");
         server.ask::<()>(cmd("CONFIG").arg("SET").arg(name).arg(taking));
-        eventually(async || status.locate(&[]).await.is_ok()).await;
+        eventually(async || status.locate(&[UserId(1)]).await.is_ok()).await;
     }
 }
 
@@ -311,8 +312,28 @@ async fn a_life_remembers_a_bounded_number_of_processes() {
         strangers.arg(format!("stranger{number}")).arg(1);
     });
     server.ask::<()>(&strangers);
-    assert!(status.locate(&[]).await.is_ok());
+    assert!(status.locate(&[UserId(1)]).await.is_ok());
     let newcomer = another(RedisConfig { routes_unsure: Duration::ZERO, ..server.config() });
     newcomer.renew(CONNECTOR).await.expect("answers");
     assert!(server.ask::<usize>(cmd("HLEN").arg("{whimbrel:0}:life")) < 10);
+}
+
+/// The key is read by hand: what nobody finds any more is not kept for ever either. Forgotten by hand, too: an hour is long.
+#[tokio::test]
+async fn the_routes_of_a_forgotten_connector_are_swept_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder);
+    let status = settled(unsure_for_an_hour(&server)).await;
+    let dead = Route { connector: ConnectorId::from_bytes([8; 16]), ..route(2) };
+    status.online(&[(UserId(1), dead)]).await.expect("answers");
+    let held = || server.ask::<Vec<u8>>(cmd("GET").arg("{whimbrel:0}:user:1")).len() / 56;
+    register(&status, 1).await;
+    assert_eq!(held(), 2, "it may come back");
+    status.renew(dead.connector).await.expect("answers");
+    status.expel(&[dead.connector]).await.expect("answers");
+    register(&status, 1).await;
+    assert_eq!(held(), 2, "expelled, and it may come back");
+    server.ask::<()>(cmd("ZREM").arg("{whimbrel:0}:leases").arg(&dead.connector.as_bytes()[..]));
+    let stays = register(&status, 1).await;
+    assert_eq!((held(), status.locate(&[UserId(1)]).await.expect("sure")[0].to_vec()), (1, vec![stays]));
 }
