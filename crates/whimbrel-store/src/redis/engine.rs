@@ -13,14 +13,13 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use parking_lot::Mutex;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::cluster_async::ClusterConnection;
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{ErrorKind, ServerErrorKind, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{info, warn};
 
 use super::config::{RedisConfig, Target};
+use super::connection::{Connection, Failure};
 use super::life::Lives;
 use super::script::{Answer, Asks, Call, Caller, Keys, PROBE, Script};
 use crate::StoreError;
@@ -32,12 +31,6 @@ const CLUSTER_GROUPS: usize = 16;
 pub(super) const HOME: usize = 0;
 /// Pauses between attempts to connect: the first, doubling up to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-
-#[derive(Clone)]
-enum Connection {
-    Single(MultiplexedConnection),
-    Cluster(ClusterConnection),
-}
 
 #[derive(Clone)]
 enum State {
@@ -173,22 +166,10 @@ impl Engine {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, String> {
-        let connection = match &self.target {
-            Target::Single(client) => {
-                let config = AsyncConnectionConfig::new().set_response_timeout(None);
-                let config = config.set_connection_timeout(Some(self.config.connect_timeout));
-                client.get_multiplexed_async_connection_with_config(&config).await.map(Connection::Single)
-            }
-            Target::Cluster(client) => client.get_async_connection().await.map(Connection::Cluster),
-        };
-        connection.map_err(|error| format!("cannot connect: {error}"))
-    }
-
     /// A connection over which every group answers and takes writes.
     async fn attempt(&self) -> Result<Connection, String> {
         let late = |what: &str, limit: Duration| format!("{what} within {limit:?}");
-        let connection = timeout(self.config.connect_timeout, self.connect()).await;
+        let connection = timeout(self.config.connect_timeout, Connection::open(&self.target, &self.config)).await;
         let connection = connection.map_err(|_| late("no connection", self.config.connect_timeout))??;
         let probes: Vec<Call> = (0..self.groups())
             .map(|group| self.caller.call(&PROBE, group, Keys::Named(&[]), Asks { run: true, beat: true }))
@@ -246,41 +227,4 @@ async fn dial(engine: Weak<Engine>) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
-}
-
-impl Connection {
-    async fn send(&mut self, command: &Cmd) -> Result<Value, RedisError> {
-        match self {
-            Self::Single(connection) => connection.req_packed_command(command).await,
-            Self::Cluster(connection) => connection.req_packed_command(command).await,
-        }
-        // A script's error comes as a value.
-        .and_then(Value::extract_error)
-    }
-}
-
-struct Failure {
-    error: StoreError,
-    ends_connection: bool,
-}
-
-impl Failure {
-    fn of(name: &str, error: &RedisError) -> Self {
-        use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
-        let message = format!("Redis, {name}: {error}");
-        let ends_connection = match error.kind() {
-            ErrorKind::Server(kind) => matches!(kind, BusyLoading | ClusterDown | MasterDown | ReadOnly),
-            ErrorKind::Extension => false,
-            _ => true,
-        };
-        let ends_connection = ends_connection || is_refused(&message);
-        let is_strange = message.contains("WRONGTYPE");
-        let error = if is_strange { StoreError::Corrupt(message) } else { StoreError::Unavailable(message) };
-        Self { error, ends_connection }
-    }
-}
-
-/// Redis answers, and takes no writes: out of memory, cannot save, a replica.
-fn is_refused(message: &str) -> bool {
-    ["OOM", "MISCONF", "READONLY", "NOREPLICAS"].iter().any(|code| message.contains(code))
 }

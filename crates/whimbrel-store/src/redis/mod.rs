@@ -29,11 +29,16 @@
 //! out. So every process writes at least once every `lease_every` with what it asks, and such a refusal ends the
 //! connection.
 //!
+//! **No cache of routes.** One that is sound asks Redis each time whether it still counts: 7 µs of Redis and 5 of this process,
+//! against 20 and 20 for 32 users that are simply read (`examples/locate_cost.rs`). Less than 1 µs for a user of a
+//! message that costs some 70 does not pay for tracked keys and their invalidations.
+//!
 //! Absences: no clock but the server's takes part (leases, unsureness); no caller waits longer than `timeout`, nor at all
 //! while Redis is known to be away; nothing needs two keys of different groups at once; nothing is evicted, if Redis
 //! is left at `noeviction`, as it must be; no password is in any error.
 
 mod config;
+mod connection;
 mod engine;
 mod life;
 mod roster;

@@ -23,10 +23,10 @@ local function begin()
     'sure_at', string.format('%.0f', sure_at), 'run', run())
 end
 
-local missing = id == ''
+-- A missing one has number 0 and no id, which also who knows of none does not know.
 local older = number < known or (number == known and id ~= ARGV[1])
 local rolled_back = id == ARGV[1] and beat < tonumber(ARGV[4])
-if missing or older or rolled_back or (ARGV[7] == '1' and held[5] ~= run()) then
+if older or rolled_back or (ARGV[7] == '1' and held[5] ~= run()) then
   begin()
 elseif sure_at - now > unsure_ms then
   -- The server's clock went back: no life is unsure for longer than when it began.

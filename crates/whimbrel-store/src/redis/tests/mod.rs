@@ -1,9 +1,10 @@
 //! What holds for Redis beyond the conformance suite.
 
 mod config;
-mod faults;
+mod lives;
 mod roster;
 mod server;
+mod service;
 
 mod single {
     use std::sync::Arc;
