@@ -39,7 +39,8 @@ pub struct Renewed {
 #[async_trait]
 pub trait UserStatus: Send + Sync + 'static {
     /// Adds sessions, and returns for each the user's other sessions on the same device, taken off with this call. A
-    /// session that is older (by `since`) than another of its device is not added: it is returned itself.
+    /// session that is older (by `since`) than another of its device, on a connector with a lease, is not added: it is
+    /// returned itself.
     async fn online(&self, sessions: &[(UserId, Route)]) -> Result<Vec<SmallVec<[Route; 1]>>, StoreError>;
 
     /// Removes these sessions and no others.

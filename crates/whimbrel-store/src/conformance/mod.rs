@@ -131,18 +131,30 @@ macro_rules! log_conformance {
     };
 }
 
-/// Makes a test of every case of who is online; `$open`: an `async fn() -> Arc<dyn UserStatus>`.
+/// Makes a test of every case of who is online; `$open`: an `async fn() -> Arc<dyn UserStatus>`. Or one test of all of
+/// them, on one server that takes long to start; `$open`: an `async fn(&Server) -> Arc<dyn UserStatus>`, empty each time.
 #[macro_export]
 macro_rules! user_status_conformance {
     ($open:path) => {
-        $crate::user_status_conformance! { @cases $open;
+        $crate::user_status_conformance! { @list each ($open); }
+    };
+    ($name:ident, $server:expr, $open:path) => {
+        $crate::user_status_conformance! { @list together ($name, $server, $open); }
+    };
+    (@list $how:ident $open:tt;) => {
+        $crate::user_status_conformance! { @cases $how $open;
             sessions_are_found_by_user_in_the_order_asked
             a_new_session_replaces_its_devices_former_one
             a_late_offline_removes_nobody_else
             a_session_that_says_it_again_is_there_once
+            an_older_session_of_a_device_does_not_come_back
+            a_newer_session_without_a_lease_gives_way
+            since_is_compared_to_the_last_bit
+            a_user_has_many_devices
+            sessions_of_a_connector_without_a_lease_are_not_found
         }
     };
-    (@cases $open:path; $($case:ident)*) => {
+    (@cases each ($open:path); $($case:ident)*) => {
         $(
             #[tokio::test]
             async fn $case() {
@@ -150,5 +162,15 @@ macro_rules! user_status_conformance {
                 $crate::conformance::cases::$case(&*status).await;
             }
         )*
+    };
+    (@cases together ($name:ident, $server:expr, $open:path); $($case:ident)*) => {
+        #[tokio::test]
+        async fn $name() {
+            let server = $server;
+            $(
+                let status: std::sync::Arc<dyn $crate::UserStatus> = $open(&server).await;
+                $crate::conformance::cases::$case(&*status).await;
+            )*
+        }
     };
 }

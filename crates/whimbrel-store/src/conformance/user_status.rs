@@ -88,6 +88,50 @@ pub async fn an_older_session_of_a_device_does_not_come_back(status: &dyn UserSt
     assert_eq!(locate(status, 1).await, [newer]);
 }
 
+/// Killed with a clock that was ahead: the device, which is elsewhere now, is not turned away for it.
+pub async fn a_newer_session_without_a_lease_gives_way(status: &dyn UserStatus) {
+    lease(status).await;
+    let dead = Route { connector: ConnectorId::from_bytes([8; 16]), since: 9, ..route(1) };
+    status.renew(dead.connector).await.expect("answers");
+    status.online(&[(UserId(1), dead)]).await.expect("answers");
+    status.expel(&[dead.connector]).await.expect("answers");
+    let lives = route(1);
+    let replaced = status.online(&[(UserId(1), lives)]).await.expect("answers");
+    assert_eq!(replaced[0].to_vec(), [dead]);
+    assert_eq!(locate(status, 1).await, [lives]);
+}
+
+/// Clocks may say anything: numbers that a float cannot tell apart, and the ends of the range.
+pub async fn since_is_compared_to_the_last_bit(status: &dyn UserStatus) {
+    lease(status).await;
+    let pairs = [(u64::MAX - 1, u64::MAX), (1 << 53, (1 << 53) + 1), (u64::from(u32::MAX), 1 << 32), (0, 1)];
+    for (user, (before, after)) in (1..).zip(pairs) {
+        let (older, newer) = (Route { since: before, ..route(1) }, Route { since: after, ..route(1) });
+        let replaced = status.online(&[(UserId(user), newer), (UserId(user), older)]).await.expect("answers");
+        assert_eq!(replaced.iter().map(|routes| routes.to_vec()).collect::<Vec<_>>(), [vec![], vec![older]]);
+        assert_eq!(locate(status, user).await, [newer]);
+    }
+}
+
+/// Each comes, comes again, and goes, in another order than it came, and takes nobody else with it.
+pub async fn a_user_has_many_devices(status: &dyn UserStatus) {
+    lease(status).await;
+    let mut held: Vec<Route> = (0..50).map(route).collect();
+    for route in &held {
+        status.online(&[(UserId(1), *route)]).await.expect("answers");
+    }
+    assert_eq!(locate(status, 1).await, held);
+    let again = Route { since: 2, ..route(20) };
+    let replaced = status.online(&[(UserId(1), again)]).await.expect("answers");
+    assert_eq!(replaced[0].to_vec(), [std::mem::replace(&mut held[20], again)]);
+    while !held.is_empty() {
+        assert_eq!(locate(status, 1).await, held);
+        let gone = held.remove(held.len() / 2);
+        status.offline(&[(UserId(1), gone.session)]).await.expect("answers");
+    }
+    assert_eq!(locate(status, 1).await, []);
+}
+
 /// Killed, or expelled by those who do not reach it: nobody is sent there until it says again that it lives.
 pub async fn sessions_of_a_connector_without_a_lease_are_not_found(status: &dyn UserStatus) {
     let (here, there) = (route(1), Route { connector: ConnectorId::from_bytes([8; 16]), ..route(2) });

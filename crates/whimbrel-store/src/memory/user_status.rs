@@ -68,12 +68,14 @@ impl MemoryUserStatus {
         &self.shards[(hash >> 40) as usize % SHARDS]
     }
 
-    fn add(&self, user: UserId, route: Route) -> SmallVec<[Route; 1]> {
+    /// `is_leased`: whether a connector holds a lease; a newer session counts only there.
+    fn add(&self, user: UserId, route: Route, is_leased: impl Fn(ConnectorId) -> bool) -> SmallVec<[Route; 1]> {
         let hash = self.hash(user);
         let mut table = self.shard(hash).lock();
         let same_device = |online: &Online| online.user == user && online.route.device == route.device;
         let mut replaced = SmallVec::new();
-        if table.iter_hash(hash).any(|online| same_device(online) && online.route.since > route.since) {
+        let newer = |online: &Online| online.route.since > route.since && is_leased(online.route.connector);
+        if table.iter_hash(hash).any(|online| same_device(online) && newer(online)) {
             replaced.push(route);
             return replaced;
         }
@@ -117,7 +119,9 @@ impl Default for MemoryUserStatus {
 #[async_trait]
 impl UserStatus for MemoryUserStatus {
     async fn online(&self, sessions: &[(UserId, Route)]) -> Result<Vec<SmallVec<[Route; 1]>>, StoreError> {
-        Ok(sessions.iter().map(|(user, route)| self.add(*user, *route)).collect())
+        let connectors = self.connectors.lock();
+        let is_leased = |connector| connectors.contains(&connector);
+        Ok(sessions.iter().map(|(user, route)| self.add(*user, *route, is_leased)).collect())
     }
 
     async fn offline(&self, sessions: &[(UserId, SessionId)]) -> Result<(), StoreError> {
