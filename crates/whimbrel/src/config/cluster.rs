@@ -101,7 +101,7 @@ const PREFIX: Text = Text("1 to 32 of a-z, 0-9, '-', '_' and '.'", |text| {
 
 impl Engines {
     pub(super) fn read(r: &mut Reader) -> Self {
-        let redis = Url(&["redis", "rediss", "redis+cluster"]);
+        let redis = Url(&["redis", "redis+cluster"]);
         Self {
             redis_url: r.get("redis.url", "redis://127.0.0.1:6379".into(), redis),
             redis_prefix: r.get("redis.prefix", "whimbrel".into(), PREFIX),
