@@ -8,6 +8,7 @@
 //! | `timeline`, `place`, `head`, `sync` | [`Timeline`](crate::Timeline) |
 //! | `directory` | [`Directory`](crate::Directory) |
 
+mod directory;
 mod open;
 
 use std::sync::Arc;
@@ -20,7 +21,6 @@ pub use open::MySqlConfig;
 
 /// A database with Whimbrel's schema. Cloning gives another handle on the same pool.
 #[derive(Clone)]
-#[expect(dead_code, reason = "both are about to be used")]
 pub struct MySqlStore {
     pool: MySqlPool,
     keyring: Arc<Keyring>,
