@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{MySqlConnection, MySqlPool, query};
+use sqlx::{MySqlConnection, query};
 use whimbrel_core::UserId;
 use whimbrel_core::limits::RELATIONS_MAX;
 
+use super::super::MySqlStore;
 use super::users::{self, Locked};
 use super::work::{Change, Stop, Work, run};
 use super::{change, devices, pair, value};
@@ -22,13 +23,11 @@ const ENDED_AT_ONCE: usize = 64;
 /// Transactions altogether: enough for all relations that one can have, and for some that come while they end.
 const STEPS: u64 = RELATIONS_MAX / ENDED_AT_ONCE as u64 + 32;
 
-pub(super) async fn delete(pool: &MySqlPool, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
+pub(super) async fn delete(store: &MySqlStore, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
     let mut told = Rows::new();
     for _ in 0..STEPS {
-        let mut connection = pool.acquire().await.map_err(StoreError::from)?;
-        let peers = peers(&mut connection, user).await.map_err(StoreError::from)??;
-        drop(connection);
-        let (is_deleted, rows) = run(pool, &Delete { user, peers, now }).await?;
+        let peers = store.read(async |db| peers(db, user).await).await?;
+        let (is_deleted, rows) = run(store, &Delete { user, peers, now }).await?;
         told.extend(rows);
         if is_deleted {
             return Ok(told);
@@ -38,10 +37,10 @@ pub(super) async fn delete(pool: &MySqlPool, user: UserId, now: u64) -> Result<R
 }
 
 /// The next ones with whom there is something.
-async fn peers(db: &mut MySqlConnection, user: UserId) -> sqlx::Result<Result<Vec<UserId>, StoreError>> {
+async fn peers(db: &mut MySqlConnection, user: UserId) -> Result<Vec<UserId>, StoreError> {
     let read = "SELECT peer FROM relation WHERE user = ? AND (state <> 0 OR blocks <> 0) ORDER BY peer LIMIT ?";
     let rows = query(read).bind(user.0).bind(ENDED_AT_ONCE as u64).fetch_all(db).await?;
-    Ok(rows.iter().map(|row| value::user(row, 0)).collect())
+    Ok(rows.iter().map(|row| value::user(row, 0)).collect::<sqlx::Result<_>>()?)
 }
 
 /// Ends what there is with these peers; if that is all, deletes the account.
@@ -66,7 +65,7 @@ impl Change for Delete {
         for peer in &self.peers {
             end(work, &locked, (self.user, *peer), self.now).await?;
         }
-        if !peers(work.db(), self.user).await??.is_empty() {
+        if !peers(work.db(), self.user).await?.is_empty() {
             return Ok(false);
         }
         let removed: Vec<devices::Key> =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::{MySqlPool, query};
+use sqlx::{MySqlConnection, query};
 use whimbrel_core::{DeviceId, UserId};
 
 use super::many::{STEP, filled, lists, repeat};
@@ -17,7 +17,7 @@ use crate::directory::{Device, DirectoryError};
 pub(super) type Key = (UserId, DeviceId);
 
 /// Which of these are logged in: one statement. It reads all devices of the users named, which are a few each.
-pub(super) async fn logged_in(pool: &MySqlPool, asked: &[Key]) -> Result<Vec<bool>, StoreError> {
+pub(super) async fn logged_in(db: &mut MySqlConnection, asked: &[Key]) -> Result<Vec<bool>, StoreError> {
     let mut users: Vec<UserId> = asked.iter().map(|(user, _)| *user).collect();
     users.sort_unstable();
     users.dedup();
@@ -26,7 +26,7 @@ pub(super) async fn logged_in(pool: &MySqlPool, asked: &[Key]) -> Result<Vec<boo
         let list = filled(list);
         let text = repeat("SELECT user, id FROM device WHERE user IN (", "?", ", ", list.len(), ")");
         let read = list.iter().fold(query(text), |read, user| read.bind(user.0));
-        for row in read.fetch_all(pool).await? {
+        for row in read.fetch_all(&mut *db).await? {
             stand.insert((value::user(&row, 0)?, value::device(&row, 1)?));
         }
     }
@@ -34,9 +34,9 @@ pub(super) async fn logged_in(pool: &MySqlPool, asked: &[Key]) -> Result<Vec<boo
 }
 
 /// The longest logged in first.
-pub(super) async fn list(pool: &MySqlPool, user: UserId) -> Result<Vec<Device>, StoreError> {
+pub(super) async fn list(db: &mut MySqlConnection, user: UserId) -> Result<Vec<Device>, StoreError> {
     let read = "SELECT id, platform, name, created_at, seen_at FROM device WHERE user = ? ORDER BY created_at, id";
-    let rows = query(read).bind(user.0).fetch_all(pool).await?;
+    let rows = query(read).bind(user.0).fetch_all(&mut *db).await?;
     let devices = rows.iter().map(|row| {
         Ok(Device {
             id: value::device(row, 0)?,
@@ -52,7 +52,7 @@ pub(super) async fn list(pool: &MySqlPool, user: UserId) -> Result<Vec<Device>, 
 /// All devices of a user whose row is locked.
 pub(super) async fn ids(work: &mut Work, user: UserId) -> Result<Vec<DeviceId>, Stop> {
     let rows = query("SELECT id FROM device WHERE user = ?").bind(user.0).fetch_all(work.db()).await?;
-    Ok(rows.iter().map(|row| value::device(row, 0)).collect::<Result<_, _>>()?)
+    Ok(rows.iter().map(|row| value::device(row, 0)).collect::<sqlx::Result<_>>()?)
 }
 
 pub(super) struct LogOut {

@@ -1,6 +1,6 @@
 //! Who may not stay connected: noted for an hour with the change that ended it, for every role that polls.
 
-use sqlx::{MySqlPool, query};
+use sqlx::{MySqlConnection, query};
 use whimbrel_core::{DeviceId, UserId};
 
 use super::many::{insert, rows};
@@ -48,10 +48,10 @@ pub(super) async fn note(work: &mut Work) -> Result<(), Stop> {
 }
 
 /// Those at or after this time, each once, the oldest first.
-pub(super) async fn since(pool: &MySqlPool, since: u64) -> Result<Vec<LoggedOut>, StoreError> {
+pub(super) async fn since(db: &mut MySqlConnection, since: u64) -> Result<Vec<LoggedOut>, StoreError> {
     let read = "SELECT user, device, MIN(at) AS ended FROM logged_out WHERE at >= ? GROUP BY user, device \
          ORDER BY ended, user, device";
-    let rows = query(read).bind(since).fetch_all(pool).await?;
+    let rows = query(read).bind(since).fetch_all(db).await?;
     let read = rows.iter().map(|row| {
         let device = value::some_bytes(row, 1)?.map(DeviceId::from_bytes);
         Ok(LoggedOut { user: value::user(row, 0)?, device })

@@ -1,9 +1,10 @@
 //! Conversation keys: made here, wrapped before they are written, unwrapped when a relation is read.
 
-use sqlx::{MySqlPool, query};
+use sqlx::{MySqlConnection, query};
 use whimbrel_core::ConversationId;
 use whimbrel_core::limits::KEY_VERSIONS_MAX;
 
+use super::super::MySqlStore;
 use super::value;
 use super::work::{Change, Stop, Work, run_all};
 use crate::directory::words::owner;
@@ -42,26 +43,27 @@ struct Resting {
 }
 
 /// Wraps again what another master key wrapped, in the order of the table; returns how many were changed.
-pub(super) async fn rewrap(pool: &MySqlPool, keyring: &Keyring) -> Result<u64, StoreError> {
+pub(super) async fn rewrap(store: &MySqlStore) -> Result<u64, StoreError> {
+    let keyring = store.keyring();
     let (mut changed, mut after) = (0, (ConversationId::from_bytes([0; 16]), 0));
     loop {
-        let page = page(pool, after).await?;
+        let page = store.read(async |db| page(db, after).await).await?;
         let Some(last) = page.last() else { return Ok(changed) };
         after = (last.conversation, last.version);
         let is_last = (page.len() as u64) < STEP;
         let old = page.into_iter().filter(|key| !keyring.is_current(&key.wrapped)).collect();
-        changed += run_all(pool, &RewrapStep { keyring, old }).await?.0;
+        changed += run_all(store, &RewrapStep { keyring, old }).await?.0;
         if is_last {
             return Ok(changed);
         }
     }
 }
 
-async fn page(pool: &MySqlPool, (id, version): (ConversationId, u32)) -> Result<Vec<Resting>, StoreError> {
+async fn page(db: &mut MySqlConnection, (id, version): (ConversationId, u32)) -> Result<Vec<Resting>, StoreError> {
     let read = "SELECT conv, version, wrapped FROM relation_key WHERE conv > ? OR (conv = ? AND version > ?) \
          ORDER BY conv, version LIMIT ?";
     let id = &id.as_bytes()[..];
-    let rows = query(read).bind(id).bind(id).bind(version).bind(STEP).fetch_all(pool).await?;
+    let rows = query(read).bind(id).bind(id).bind(version).bind(STEP).fetch_all(db).await?;
     let page = rows.iter().map(|row| {
         let (conversation, version) = (value::conversation(row, 0)?, value::get(row, 1)?);
         Ok(Resting { conversation, version, wrapped: value::get(row, 2)? })

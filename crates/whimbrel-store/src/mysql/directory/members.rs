@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{MySqlPool, query};
+use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, Members};
 
 use super::many::{filled, lists, repeat};
@@ -11,7 +11,7 @@ use super::value;
 use crate::StoreError;
 
 /// In the order asked.
-pub(super) async fn of(pool: &MySqlPool, asked: &[ConversationId]) -> Result<Vec<Option<Members>>, StoreError> {
+pub(super) async fn of(db: &mut MySqlConnection, asked: &[ConversationId]) -> Result<Vec<Option<Members>>, StoreError> {
     let mut found = BTreeMap::new();
     for list in lists(asked) {
         let list = filled(list);
@@ -23,7 +23,7 @@ pub(super) async fn of(pool: &MySqlPool, asked: &[ConversationId]) -> Result<Vec
             ")",
         );
         let read = list.iter().fold(query(text), |read, id| read.bind(&id.as_bytes()[..]));
-        for row in read.fetch_all(pool).await? {
+        for row in read.fetch_all(&mut *db).await? {
             found.insert(value::conversation(&row, 0)?, read_members(&row)?);
         }
     }

@@ -58,15 +58,15 @@ impl Directory for MySqlStore {
         users: Vec<NewUser>,
         now: u64,
     ) -> Result<Vec<Result<User, DirectoryError>>, StoreError> {
-        Ok(run_all(&self.pool, &CreateUsers { users, now }).await?.0)
+        Ok(run_all(self, &CreateUsers { users, now }).await?.0)
     }
 
     async fn user(&self, user: UserId) -> Result<Option<User>, StoreError> {
-        users::by_id(&self.pool, user).await
+        self.read(async |db| users::by_id(db, user).await).await
     }
 
     async fn user_by_handle(&self, handle: &str) -> Result<Option<User>, StoreError> {
-        users::by_handle(&self.pool, handle).await
+        self.read(async |db| users::by_handle(db, handle).await).await
     }
 
     async fn set_profile(
@@ -76,11 +76,11 @@ impl Directory for MySqlStore {
         avatar: Option<String>,
         now: u64,
     ) -> Result<(User, Rows), DirectoryError> {
-        run(&self.pool, &SetProfile { user, display_name, avatar, now }).await
+        run(self, &SetProfile { user, display_name, avatar, now }).await
     }
 
     async fn password_hash(&self, user: UserId) -> Result<Option<Option<String>>, StoreError> {
-        users::password_hash(&self.pool, user).await
+        self.read(async |db| users::password_hash(db, user).await).await
     }
 
     async fn set_password(
@@ -90,15 +90,15 @@ impl Directory for MySqlStore {
         keep: DeviceId,
         now: u64,
     ) -> Result<(Vec<DeviceId>, Rows), DirectoryError> {
-        run(&self.pool, &SetPassword { user, hash, keep, now }).await
+        run(self, &SetPassword { user, hash, keep, now }).await
     }
 
     async fn delete_user(&self, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
-        delete::delete(&self.pool, user, now).await
+        delete::delete(self, user, now).await
     }
 
     async fn log_in(&self, log_ins: Vec<LogIn>) -> Result<Vec<Result<Rows, DirectoryError>>, StoreError> {
-        let (told, rows) = run_all(&self.pool, &LogInAll { log_ins }).await?;
+        let (told, rows) = run_all(self, &LogInAll { log_ins }).await?;
         let mut rows = rows.into_iter();
         let answers = told.into_iter().map(|told| told.map(|told| rows.by_ref().take(usize::from(told)).collect()));
         Ok(answers.collect())
@@ -111,27 +111,27 @@ impl Directory for MySqlStore {
         now: u64,
         grace_ms: u64,
     ) -> Result<Refreshed, StoreError> {
-        tokens::refresh(&self.pool, Exchange { token, successor, now, grace_ms }).await
+        tokens::refresh(self, Exchange { token, successor, now, grace_ms }).await
     }
 
     async fn logged_in(&self, devices: &[(UserId, DeviceId)]) -> Result<Vec<bool>, StoreError> {
-        devices::logged_in(&self.pool, devices).await
+        self.read(async |db| devices::logged_in(db, devices).await).await
     }
 
     async fn logged_out_since(&self, since: u64) -> Result<Vec<LoggedOut>, StoreError> {
-        ended::since(&self.pool, since).await
+        self.read(async |db| ended::since(db, since).await).await
     }
 
     async fn untold(&self, before: u64, limit: usize) -> Result<Rows, StoreError> {
-        untold::before(&self.pool, before, limit).await
+        untold::before(self, before, limit).await
     }
 
     async fn told(&self, rows: &[(ConversationId, Seq)]) -> Result<(), StoreError> {
-        untold::told(&self.pool, rows).await
+        untold::told(self, rows).await
     }
 
     async fn devices(&self, user: UserId) -> Result<Vec<Device>, StoreError> {
-        devices::list(&self.pool, user).await
+        self.read(async |db| devices::list(db, user).await).await
     }
 
     async fn log_out(
@@ -140,7 +140,7 @@ impl Directory for MySqlStore {
         device: Option<DeviceId>,
         now: u64,
     ) -> Result<(Vec<DeviceId>, Rows), DirectoryError> {
-        run(&self.pool, &LogOut { user, device, now }).await
+        run(self, &LogOut { user, device, now }).await
     }
 
     async fn change_relation(
@@ -150,27 +150,26 @@ impl Directory for MySqlStore {
         change: RelationChange,
         now: u64,
     ) -> Result<(Relation, Rows), DirectoryError> {
-        run(&self.pool, &ChangeRelation { keyring: &self.keyring, user, peer, change, now }).await
+        run(self, &ChangeRelation { keyring: self.keyring(), user, peer, change, now }).await
     }
 
     async fn relation(&self, user: UserId, peer: UserId) -> Result<Option<Relation>, StoreError> {
-        relations::one(&self.pool, &self.keyring, user, peer).await
+        self.read(async |db| relations::one(db, self.keyring(), user, peer).await).await
     }
 
     async fn relations(&self, user: UserId, after: UserId, limit: usize) -> Result<Vec<Relation>, StoreError> {
-        relations::list(&self.pool, &self.keyring, user, after, limit).await
+        self.read(async |db| relations::list(db, self.keyring(), user, after, limit).await).await
     }
 
     async fn members(&self, conversations: &[ConversationId]) -> Result<Vec<Option<Members>>, StoreError> {
-        members::of(&self.pool, conversations).await
+        self.read(async |db| members::of(db, conversations).await).await
     }
 
     async fn rewrap_keys(&self) -> Result<u64, StoreError> {
-        keys::rewrap(&self.pool, &self.keyring).await
+        keys::rewrap(self).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        self.read(async |db| Ok(sqlx::Connection::ping(db).await?)).await
     }
 }

@@ -6,8 +6,7 @@ use sqlx::query;
 use whimbrel_core::{ConversationId, UserId};
 
 use super::value;
-use super::work::{Stop, Work, unreadable};
-use crate::StoreError;
+use super::work::{Stop, Work};
 use crate::directory::pair::{Pair, Side, read_state};
 
 pub(super) async fn load(work: &mut Work, user: UserId, peer: UserId) -> Result<Pair, Stop> {
@@ -27,8 +26,8 @@ pub(super) async fn load(work: &mut Work, user: UserId, peer: UserId) -> Result<
 }
 
 /// The first four columns: state, blocks, greeting, conv.
-fn read_side(row: &MySqlRow) -> Result<(Side, Option<ConversationId>), StoreError> {
-    let state = read_state(value::get(row, 0)?).ok_or_else(|| unreadable("a relation state"))?;
+fn read_side(row: &MySqlRow) -> sqlx::Result<(Side, Option<ConversationId>)> {
+    let state = read_state(value::get(row, 0)?).ok_or_else(|| value::unreadable(0, "a relation state"))?;
     let blocks = value::get::<u8>(row, 1)? != 0;
     let conversation = value::some_bytes(row, 3)?.map(ConversationId::from_bytes);
     Ok((Side { state, blocks, greeting: value::get(row, 2)? }, conversation))

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 use sqlx::mysql::MySqlRow;
-use sqlx::{Row, query};
+use sqlx::query;
 use whimbrel_core::{
     ConversationId, ConversationKind, DeviceId, DirectStanding, Members, Message, MessageId, PlacedRow, Seq, UserId,
 };
@@ -16,7 +16,7 @@ use whimbrel_core::{
 use super::many::{STEP, filled, insert, repeat, rows};
 use super::tell::Letter;
 use super::value;
-use super::work::{Stop, Work, unreadable};
+use super::work::{Stop, Work};
 use crate::directory::Rows;
 use crate::{Head, StoreError};
 
@@ -109,14 +109,14 @@ async fn lock(work: &mut Work, ids: &[ConversationId]) -> Result<Ends, Stop> {
 }
 
 /// The first seven columns: id, kind, first, second, friends, first_blocks, second_blocks.
-pub(super) fn read_members(row: &MySqlRow) -> Result<Members, StoreError> {
+pub(super) fn read_members(row: &MySqlRow) -> sqlx::Result<Members> {
     let kind = ConversationKind::from_number(value::get(row, 1)?);
-    let first = UserId(value::get(row, 2)?);
+    let first = value::user(row, 2)?;
     let flag = |column| value::get::<u8>(row, column).map(|flag| flag != 0);
-    Ok(match kind.ok_or_else(|| unreadable("a kind of conversation that this version does not know"))? {
+    Ok(match kind.ok_or_else(|| value::unreadable(1, "a kind of conversation that this version does not know"))? {
         ConversationKind::Direct => {
             let standing = DirectStanding { friends: flag(4)?, first_blocks: flag(5)?, second_blocks: flag(6)? };
-            Members::Direct { first, second: UserId(value::get(row, 3)?), standing }
+            Members::Direct { first, second: value::user(row, 3)?, standing }
         }
         ConversationKind::Private => Members::Private { owner: first },
     })
@@ -172,10 +172,10 @@ async fn direct_ends(work: &mut Work, ends: &mut Ends) -> Result<(), Stop> {
 fn set_end(ends: &mut Ends, row: &MySqlRow) -> Result<(), StoreError> {
     let conversation = value::conversation(row, 0)?;
     let end = ends.get_mut(&conversation).ok_or_else(|| missing(conversation))?;
-    let (own, sender): (u64, u64) = (value::get(row, 3)?, value::get(row, 4)?);
-    (end.seq, end.n, end.at) = (Seq(value::get(row, 1)?), value::get(row, 2)?, value::get(row, 5)?);
+    let (own, sender): (u64, UserId) = (value::get(row, 3)?, value::user(row, 4)?);
+    (end.seq, end.n, end.at) = (value::seq(row, 1)?, value::get(row, 2)?, value::get(row, 5)?);
     end.first_own = match end.members {
-        Members::Direct { first, .. } if UserId(sender) == first => own,
+        Members::Direct { first, .. } if sender == first => own,
         Members::Direct { .. } => end.n.saturating_sub(own),
         Members::Private { .. } => 0,
     };

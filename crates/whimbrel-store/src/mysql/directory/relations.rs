@@ -1,11 +1,10 @@
 //! Relations as one of the two sees them, with their keys: one statement, one row for each version of a key.
 
 use sqlx::mysql::MySqlRow;
-use sqlx::{MySqlExecutor, query};
+use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, UserId};
 
 use super::value::{self, user_columns};
-use super::work::unreadable;
 use crate::directory::Relation;
 use crate::directory::pair::read_state;
 use crate::directory::words::owner;
@@ -26,7 +25,7 @@ macro_rules! relation_sql {
 }
 
 pub(super) async fn one(
-    db: impl MySqlExecutor<'_>,
+    db: &mut MySqlConnection,
     keyring: &Keyring,
     user: UserId,
     peer: UserId,
@@ -36,7 +35,7 @@ pub(super) async fn one(
 }
 
 pub(super) async fn list(
-    db: impl MySqlExecutor<'_>,
+    db: &mut MySqlConnection,
     keyring: &Keyring,
     user: UserId,
     after: UserId,
@@ -66,10 +65,10 @@ fn gather(keyring: &Keyring, rows: &[MySqlRow]) -> Result<Vec<Relation>, StoreEr
     Ok(relations)
 }
 
-fn read(row: &MySqlRow) -> Result<Relation, StoreError> {
+fn read(row: &MySqlRow) -> sqlx::Result<Relation> {
     Ok(Relation {
         peer: value::account(row)?,
-        state: read_state(value::get(row, 5)?).ok_or_else(|| unreadable("a relation state"))?,
+        state: read_state(value::get(row, 5)?).ok_or_else(|| value::unreadable(5, "a relation state"))?,
         blocked: value::get::<u8>(row, 6)? != 0,
         greeting: value::get(row, 7)?,
         conversation: value::some_bytes(row, 8)?.map(ConversationId::from_bytes),

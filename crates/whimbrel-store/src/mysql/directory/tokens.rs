@@ -3,9 +3,10 @@
 //! The usual exchange compares and sets the device's row and locks nothing else. Whoever loses that race, or comes with
 //! a token that was spent, decides anew under the user's lock.
 
-use sqlx::{MySqlPool, query};
+use sqlx::{MySqlConnection, query};
 
 
+use super::super::MySqlStore;
 use super::devices::{self, Key};
 use super::users;
 use super::value;
@@ -25,13 +26,13 @@ pub(super) struct Exchange {
     pub(super) grace_ms: u64,
 }
 
-pub(super) async fn refresh(pool: &MySqlPool, exchange: Exchange) -> Result<Refreshed, StoreError> {
-    let Some((owner, is_current)) = owner(pool, &exchange.token).await? else { return Ok(Refreshed::Unknown) };
+pub(super) async fn refresh(store: &MySqlStore, exchange: Exchange) -> Result<Refreshed, StoreError> {
+    let Some((owner, is_current)) = store.read(async |db| owner(db, &exchange.token).await).await? else { return Ok(Refreshed::Unknown) };
     let (user, device) = owner;
-    if is_current && run_all(pool, &Rotate { owner, exchange }).await?.0 {
+    if is_current && run_all(store, &Rotate { owner, exchange }).await?.0 {
         return Ok(Refreshed::Rotated { user, device });
     }
-    let (decided, rows) = run_all(pool, &Decide { owner, exchange }).await?;
+    let (decided, rows) = run_all(store, &Decide { owner, exchange }).await?;
     Ok(match decided {
         Decided::Rotated => Refreshed::Rotated { user, device },
         Decided::Repeated => Refreshed::Repeated { user, device },
@@ -41,11 +42,12 @@ pub(super) async fn refresh(pool: &MySqlPool, exchange: Exchange) -> Result<Refr
 }
 
 /// Whose token it is or was, and whether it is the device's current one.
-async fn owner(pool: &MySqlPool, token: &[u8; 32]) -> Result<Option<(Key, bool)>, StoreError> {
+async fn owner(db: &mut MySqlConnection, token: &[u8; 32]) -> Result<Option<(Key, bool)>, StoreError> {
     let read = "SELECT user, id, 1 FROM device WHERE refresh_hash = ? \
          UNION ALL SELECT user, device, 0 FROM spent_token WHERE hash = ?";
-    let row = query(read).bind(&token[..]).bind(&token[..]).fetch_optional(pool).await?;
-    row.map(|row| Ok(((value::user(&row, 0)?, value::device(&row, 1)?), value::get::<i64>(&row, 2)? == 1))).transpose()
+    let row = query(read).bind(&token[..]).bind(&token[..]).fetch_optional(db).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(((value::user(&row, 0)?, value::device(&row, 1)?), value::get::<i64>(&row, 2)? == 1)))
 }
 
 /// The usual way; answers whether the token was still the current one.
@@ -155,7 +157,6 @@ async fn spent(work: &mut Work, (user, device): Key, token: &[u8; 32]) -> Result
         .bind(&device.as_bytes()[..])
         .fetch_optional(work.db())
         .await?;
-    let spent = row.map(|row| Ok(Spent { successor: value::bytes(&row, 0)?, spent_at: value::get(&row, 1)? }));
-    spent.transpose().map_err(|error: StoreError| error.into())
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Spent { successor: value::bytes(&row, 0)?, spent_at: value::get(&row, 1)? }))
 }
-

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use sqlx::mysql::MySqlRow;
-use sqlx::{MySqlPool, query};
-use whimbrel_core::{ConversationId, Message, MessageId, MessageKind, PlacedRow, Seq};
+use sqlx::{MySqlConnection, query};
+use whimbrel_core::{ConversationId, Message, MessageKind, PlacedRow, Seq};
 
+use super::super::MySqlStore;
 use super::many::{STEP, filled, repeat};
 use super::place::read_members;
 use super::value;
@@ -16,7 +17,14 @@ use crate::directory::Rows;
 type Place = (ConversationId, Seq);
 
 /// The oldest first. What retention took meanwhile is forgotten here: nobody is owed it any more.
-pub(super) async fn before(pool: &MySqlPool, before: u64, limit: usize) -> Result<Rows, StoreError> {
+pub(super) async fn before(store: &MySqlStore, before: u64, limit: usize) -> Result<Rows, StoreError> {
+    let (rows, gone) = store.read(async |db| read(db, before, limit).await).await?;
+    told(store, &gone).await?;
+    Ok(rows)
+}
+
+/// The rows, and places where there is none any more.
+async fn read(db: &mut MySqlConnection, before: u64, limit: usize) -> Result<(Rows, Vec<Place>), StoreError> {
     let read = "SELECT c.id, c.kind, c.first, c.second, c.friends, c.first_blocks, c.second_blocks, u.conv, u.seq, \
          m.sender, m.device, m.message_id, m.kind, m.key_version, m.at, m.body FROM \
          (SELECT conv, seq, at FROM untold WHERE at < ? ORDER BY at, conv, seq LIMIT ?) u \
@@ -24,24 +32,23 @@ pub(super) async fn before(pool: &MySqlPool, before: u64, limit: usize) -> Resul
          ORDER BY u.at, u.conv, u.seq";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let (mut rows, mut gone) = (Rows::new(), Vec::new());
-    for row in query(read).bind(before).bind(limit).fetch_all(pool).await? {
-        let place = (value::conversation(&row, 7)?, Seq(value::get(&row, 8)?));
+    for row in query(read).bind(before).bind(limit).fetch_all(db).await? {
+        let place = (value::conversation(&row, 7)?, value::seq(&row, 8)?);
         match value::get::<Option<&[u8]>>(&row, 0)? {
             Some(_) => rows.push(placed(&row, place)?),
             None => gone.push(place),
         }
     }
-    told(pool, &gone).await?;
-    Ok(rows)
+    Ok((rows, gone))
 }
 
-fn placed(row: &MySqlRow, (conversation, seq): Place) -> Result<PlacedRow, StoreError> {
+fn placed(row: &MySqlRow, (conversation, seq): Place) -> sqlx::Result<PlacedRow> {
     let message = Message {
         conversation,
         seq,
         sender: value::user(row, 9)?,
         device: value::device(row, 10)?,
-        message_id: MessageId::from_bytes(value::bytes(row, 11)?),
+        message_id: value::message_id(row, 11)?,
         kind: MessageKind(value::get(row, 12)?),
         key_version: value::get(row, 13)?,
         at: value::get(row, 14)?,
@@ -50,9 +57,9 @@ fn placed(row: &MySqlRow, (conversation, seq): Place) -> Result<PlacedRow, Store
     Ok(PlacedRow { message, audience: read_members(row)?.audience() })
 }
 
-pub(super) async fn told(pool: &MySqlPool, places: &[Place]) -> Result<(), StoreError> {
+pub(super) async fn told(store: &MySqlStore, places: &[Place]) -> Result<(), StoreError> {
     for places in places.chunks(STEP) {
-        run_all(pool, &Told { places }).await?;
+        run_all(store, &Told { places }).await?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{MySqlPool, query};
+use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, DeviceId, UserId};
 
 use super::devices;
@@ -20,24 +20,24 @@ pub(super) struct Locked {
     pub(super) private: ConversationId,
 }
 
-pub(super) async fn by_id(pool: &MySqlPool, user: UserId) -> Result<Option<User>, StoreError> {
+pub(super) async fn by_id(db: &mut MySqlConnection, user: UserId) -> Result<Option<User>, StoreError> {
     let read = concat!("SELECT ", user_columns!(), " FROM user u WHERE u.id = ? AND u.deleted_at IS NULL");
-    query(read).bind(user.0).fetch_optional(pool).await?.as_ref().map(value::account).transpose()
+    Ok(query(read).bind(user.0).fetch_optional(db).await?.as_ref().map(value::account).transpose()?)
 }
 
-pub(super) async fn by_handle(pool: &MySqlPool, handle: &str) -> Result<Option<User>, StoreError> {
+pub(super) async fn by_handle(db: &mut MySqlConnection, handle: &str) -> Result<Option<User>, StoreError> {
     // No handle has other characters, and the column's character set could not compare them.
     if !handle.is_ascii() {
         return Ok(None);
     }
     let read = concat!("SELECT ", user_columns!(), " FROM user u WHERE u.handle = ? AND u.deleted_at IS NULL");
-    query(read).bind(handle).fetch_optional(pool).await?.as_ref().map(value::account).transpose()
+    Ok(query(read).bind(handle).fetch_optional(db).await?.as_ref().map(value::account).transpose()?)
 }
 
-pub(super) async fn password_hash(pool: &MySqlPool, user: UserId) -> Result<Option<Option<String>>, StoreError> {
+pub(super) async fn password_hash(db: &mut MySqlConnection, user: UserId) -> Result<Option<Option<String>>, StoreError> {
     let read = "SELECT password_hash FROM user WHERE id = ? AND deleted_at IS NULL";
-    let row = query(read).bind(user.0).fetch_optional(pool).await?;
-    row.map(|row| value::get(&row, 0)).transpose()
+    let row = query(read).bind(user.0).fetch_optional(db).await?;
+    Ok(row.map(|row| value::get(&row, 0)).transpose()?)
 }
 
 /// Locks those of these accounts that exist, in ascending order of their ids.

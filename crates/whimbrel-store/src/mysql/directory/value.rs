@@ -1,42 +1,20 @@
-//! Values out of rows: what does not fit was not written by any version of this program.
+//! Values out of rows, beyond those of every room; accounts.
 
 use sqlx::mysql::MySqlRow;
 use sqlx::{Decode, MySql, Row, Type};
-use whimbrel_core::{ConversationId, DeviceId, UserId};
 
-use crate::StoreError;
+pub(super) use super::super::value::{bytes, conversation, device, message_id, seq, unreadable, user};
 use crate::directory::User;
 
 /// The value in a column.
-pub(super) fn get<'r, T: Decode<'r, MySql> + Type<MySql>>(row: &'r MySqlRow, column: usize) -> Result<T, StoreError> {
-    row.try_get(column).map_err(|error| StoreError::Corrupt(error.to_string()))
+pub(super) fn get<'r, T: Decode<'r, MySql> + Type<MySql>>(row: &'r MySqlRow, column: usize) -> sqlx::Result<T> {
+    row.try_get(column)
 }
 
-/// The bytes in a column, of which there must be as many.
-pub(super) fn bytes<const N: usize>(row: &MySqlRow, column: usize) -> Result<[u8; N], StoreError> {
-    let stored: &[u8] = get(row, column)?;
-    stored.try_into().map_err(|_| StoreError::Corrupt(format!("{} bytes where there should be {N}", stored.len())))
-}
-
-/// The same, or none.
-pub(super) fn some_bytes<const N: usize>(row: &MySqlRow, column: usize) -> Result<Option<[u8; N]>, StoreError> {
+/// Bytes of a fixed length, or none.
+pub(super) fn some_bytes<const N: usize>(row: &MySqlRow, column: usize) -> sqlx::Result<Option<[u8; N]>> {
     let stored: Option<&[u8]> = get(row, column)?;
     stored.map(|_| bytes(row, column)).transpose()
-}
-
-/// The user in a column.
-pub(super) fn user(row: &MySqlRow, column: usize) -> Result<UserId, StoreError> {
-    get(row, column).map(UserId)
-}
-
-/// The conversation in a column.
-pub(super) fn conversation(row: &MySqlRow, column: usize) -> Result<ConversationId, StoreError> {
-    bytes(row, column).map(ConversationId::from_bytes)
-}
-
-/// The device in a column.
-pub(super) fn device(row: &MySqlRow, column: usize) -> Result<DeviceId, StoreError> {
-    bytes(row, column).map(DeviceId::from_bytes)
 }
 
 /// What [`account`] wants, as the first columns of a row.
@@ -48,7 +26,7 @@ macro_rules! user_columns {
 pub(super) use user_columns;
 
 /// An account from the first five columns.
-pub(super) fn account(row: &MySqlRow) -> Result<User, StoreError> {
+pub(super) fn account(row: &MySqlRow) -> sqlx::Result<User> {
     Ok(User {
         id: user(row, 0)?,
         handle: get(row, 1)?,

@@ -15,12 +15,15 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::mysql::MySqlDatabaseError;
-use sqlx::{MySql, MySqlConnection, MySqlPool, Transaction};
+use sqlx::{Executor, MySqlConnection, raw_sql};
 use tokio::time::sleep;
 
-use super::place;
+use super::super::MySqlStore;
+use super::super::change::undo;
+use super::super::error::number;
+use super::super::pool::Session;
 use super::tell::Letter;
+use super::{ended, place};
 use crate::StoreError;
 use crate::directory::{DirectoryError, LoggedOut, Rows};
 use crate::keyring::KeyError;
@@ -29,8 +32,6 @@ use crate::keyring::KeyError;
 const LIGHT_TRIES: u32 = 4;
 /// Tries altogether.
 const TRIES: u32 = 12;
-/// No other try begins when a change has taken this long.
-const GIVE_UP: Duration = Duration::from_secs(8);
 /// The longest pause before another try.
 const PAUSE_MAX_MICROS: u64 = 50_000;
 
@@ -80,7 +81,7 @@ impl From<KeyError> for Stop {
 
 /// A transaction under way.
 pub(super) struct Work {
-    tx: Transaction<'static, MySql>,
+    session: Session,
     began: Instant,
     /// Rows to place when the change is made.
     pub(super) letters: Vec<Letter>,
@@ -93,7 +94,7 @@ pub(super) struct Work {
 impl Work {
     /// The connection.
     pub(super) fn db(&mut self) -> &mut MySqlConnection {
-        &mut self.tx
+        &mut self.session
     }
 
     /// The caller's time, and what has passed since: what others look for by its age may not seem older than it is.
@@ -102,54 +103,66 @@ impl Work {
     }
 }
 
-/// Makes a change; returns its answer and the rows that it placed.
-pub(super) async fn run<C: Change>(pool: &MySqlPool, change: &C) -> Result<(C::Answer, Rows), DirectoryError> {
-    let began = Instant::now();
-    for number in 0.. {
-        let error = match attempt(pool, change, number, began).await {
-            Ok(answer) => return Ok(answer),
-            Err(Stop::Refused(error)) => return Err(error),
-            Err(Stop::Sql(error)) => error,
-        };
-        if !passes(&error) || number + 1 >= TRIES || began.elapsed() >= GIVE_UP {
-            return Err(DirectoryError::Store(error.into()));
-        }
-        sleep(pause(number)).await;
-    }
-    unreachable!("the loop ends by returning")
+/// Makes a change, in the time that a call may take; returns its answer and the rows that it placed.
+pub(super) async fn run<C: Change>(store: &MySqlStore, change: &C) -> Result<(C::Answer, Rows), DirectoryError> {
+    store.in_time(tries(store, change)).await?
 }
 
 /// The same for changes that cannot be refused.
-pub(super) async fn run_all<C: Change>(pool: &MySqlPool, change: &C) -> Result<(C::Answer, Rows), StoreError> {
-    run(pool, change).await.map_err(|error| match error {
+pub(super) async fn run_all<C: Change>(store: &MySqlStore, change: &C) -> Result<(C::Answer, Rows), StoreError> {
+    run(store, change).await.map_err(|error| match error {
         DirectoryError::Store(error) => error,
         refused => StoreError::Corrupt(refused.to_string()),
     })
 }
 
+async fn tries<C: Change>(store: &MySqlStore, change: &C) -> Result<(C::Answer, Rows), DirectoryError> {
+    let began = Instant::now();
+    let mut number = 0;
+    loop {
+        match attempt(store, change, number, began).await {
+            Ok(answer) => return Ok(answer),
+            Err(Stop::Refused(error)) => return Err(error),
+            Err(Stop::Sql(error)) if passes(&error) && number + 1 < TRIES => sleep(pause(number)).await,
+            Err(Stop::Sql(error)) => return Err(DirectoryError::Store(error.into())),
+        }
+        number += 1;
+    }
+}
+
 async fn attempt<C: Change>(
-    pool: &MySqlPool,
+    store: &MySqlStore,
     change: &C,
     number: u32,
     began: Instant,
 ) -> Result<(C::Answer, Rows), Stop> {
-    let begin = if number < LIGHT_TRIES { LIGHT } else { HEAVY };
-    let tx = pool.begin_with(begin).await?;
-    let mut work = Work { tx, began, letters: Vec::new(), standings: Vec::new(), logged_out: Vec::new() };
+    let mut session = store.pool.session().await?;
+    session.execute(raw_sql(if number < LIGHT_TRIES { LIGHT } else { HEAVY })).await?;
+    let mut work = Work { session, began, letters: Vec::new(), standings: Vec::new(), logged_out: Vec::new() };
     match finish(&mut work, change).await {
-        Ok(answer) => match work.tx.commit().await {
-            Ok(()) => Ok(answer),
-            Err(error) if passes(&error) => Err(Stop::Sql(error)),
-            Err(error) => {
-                let why = format!("whether the change was committed is unknown: {error}");
-                Err(Stop::Refused(StoreError::Unavailable(why).into()))
-            }
-        },
+        Ok(answer) => commit(work.session).await.map(|()| answer),
         Err(stop) => {
-            // Before another try, so that it does not wait for this one's locks. If it fails, the connection is gone,
-            // and so are they.
-            let _ = work.tx.rollback().await;
+            // Before another try, so that it does not wait for this one's locks.
+            undo(work.session).await;
             Err(stop)
+        }
+    }
+}
+
+async fn commit(mut session: Session) -> Result<(), Stop> {
+    match session.execute("COMMIT").await {
+        Ok(_) => {
+            session.done();
+            Ok(())
+        }
+        // Said by a cluster that certifies at the end: all of it is undone.
+        Err(error) if passes(&error) => {
+            undo(session).await;
+            Err(Stop::Sql(error))
+        }
+        Err(error) => {
+            let why = format!("whether the change was committed is unknown: {error}");
+            Err(Stop::Refused(StoreError::Unavailable(why).into()))
         }
     }
 }
@@ -157,7 +170,7 @@ async fn attempt<C: Change>(
 async fn finish<C: Change>(work: &mut Work, change: &C) -> Result<(C::Answer, Rows), Stop> {
     let answer = change.make(work).await?;
     let rows = place::post(work).await?;
-    super::ended::note(work).await?;
+    ended::note(work).await?;
     Ok((answer, rows))
 }
 
@@ -169,17 +182,11 @@ fn passes(error: &sqlx::Error) -> bool {
     const DEADLOCK: u16 = 1213;
     /// MariaDB 11.6 and later: a locked row is newer than what the transaction has read.
     const CHANGED_SINCE_READ: u16 = 1020;
-    let server = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
-    server.is_some_and(|e| matches!(e.number(), DUPLICATE | LOCK_WAIT | DEADLOCK | CHANGED_SINCE_READ))
+    number(error).is_some_and(|number| matches!(number, DUPLICATE | LOCK_WAIT | DEADLOCK | CHANGED_SINCE_READ))
 }
 
 /// Longer each time, and never the same for two who met.
 fn pause(number: u32) -> Duration {
     let longest = (500_u64 << number.min(10)).min(PAUSE_MAX_MICROS);
     Duration::from_micros(rand::random_range(0..=longest))
-}
-
-/// For values that no version of this program wrote.
-pub(super) fn unreadable(what: &str) -> StoreError {
-    StoreError::Corrupt(what.to_owned())
 }
