@@ -64,9 +64,10 @@ pub async fn migrate(config: &MySqlConfig, progress: &mut (dyn FnMut(&str) + Sen
         None => {
             create_database(&target, &config).await?;
             progress(&format!("made the database {}", target.database));
-            target.connect(&config).await?.ok_or_else(|| {
-                OpenError::Away(format!("the database {} was made and is not there", target.database))
-            })?
+            target
+                .connect(&config)
+                .await?
+                .ok_or_else(|| OpenError::Away(format!("the database {} was made and is not there", target.database)))?
         }
     };
     super::server::check(&mut db, &target).await?;
@@ -88,10 +89,9 @@ pub(super) async fn check(db: &mut MySqlConnection, target: &Target) -> Result<(
              `whimbrel migrate`",
             target.database
         ))),
-        _ => Err(OpenError::Wrong(format!(
-            "the database {} has no schema yet: run `whimbrel migrate`",
-            target.database
-        ))),
+        _ => {
+            Err(OpenError::Wrong(format!("the database {} has no schema yet: run `whimbrel migrate`", target.database)))
+        }
     }
 }
 

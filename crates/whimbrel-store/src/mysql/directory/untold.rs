@@ -74,9 +74,9 @@ impl Change for Told<'_> {
     async fn make(&self, work: &mut Work) -> Result<(), Stop> {
         let places = filled(self.places);
         let text = repeat("DELETE FROM untold WHERE ", "(conv = ? AND seq = ?)", " OR ", places.len(), "");
-        let delete = places.iter().fold(query(text), |delete, (conversation, seq)| {
-            delete.bind(&conversation.as_bytes()[..]).bind(seq.0)
-        });
+        let delete = places
+            .iter()
+            .fold(query(text), |delete, (conversation, seq)| delete.bind(&conversation.as_bytes()[..]).bind(seq.0));
         delete.execute(work.db()).await?;
         Ok(())
     }
