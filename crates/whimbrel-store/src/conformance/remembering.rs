@@ -131,6 +131,6 @@ pub async fn untold_rows_read_back_as_they_were_placed(timeline: &dyn Timeline, 
     for row in &untold {
         let before = Seq(row.message.seq.0 - 1);
         let stored = timeline.read(row.message.conversation, before, 1).await.expect("answers");
-        assert_eq!(stored, [row.message.clone()]);
+        assert_eq!(stored, std::slice::from_ref(&row.message));
     }
 }

@@ -12,7 +12,17 @@ use whimbrel_core::{DeviceId, UserId};
 
 use super::super::MySqlStore;
 use super::super::tests::{TestDatabase, fresh};
+use crate::conformance::Stores;
 use crate::directory::{LogIn, RelationChange};
+
+async fn stores() -> Stores {
+    let (store, database) = fresh().await;
+    let store = std::sync::Arc::new(store);
+    Stores { timeline: store.clone(), directory: store, keep: Box::new(database) }
+}
+
+crate::timeline_and_directory_conformance!(stores);
+crate::remembering_directory_conformance!(stores);
 
 /// Two processes on one database, and a connection past both.
 async fn two() -> ([MySqlStore; 2], MySqlConnection, TestDatabase) {
