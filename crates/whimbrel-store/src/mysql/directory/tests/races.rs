@@ -1,7 +1,7 @@
 //! Several processes at once.
 
 use sqlx::mysql::MySqlConnection;
-use sqlx::query;
+use sqlx::{query, raw_sql};
 use tokio::task::JoinSet;
 use whimbrel_core::limits::{DEVICES_MAX, RELATIONS_MAX};
 use whimbrel_core::{ConversationId, UserId};
@@ -270,7 +270,7 @@ async fn archive(
     let (mut seq, mut n) = end(&mut db, conversation).await;
     while !*over.borrow() {
         let rows = 1 + placed % 4;
-        query("START TRANSACTION").execute(&mut db).await.expect("a session");
+        raw_sql("START TRANSACTION").execute(&mut db).await.expect("a session");
         let mut failed = None;
         for row in 1..=u64::from(rows) {
             let insert = "INSERT INTO message \
@@ -295,12 +295,12 @@ async fn archive(
         }
         match failed {
             None => {
-                query("COMMIT").execute(&mut db).await.expect("a session");
+                raw_sql("COMMIT").execute(&mut db).await.expect("a session");
                 (seq, n, placed) = (seq + u64::from(rows), n + u64::from(rows), placed + rows);
             }
             Some(number) => {
                 assert!(matches!(number, Some(1062 | 1213)), "{number:?}");
-                query("ROLLBACK").execute(&mut db).await.expect("a session");
+                raw_sql("ROLLBACK").execute(&mut db).await.expect("a session");
                 (seq, n) = end(&mut db, conversation).await;
             }
         }
