@@ -6,8 +6,8 @@ use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, Message, MessageKind, PlacedRow, Seq};
 
 use super::super::MySqlStore;
+use super::super::head::read_members;
 use super::many::{STEP, filled, repeat};
-use super::place::read_members;
 use super::value;
 use super::work::{Change, Stop, Work, run_all};
 use crate::StoreError;

@@ -225,3 +225,62 @@ async fn connections_are_bounded() {
     store.close().await;
     assert!(matches!(store.heads(&[]).await, Err(StoreError::Unavailable(why)) if why.contains("closed")));
 }
+
+/// Twelve megabytes of bodies, in several packets; the very last row stands at a taken place: nothing of it is there.
+/// Then the same without that row: all of it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_several_packets_is_one_transaction() {
+    let (store, _database) = fresh().await;
+    let users = people(&store, "user", 2).await;
+    let mut lane = Lane::new(&store, &store, users[0], users[1]).await;
+    let before = lane.seq;
+    let mut rows: Vec<_> = (0..30).map(|_| lane.row(0)).collect();
+    rows.iter_mut().for_each(|row| row.message.body = vec![b'\''; 400_000].into());
+    let mut taken = lane.row(1);
+    taken.message.seq = Seq(before);
+    rows.push(taken);
+    let failed = place(&store, rows.clone()).await;
+    assert!(matches!(failed, Err(CommitError::SeqTaken)), "{failed:?}");
+    assert!(Timeline::read(&store, lane.conversation, Seq(before), 10).await.expect("answers").is_empty());
+    rows.pop();
+    place(&store, rows).await.expect("free places");
+    let stored = Timeline::read(&store, lane.conversation, Seq(before), 100).await.expect("answers");
+    assert_eq!((stored.len(), stored[29].body.len(), stored[29].body[0]), (30, 400_000, b'\''));
+}
+
+/// A body that the column or a packet does not hold is refused by its index, before anything is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_is_too_long_is_refused_by_its_index() {
+    let (store, _database) = fresh().await;
+    let users = people(&store, "user", 2).await;
+    let mut lane = Lane::new(&store, &store, users[0], users[1]).await;
+    let mut rows = vec![lane.row(0), lane.row(1), lane.row(0)];
+    rows[1].message.body = vec![0; 1 << 24].into();
+    let failed = place(&store, rows).await;
+    assert!(matches!(failed, Err(CommitError::RowRefused { index: 1, .. })), "{failed:?}");
+}
+
+/// Two archivers raise the same two cursors, in opposite orders, over and over: whoever comes last, what stands at the end
+/// is the highest that was named, and no answer is below what it asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cursors_of_two_archivers_only_grow() {
+    let (one, database) = fresh().await;
+    let two = database.open().await;
+    let users = people(&one, "user", 2).await;
+    let mut lane = Lane::new(&one, &one, users[0], users[1]).await;
+    lane.say(&one, 200).await;
+    let raise = async |store: &MySqlStore, order: [usize; 2], at: u64| {
+        let cursors = Cursors { delivered: Seq(at), read: Seq(at / 2) };
+        let write = |side: usize| CursorWrite { conversation: lane.conversation, user: users[side], cursors };
+        let batch = PlaceBatch { rows: Vec::new(), cursors: order.map(write).to_vec() };
+        let moved = store.commit(batch).await.map_err(|(_, error)| error).expect("members").1;
+        assert!(moved.iter().all(|moved| moved.cursors.delivered.0 >= at && moved.cursors.read.0 >= at / 2));
+        moved
+    };
+    for round in 1..=60 {
+        tokio::join!(raise(&one, [0, 1], round), raise(&two, [1, 0], 61 - round));
+        let standing = raise(&one, [0, 1], 0).await;
+        let highest = round.max(61 - round).max(60);
+        assert!(standing.iter().all(|moved| moved.cursors.delivered.0 == highest), "round {round}: {standing:?}");
+    }
+}
