@@ -186,7 +186,7 @@ async fn a_storm_of_changes_leaves_everything_in_order() {
     let placed: usize = returned.iter().map(Vec::len).sum();
     assert_eq!(count(&mut db, "SELECT COUNT(*) FROM message").await, placed as i64);
     assert_eq!(count(&mut db, "SELECT COUNT(*) FROM untold").await, placed as i64);
-    assert!(placed > 200, "much happened: {placed}");
+    assert!(placed > 80, "much happened: {placed}");
     assert_sound(&mut db).await;
 }
 
