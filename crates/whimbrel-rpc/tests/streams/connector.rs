@@ -65,8 +65,8 @@ async fn pushes_keep_their_order_and_return_once_they_were_taken() {
     let push = node.push_to(client.id).await;
     let sessions: Vec<SessionId> = (0..2000).map(|_| SessionId::generate()).collect();
     client.push.gate.set(false);
-    let pushes = sessions.iter().map(|session| push.push(vec![poke(*session)]));
-    let pushing = tokio::spawn(join_all(pushes.collect::<Vec<_>>()));
+    let given = sessions.clone();
+    let pushing = tokio::spawn(async move { join_all(given.iter().map(|session| push.push(vec![poke(*session)]))).await });
     tokio::task::yield_now().await;
     assert!(!pushing.is_finished(), "nothing was taken yet");
     client.push.gate.set(true);
