@@ -15,7 +15,7 @@ impl From<&Attach> for pb::Attach {
 
 impl pb::Attach {
     /// As the transfer sees it, from this connector.
-    pub(crate) fn from_connector(self, connector: ConnectorId) -> Result<Attach> {
+    pub(crate) fn at(self, connector: ConnectorId) -> Result<Attach> {
         let session = part("Attach.session", self.session)?.try_into()?;
         Ok(Attach { session, connector, since: self.since, platform: self.platform })
     }
@@ -25,9 +25,7 @@ impl pb::Attach {
 pub(crate) fn attach_result_out(result: &std::result::Result<Attached, AttachRefused>) -> pb::Attached {
     let what = match result {
         Ok(attached) => What::Registered(attached.registered),
-        Err(refused) => {
-            What::Refused(pb::Close { code: refused.code.0, retry_after_ms: refused.retry_after_ms })
-        }
+        Err(refused) => What::Refused(pb::Close { code: refused.code.0, retry_after_ms: refused.retry_after_ms }),
     };
     pb::Attached { what: Some(what) }
 }

@@ -65,11 +65,9 @@ impl From<&PushBody> for Body {
             }),
             PushBody::Receipts(receipts) => Self::Receipts(pb::Receipts { of: each(receipts) }),
             PushBody::Advanced(of) => Self::Advanced(pb::ConversationCursorsList { of: each(of) }),
-            PushBody::Synced(answer) => Self::Synced(pb::SyncAnswer {
-                id: answer.id,
-                views: each(&answer.views),
-                next: answer.next.map(out),
-            }),
+            PushBody::Synced(answer) => {
+                Self::Synced(pb::SyncAnswer { id: answer.id, views: each(&answer.views), next: answer.next.map(out) })
+            }
             PushBody::Poke => Self::Poke(pb::Nothing {}),
             PushBody::Close { code, retry_after_ms } => {
                 Self::Close(pb::Close { code: code.0, retry_after_ms: *retry_after_ms })
@@ -82,9 +80,10 @@ impl TryFrom<Body> for PushBody {
     type Error = Malformed;
     fn try_from(body: Body) -> Result<Self> {
         Ok(match body {
-            Body::Answers(pb::Answers { conversation, of }) => {
-                PushBody::Answers { conversation: need("Answers.conversation", conversation)?, answers: all(of, answer)? }
-            }
+            Body::Answers(pb::Answers { conversation, of }) => PushBody::Answers {
+                conversation: need("Answers.conversation", conversation)?,
+                answers: all(of, answer)?,
+            },
             Body::Deliver(pb::Delivery { conversation, messages: list }) => {
                 let conversation = need("Delivery.conversation", conversation)?;
                 PushBody::Deliver(Arc::new(Delivery { conversation, messages: messages(list, conversation)? }))

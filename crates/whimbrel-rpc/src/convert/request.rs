@@ -57,8 +57,7 @@ impl TryFrom<pb::SyncQuestion> for SyncQuestion {
             until: question.until.map(id),
             known: all(question.known, TryInto::try_into)?,
             only_known: question.only_known,
-            max_messages: usize::try_from(question.max_messages)
-                .map_err(|_| Malformed("SyncQuestion.max_messages"))?,
+            max_messages: usize::try_from(question.max_messages).map_err(|_| Malformed("SyncQuestion.max_messages"))?,
         })
     }
 }

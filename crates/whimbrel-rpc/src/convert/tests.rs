@@ -14,8 +14,8 @@ use whimbrel_core::{
 
 use super::*;
 use crate::{
-    Attach, AttachRefused, Attached, DraftPlaced, Lease, PlacedBatch, PushBody, PushItem, Request, RequestBody, Revoked,
-    SessionRef, Standing, Through, To, Told,
+    Attach, AttachRefused, Attached, DraftPlaced, Lease, PlacedBatch, PushBody, PushItem, Request, RequestBody,
+    Revoked, SessionRef, Standing, Through, To, Told,
 };
 
 fn id_of<T: Uuid + std::fmt::Debug>() -> impl Strategy<Value = T> + Clone {
@@ -76,15 +76,19 @@ fn audience() -> impl Strategy<Value = Audience> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let draft = (id_of(), any::<u32>(), any::<u32>(), body()).prop_map(|(message_id, kind, key_version, body)| {
-        Draft { message_id, kind: MessageKind(kind), key_version, body }
+    let draft = (id_of(), any::<u32>(), any::<u32>(), body()).prop_map(|(message_id, kind, key_version, body)| Draft {
+        message_id,
+        kind: MessageKind(kind),
+        key_version,
+        body,
     });
     let known = (id_of(), number(), option::of(id_of())).prop_map(|(conversation, cursor, message_id)| Known {
         conversation,
         cursor: Seq(cursor),
         message_id,
     });
-    let question = (any::<u32>(), option::of(id_of()), option::of(id_of()), vec(known, 0..4), any::<bool>(), any::<usize>());
+    let question =
+        (any::<u32>(), option::of(id_of()), option::of(id_of()), vec(known, 0..4), any::<bool>(), any::<usize>());
     let question = question.prop_map(|(id, after, until, known, only_known, max_messages)| {
         RequestBody::Sync(SyncQuestion { id, after, until, known, only_known, max_messages })
     });
@@ -101,19 +105,21 @@ fn view() -> impl Strategy<Value = View> {
     let numbers = (number(), number(), number(), number());
     let rest = (any::<bool>(), vec(message(), 0..3), any::<bool>());
     (id_of(), kinds, option::of(number()), numbers, cursors(), cursors(), rest).prop_map(
-        |(conversation, kind, peer, (head, head_at, floor, unread), own, peer_cursors, (reset, messages, complete))| View {
-            conversation,
-            kind,
-            peer: peer.map(UserId),
-            head: Seq(head),
-            head_at,
-            floor: Seq(floor),
-            own,
-            unread,
-            peer_cursors,
-            reset,
-            messages,
-            complete,
+        |(conversation, kind, peer, (head, head_at, floor, unread), own, peer_cursors, (reset, messages, complete))| {
+            View {
+                conversation,
+                kind,
+                peer: peer.map(UserId),
+                head: Seq(head),
+                head_at,
+                floor: Seq(floor),
+                own,
+                unread,
+                peer_cursors,
+                reset,
+                messages,
+                complete,
+            }
         },
     )
 }
@@ -125,8 +131,11 @@ fn push() -> impl Strategy<Value = PushItem> {
             .prop_map(|(users, except)| To::Users { users: users.into(), except: except.into() }),
         (user_of(), id_of()).prop_map(|(user, device)| To::Device(user, device)),
     ];
-    let receipt = (id_of(), number(), cursors())
-        .prop_map(|(conversation, user, cursors)| Receipt { conversation, user: UserId(user), cursors });
+    let receipt = (id_of(), number(), cursors()).prop_map(|(conversation, user, cursors)| Receipt {
+        conversation,
+        user: UserId(user),
+        cursors,
+    });
     let body = prop_oneof![
         (id_of(), vec((id_of(), outcome()), 0..4))
             .prop_map(|(conversation, answers)| PushBody::Answers { conversation, answers }),
@@ -214,7 +223,7 @@ proptest! {
         let went = Attach { session, connector, since, platform };
         let out = pb::Attach::from(&went);
         prop_assert!(length(&out) <= weight::attach(&went));
-        same(&wire(&out).from_connector(connector).expect("it makes sense"), &went);
+        same(&wire(&out).at(connector).expect("it makes sense"), &went);
         let refused = Err(AttachRefused { code: GoodbyeCode(code), retry_after_ms: ms });
         for answer in [Ok(Attached { registered: true }), Ok(Attached { registered: false }), refused] {
             prop_assert_eq!(attach_result(wire(&attach_result_out(&answer))).expect("it makes sense"), answer);
@@ -259,13 +268,17 @@ proptest! {
 fn what_is_missing_or_unknown_is_named() {
     let session = pb::SessionRef { session: Some(pb::Id::default()), user: 1, device: Some(pb::Id::default()) };
     let body = Some(pb::request::Body::Send(pb::Send { conversation: None, drafts: Vec::new() }));
-    let request = |from, body| Request::try_from(pb::Request { from, body }).map(|_| ()).map_err(|error| error.to_string());
+    let request =
+        |from, body| Request::try_from(pb::Request { from, body }).map(|_| ()).map_err(|error| error.to_string());
     let named = |field: &str| Err(format!("{field} is missing, or stands for nothing"));
     assert_eq!(request(Some(session), body), named("Send.conversation"));
     assert_eq!(request(Some(session), None), named("Request.body"));
     assert_eq!(request(Some(pb::SessionRef { device: None, ..session }), None), named("Request.body"));
     let poke = Some(pb::push_item::Body::Poke(pb::Nothing {}));
-    assert_eq!(PushItem::try_from(pb::PushItem { to: None, body: poke }).map_err(|error| error.0).err(), Some("PushItem.to"));
+    assert_eq!(
+        PushItem::try_from(pb::PushItem { to: None, body: poke }).map_err(|error| error.0).err(),
+        Some("PushItem.to")
+    );
     let view = pb::View { conversation: Some(pb::Id::default()), kind: 77, ..Default::default() };
     assert_eq!(View::try_from(view).err(), Some(Malformed("View.kind")));
     let refused = pb::Outcome { what: Some(pb::outcome::What::Refused(9999)) };

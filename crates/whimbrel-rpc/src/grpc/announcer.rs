@@ -172,7 +172,10 @@ impl Announcer {
     /// A connector that is there and missed something must find its lease gone. If UserStatus does not answer for as
     /// long as a lease lasts, the lease has ended by itself.
     async fn end_leases(&self, connectors: Vec<ConnectorId>) {
-        warn!(?connectors, "no transfer reaches these connectors; they lose their leases and assert their sessions when they are back");
+        warn!(
+            ?connectors,
+            "no transfer reaches these connectors; they lose their leases and assert their sessions when they are back"
+        );
         let until = Instant::now() + LEASE;
         while !self.expel_now(&connectors).await && Instant::now() < until {
             sleep(EXPEL_AGAIN).await;

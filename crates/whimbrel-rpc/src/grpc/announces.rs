@@ -72,7 +72,11 @@ impl Announcements {
             }
             Err(status) => {
                 if status.code() == tonic::Code::InvalidArgument {
-                    warn!(role = self.role.name(), status = status.message(), "a stream of announcements made no sense and was ended");
+                    warn!(
+                        role = self.role.name(),
+                        status = status.message(),
+                        "a stream of announcements made no sense and was ended"
+                    );
                 } else {
                     debug!(role = self.role.name(), %status, "a stream of announcements broke");
                 }
@@ -122,9 +126,9 @@ impl Announcements {
             }
             What::Expel(ids) => {
                 let connectors = ids.of.into_iter().map(convert::id).collect();
-                Box::pin(async move {
-                    pb::Told { id, expelled: announce.expel(connectors).await, ..Default::default() }
-                })
+                Box::pin(
+                    async move { pb::Told { id, expelled: announce.expel(connectors).await, ..Default::default() } },
+                )
             }
             What::Revoked(list) => {
                 let revoked = list.of.into_iter().map(Into::into).collect();

@@ -10,8 +10,8 @@ use whimbrel_core::ConnectorId;
 
 use super::connects::malformed;
 use super::fleet::{Dial, Line as _};
-use super::limits::spread_ms;
 use super::hello::Role;
+use super::limits::spread_ms;
 use super::line::ConnectLine;
 use super::outbox::Drain;
 use super::underway::UnderWay;
@@ -66,7 +66,8 @@ impl Dial for Connects {
     type Down = pb::ToConnector;
 
     async fn open(&self, channel: Channel) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
-        let line = ConnectLine::new(hello::hello(self.limits.protocol, Role::Connector, out(self.id)), self.limits.clone());
+        let line =
+            ConnectLine::new(hello::hello(self.limits.protocol, Role::Connector, out(self.id)), self.limits.clone());
         let mut call = Call::new(Drain::of_client(line.outbox.clone()));
         self.security.sign(&mut call);
         let mut client = TransferClient::new(channel)

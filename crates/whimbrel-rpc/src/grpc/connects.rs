@@ -67,7 +67,9 @@ impl Connection {
         if let Err(status) = &end {
             let connector = self.peer.connector;
             match status.code() {
-                tonic::Code::InvalidArgument => warn!(%connector, status = status.message(), "a connector's stream made no sense and was ended"),
+                tonic::Code::InvalidArgument => {
+                    warn!(%connector, status = status.message(), "a connector's stream made no sense and was ended")
+                }
                 _ => debug!(%connector, %status, "a connector's stream broke"),
             }
         }
@@ -124,14 +126,14 @@ impl Connection {
                     detaches.ids.push(id);
                     detaches.sessions.extend(convert::all::<_, SessionRef, Vec<_>>(list.of, TryInto::try_into)?);
                 }
-                Asked::Renew(pb::Nothing {}) => self.begin(async move {
-                    Done::one(id, Answered::Renew((&transfer.renew(connector).await).into()))
-                }),
+                Asked::Renew(pb::Nothing {}) => {
+                    self.begin(async move { Done::one(id, Answered::Renew((&transfer.renew(connector).await).into())) })
+                }
                 Asked::Assert(list) => {
                     let standings = convert::all(list.of, TryInto::try_into)?;
-                    self.begin(async move {
-                        Done::one(id, Answered::Assert(transfer.assert(connector, standings).await))
-                    });
+                    self.begin(
+                        async move { Done::one(id, Answered::Assert(transfer.assert(connector, standings).await)) },
+                    );
                 }
                 Asked::Leave(pb::Nothing {}) => self.begin(async move {
                     transfer.leave(connector).await;
@@ -206,7 +208,7 @@ impl Attaches {
     fn add(&mut self, id: u64, list: pb::Attaches, connector: ConnectorId) -> convert::Result<()> {
         self.ids.push((id, list.of.len()));
         for attach in list.of {
-            self.of.push(attach.from_connector(connector)?);
+            self.of.push(attach.at(connector)?);
         }
         Ok(())
     }

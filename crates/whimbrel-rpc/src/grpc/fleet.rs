@@ -40,16 +40,16 @@ pub(super) trait Line: Send + Sync + 'static {
     fn leave(&self);
 }
 
+/// A stream's two directions.
+pub(super) type Opened<D> = (Arc<<D as Dial>::Line>, Streaming<<D as Dial>::Down>);
+
 /// One kind of stream.
 pub(super) trait Dial: Send + Sync + 'static {
     type Line: Line;
     type Down: Send + 'static;
 
     /// Opens a stream; returns once both Hellos were said.
-    fn open(
-        &self,
-        channel: Channel,
-    ) -> impl Future<Output = Result<(Arc<Self::Line>, Streaming<Self::Down>), Status>> + Send;
+    fn open(&self, channel: Channel) -> impl Future<Output = Result<Opened<Self>, Status>> + Send;
 
     /// Something came. Never cancelled.
     fn take(&self, line: &Self::Line, message: Self::Down) -> impl Future<Output = Result<(), Status>> + Send;

@@ -179,12 +179,10 @@ mod tests {
             queue.push(item, bytes);
         }
         let take = |queue: &mut Queue<i32>| queue.take(&mut 10, true);
-        assert_eq!([take(&mut queue), take(&mut queue), take(&mut queue), take(&mut queue)], [
-            vec![1, 2],
-            vec![3],
-            vec![4],
-            vec![5]
-        ]);
+        assert_eq!(
+            [take(&mut queue), take(&mut queue), take(&mut queue), take(&mut queue)],
+            [vec![1, 2], vec![3], vec![4], vec![5]]
+        );
         assert_eq!((queue.len(), queue.bytes()), (0, 0));
     }
 

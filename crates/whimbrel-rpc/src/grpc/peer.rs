@@ -19,8 +19,8 @@ use tonic::Status;
 use tracing::{info, warn};
 use whimbrel_core::{ConnectorId, SessionId, TransferId};
 
-use super::outbox::{Gather, Outbox, Queue};
 use super::hello::{Role, hello};
+use super::outbox::{Gather, Outbox, Queue};
 use super::{Limits, figures};
 use crate::convert::{id, out, pb};
 use crate::{Peers, Push, PushItem, Taken};

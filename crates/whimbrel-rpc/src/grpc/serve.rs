@@ -76,7 +76,10 @@ async fn goodbye(streams: &Streams, stop: CancellationToken) {
     streams.leaving.cancel();
     streams.tasks.close();
     if tokio::time::timeout(streams.limits.drain, streams.tasks.wait()).await.is_err() {
-        warn!(connectors = streams.tasks.len(), "connectors still had something under way; it is asked for again elsewhere");
+        warn!(
+            connectors = streams.tasks.len(),
+            "connectors still had something under way; it is asked for again elsewhere"
+        );
     }
     streams.closing.cancel();
 }
@@ -160,4 +163,3 @@ impl Service for Desk {
         Ok(Response::new(Box::pin(answers)))
     }
 }
-

@@ -7,10 +7,10 @@ use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use super::connect::Connects;
+use super::figures;
 use super::fleet::{Fleet, Line as _, Member};
 use super::line::ConnectLine;
 use super::rendezvous::{Key, choose};
-use super::figures;
 use crate::{Request, RequestBody};
 
 /// How often requests are given to another transfer before they are treated as if there were none.

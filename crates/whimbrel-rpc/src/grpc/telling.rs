@@ -12,9 +12,9 @@ use tonic::{Request as Call, Status, Streaming};
 use super::fleet::{Dial, Line};
 use super::outbox::{Drain, Gather, Outbox, Queue};
 use super::{Limits, Security, figures, hello};
+use crate::convert::pb;
 use crate::convert::pb::telling::What;
 use crate::convert::pb::transfer_client::TransferClient;
-use crate::convert::pb;
 
 /// How announcements' streams are opened and read.
 pub(super) struct Announces {

@@ -19,8 +19,8 @@ use super::connect::Connects;
 use super::fleet::{Fleet, Member, TransferAt};
 use super::limits::spread_ms;
 use super::line::{ConnectLine, Unasked};
-use super::submit::{self, open};
 use super::rendezvous::choose;
+use super::submit::{self, open};
 use super::{Limits, Security, figures};
 use crate::convert::pb::{answer::What as Answered, ask::What as Asked};
 use crate::convert::{self, pb, weight};
@@ -181,7 +181,10 @@ impl Transfer for Transfers {
             }
             figures::asked_again("detach");
             if Instant::now() >= until {
-                return debug!(sessions = open.len(), "no transfer took these detaches; routes too many are found later");
+                return debug!(
+                    sessions = open.len(),
+                    "no transfer took these detaches; routes too many are found later"
+                );
             }
             sleep(LOOK_AGAIN).await;
         }

@@ -68,16 +68,18 @@ impl UnderWay {
         for session in sessions {
             match &item.body {
                 PushBody::Answers { conversation, answers } => self.answered(*session, *conversation, answers),
-                PushBody::Synced(answer) => {
-                    if self.syncs.get(session).is_some_and(|sync| sync.question.id == answer.id) {
-                        self.syncs.remove(session);
-                    }
-                }
+                PushBody::Synced(answer) => self.synced(*session, answer.id),
                 PushBody::Close { .. } => {
                     self.syncs.remove(session);
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn synced(&mut self, session: SessionId, id: u32) {
+        if self.syncs.get(&session).is_some_and(|sync| sync.question.id == id) {
+            self.syncs.remove(&session);
         }
     }
 
@@ -114,10 +116,12 @@ impl UnderWay {
 
     /// Everything: the answers for the Sends, and the syncs to ask again.
     pub(super) fn give_up(self, after_ms: impl Fn() -> u32) -> (Vec<PushItem>, Vec<Request>) {
-        let answers = self.sends.into_iter().map(|((session, conversation), send)| {
-            retry(session, conversation, send.open, after_ms())
-        });
-        let syncs = self.syncs.into_values().map(|sync| Request { from: sync.from, body: RequestBody::Sync(sync.question) });
+        let answers = self
+            .sends
+            .into_iter()
+            .map(|((session, conversation), send)| retry(session, conversation, send.open, after_ms()));
+        let syncs =
+            self.syncs.into_values().map(|sync| Request { from: sync.from, body: RequestBody::Sync(sync.question) });
         (answers.collect(), syncs.collect())
     }
 }

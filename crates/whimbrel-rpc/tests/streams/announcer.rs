@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use whimbrel_core::{
-    Audience, ConnectorId, ConversationId, CursorMoved, Cursors, DeviceId, GoodbyeCode, Message, MessageId, MessageKind,
-    PlacedRow, Seq, TransferId, UserId,
+    Audience, ConnectorId, ConversationId, CursorMoved, Cursors, DeviceId, GoodbyeCode, Message, MessageId,
+    MessageKind, PlacedRow, Seq, TransferId, UserId,
 };
 use whimbrel_rpc::grpc::{Announcer, Limits, Role};
 use whimbrel_rpc::{Announce as _, PlacedBatch, Revoked, Through, Told};
@@ -49,8 +49,7 @@ async fn each_transfer_is_told_of_its_own_records_in_order() {
 #[tokio::test]
 async fn what_nobody_published_goes_by_its_conversation() {
     let (mut nodes, announcer) = three().await;
-    let batches: Vec<PlacedBatch> =
-        (0..30).map(|at| placed((at % 2 == 0).then(TransferId::generate))).collect();
+    let batches: Vec<PlacedBatch> = (0..30).map(|at| placed((at % 2 == 0).then(TransferId::generate))).collect();
     announcer.placed(batches.clone(), Through::All).await;
     // A second time: the same way.
     announcer.placed(batches.clone(), Through::All).await;

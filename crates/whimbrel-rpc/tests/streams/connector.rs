@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use whimbrel_core::{ConversationId, Cursors, Delivery, Message, MessageId, MessageKind, Outcome, Seq, SessionId, UserId};
+use whimbrel_core::{
+    ConversationId, Cursors, Delivery, Message, MessageId, MessageKind, Outcome, Seq, SessionId, UserId,
+};
 use whimbrel_rpc::grpc::Limits;
 use whimbrel_rpc::{Attached, Lease, Peers as _, PushBody, PushItem, Request, RequestBody, Standing, Transfer as _};
 
@@ -66,7 +68,8 @@ async fn pushes_keep_their_order_and_return_once_they_were_taken() {
     let sessions: Vec<SessionId> = (0..2000).map(|_| SessionId::generate()).collect();
     client.push.gate.set(false);
     let given = sessions.clone();
-    let pushing = tokio::spawn(async move { join_all(given.iter().map(|session| push.push(vec![poke(*session)]))).await });
+    let pushing =
+        tokio::spawn(async move { join_all(given.iter().map(|session| push.push(vec![poke(*session)]))).await });
     tokio::task::yield_now().await;
     assert!(!pushing.is_finished(), "nothing was taken yet");
     client.push.gate.set(true);
@@ -174,9 +177,15 @@ async fn what_was_answered_is_not_answered_again_when_the_stream_ends() {
     node.requests().await;
     let push = node.push_to(client.id).await;
     let answers = vec![(ids[1], Outcome::Sent { seq: Seq(1), at: 7 })];
-    push.push(vec![PushItem { to: who.session.into(), body: PushBody::Answers { conversation, answers: answers.clone() } }]).await;
+    push.push(vec![PushItem {
+        to: who.session.into(),
+        body: PushBody::Answers { conversation, answers: answers.clone() },
+    }])
+    .await;
     assert_eq!(client.answers().await, [(who.session.into(), answers)]);
     node.proxy.kill();
     let retried = client.answers().await;
-    assert!(matches!(&retried[..], [(_, answers)] if matches!(answers[..], [(id, Outcome::Retry { .. })] if id == ids[0])));
+    assert!(
+        matches!(&retried[..], [(_, answers)] if matches!(answers[..], [(id, Outcome::Retry { .. })] if id == ids[0]))
+    );
 }

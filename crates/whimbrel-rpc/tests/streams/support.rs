@@ -12,14 +12,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::{
-    BatchId, ConnectorId, ConversationId, CursorMoved, Draft, DeviceId, Incarnation, MessageId, MessageKind, Outcome,
+    BatchId, ConnectorId, ConversationId, CursorMoved, DeviceId, Draft, Incarnation, MessageId, MessageKind, Outcome,
     SessionId, SyncQuestion, TransferId, UserId,
 };
 use whimbrel_rpc::grpc::{Limits, Security, ServeError, Streams, TransferAt, Transfers, serve};
 use whimbrel_rpc::*;
 
 /// Short pauses, so that tests are quick.
-pub fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         pause_min: Duration::from_millis(5),
         pause_max: Duration::from_millis(50),
@@ -29,12 +29,12 @@ pub fn limits() -> Limits {
     }
 }
 
-pub fn security() -> Security {
+pub(crate) fn security() -> Security {
     Security { secret: SecretString::from("a secret of tests"), tls: None }
 }
 
 /// Waits for a level.
-pub async fn eventually(what: &str, mut is: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut is: impl FnMut() -> bool) {
     for _ in 0..4000 {
         if is() {
             return;
@@ -45,47 +45,47 @@ pub async fn eventually(what: &str, mut is: impl FnMut() -> bool) {
 }
 
 /// The next of a channel, in time.
-pub async fn next<T>(from: &mut mpsc::UnboundedReceiver<T>) -> T {
+pub(crate) async fn next<T>(from: &mut mpsc::UnboundedReceiver<T>) -> T {
     tokio::time::timeout(Duration::from_secs(20), from.recv()).await.expect("in time").expect("one more")
 }
 
-pub fn session() -> SessionRef {
+pub(crate) fn session() -> SessionRef {
     session_of(1)
 }
 
-pub fn session_of(user: u64) -> SessionRef {
+pub(crate) fn session_of(user: u64) -> SessionRef {
     SessionRef { session: SessionId::generate(), user: UserId(user), device: DeviceId::generate() }
 }
 
-pub fn draft() -> Draft {
+pub(crate) fn draft() -> Draft {
     Draft { message_id: MessageId::generate(), kind: MessageKind::TEXT, key_version: 1, body: vec![7; 40].into() }
 }
 
-pub fn send(from: SessionRef, conversation: ConversationId, drafts: Vec<Draft>) -> Request {
+pub(crate) fn send(from: SessionRef, conversation: ConversationId, drafts: Vec<Draft>) -> Request {
     Request { from, body: RequestBody::Send { conversation, drafts } }
 }
 
-pub fn sync(from: SessionRef, id: u32) -> Request {
+pub(crate) fn sync(from: SessionRef, id: u32) -> Request {
     let question =
         SyncQuestion { id, after: None, until: None, known: Vec::new(), only_known: false, max_messages: 10 };
     Request { from, body: RequestBody::Sync(question) }
 }
 
-pub fn attach(session: SessionRef, connector: ConnectorId) -> Attach {
+pub(crate) fn attach(session: SessionRef, connector: ConnectorId) -> Attach {
     Attach { session, connector, since: 5, platform: "test".into() }
 }
 
-pub fn close(session: SessionId) -> PushItem {
+pub(crate) fn close(session: SessionId) -> PushItem {
     let body = PushBody::Close { code: whimbrel_core::GoodbyeCode::MOVING, retry_after_ms: 0 };
     PushItem { to: session.into(), body }
 }
 
-pub fn poke(session: SessionId) -> PushItem {
+pub(crate) fn poke(session: SessionId) -> PushItem {
     PushItem { to: session.into(), body: PushBody::Poke }
 }
 
 /// A batch of one answered draft, published by this transfer.
-pub fn placed(transfer: Option<TransferId>) -> PlacedBatch {
+pub(crate) fn placed(transfer: Option<TransferId>) -> PlacedBatch {
     let outcome = DraftPlaced {
         conversation: ConversationId::generate(),
         sender: UserId(1),
@@ -98,13 +98,13 @@ pub fn placed(transfer: Option<TransferId>) -> PlacedBatch {
 
 /// A door that is open until it is shut: calls behind it wait.
 #[derive(Clone)]
-pub struct Gate(Arc<watch::Sender<bool>>);
+pub(crate) struct Gate(Arc<watch::Sender<bool>>);
 
 impl Gate {
-    pub fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self(Arc::new(watch::Sender::new(true)))
     }
-    pub fn set(&self, open: bool) {
+    pub(crate) fn set(&self, open: bool) {
         self.0.send_replace(open);
     }
     async fn pass(&self) {
@@ -114,7 +114,7 @@ impl Gate {
 
 /// What a fake transfer was asked.
 #[derive(Debug)]
-pub enum Asked {
+pub(crate) enum Asked {
     Attach(Vec<Attach>),
     Requests(ConnectorId, Vec<Request>),
     Detach(Vec<SessionRef>),
@@ -123,13 +123,13 @@ pub enum Asked {
     Leave,
 }
 
-pub struct FakeTransfer {
-    pub asked: mpsc::UnboundedSender<Asked>,
+pub(crate) struct FakeTransfer {
+    pub(crate) asked: mpsc::UnboundedSender<Asked>,
     /// Answers wait behind it.
-    pub gate: Gate,
+    pub(crate) gate: Gate,
 }
 
-pub const LIFE: Incarnation = Incarnation::from_bytes([9; 16]);
+pub(crate) const LIFE: Incarnation = Incarnation::from_bytes([9; 16]);
 
 #[async_trait]
 impl Transfer for FakeTransfer {
@@ -163,18 +163,18 @@ impl Transfer for FakeTransfer {
 
 /// What a fake transfer was told.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ToldOf {
+pub(crate) enum ToldOf {
     Placed(Vec<PlacedBatch>, Through),
     Advanced(Vec<CursorMoved>, Through),
     Expel(Vec<ConnectorId>),
     Revoked(Vec<Revoked>),
 }
 
-pub struct FakeAnnounce {
-    pub told: mpsc::UnboundedSender<ToldOf>,
-    pub gate: Gate,
+pub(crate) struct FakeAnnounce {
+    pub(crate) told: mpsc::UnboundedSender<ToldOf>,
+    pub(crate) gate: Gate,
     /// What is answered to everything with [`Through::All`], and to the rest.
-    pub answers: Mutex<(Told, Told)>,
+    pub(crate) answers: Mutex<(Told, Told)>,
 }
 
 impl FakeAnnounce {
@@ -204,14 +204,14 @@ impl Announce for FakeAnnounce {
 }
 
 /// A connector's mailboxes.
-pub struct FakePush {
-    pub pushed: mpsc::UnboundedSender<Vec<PushItem>>,
-    pub gate: Gate,
-    pub unknown: Mutex<Vec<SessionId>>,
+pub(crate) struct FakePush {
+    pub(crate) pushed: mpsc::UnboundedSender<Vec<PushItem>>,
+    pub(crate) gate: Gate,
+    pub(crate) unknown: Mutex<Vec<SessionId>>,
 }
 
 impl FakePush {
-    pub fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Vec<PushItem>>) {
+    pub(crate) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Vec<PushItem>>) {
         let (pushed, items) = mpsc::unbounded_channel();
         (Arc::new(Self { pushed, gate: Gate::open(), unknown: Mutex::default() }), items)
     }
@@ -227,24 +227,24 @@ impl Push for FakePush {
 }
 
 /// A transfer behind a proxy.
-pub struct Node {
-    pub id: TransferId,
-    pub streams: Arc<Streams>,
-    pub transfer: Arc<FakeTransfer>,
-    pub announce: Arc<FakeAnnounce>,
-    pub asked: mpsc::UnboundedReceiver<Asked>,
-    pub told: mpsc::UnboundedReceiver<ToldOf>,
-    pub proxy: Proxy,
-    pub stop: CancellationToken,
-    pub serving: JoinHandle<Result<(), ServeError>>,
+pub(crate) struct Node {
+    pub(crate) id: TransferId,
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) transfer: Arc<FakeTransfer>,
+    pub(crate) announce: Arc<FakeAnnounce>,
+    pub(crate) asked: mpsc::UnboundedReceiver<Asked>,
+    pub(crate) told: mpsc::UnboundedReceiver<ToldOf>,
+    pub(crate) proxy: Proxy,
+    pub(crate) stop: CancellationToken,
+    pub(crate) serving: JoinHandle<Result<(), ServeError>>,
 }
 
 impl Node {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(limits(), security()).await
     }
 
-    pub async fn with(limits: Limits, security: Security) -> Self {
+    pub(crate) async fn with(limits: Limits, security: Security) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let proxy = Proxy::start(listener.local_addr().expect("an address").to_string()).await;
         let (asked_in, asked) = mpsc::unbounded_channel();
@@ -257,38 +257,38 @@ impl Node {
         Self { id: TransferId::generate(), streams, transfer, announce, asked, told, proxy, stop, serving }
     }
 
-    pub fn at(&self) -> TransferAt {
+    pub(crate) fn at(&self) -> TransferAt {
         TransferAt { id: self.id, address: self.proxy.address.clone() }
     }
 
     /// The next requests.
-    pub async fn requests(&mut self) -> Vec<Request> {
+    pub(crate) async fn requests(&mut self) -> Vec<Request> {
         match next(&mut self.asked).await {
             Asked::Requests(_, requests) => requests,
             other => panic!("requests, and not {other:?}"),
         }
     }
 
-    pub async fn push_to(&self, connector: ConnectorId) -> Arc<dyn Push> {
+    pub(crate) async fn push_to(&self, connector: ConnectorId) -> Arc<dyn Push> {
         eventually("the connector streams", || self.streams.connector(connector).is_some()).await;
         self.streams.connector(connector).expect("a connector")
     }
 }
 
 /// A connector with streams to these transfers.
-pub struct Client {
-    pub id: ConnectorId,
-    pub transfers: Arc<Transfers>,
-    pub push: Arc<FakePush>,
-    pub pushed: mpsc::UnboundedReceiver<Vec<PushItem>>,
+pub(crate) struct Client {
+    pub(crate) id: ConnectorId,
+    pub(crate) transfers: Arc<Transfers>,
+    pub(crate) push: Arc<FakePush>,
+    pub(crate) pushed: mpsc::UnboundedReceiver<Vec<PushItem>>,
 }
 
 impl Client {
-    pub async fn start(nodes: &[&Node]) -> Self {
+    pub(crate) async fn start(nodes: &[&Node]) -> Self {
         Self::with(limits(), nodes).await
     }
 
-    pub async fn with(limits: Limits, nodes: &[&Node]) -> Self {
+    pub(crate) async fn with(limits: Limits, nodes: &[&Node]) -> Self {
         let id = ConnectorId::generate();
         let (push, pushed) = FakePush::new();
         let transfers = Transfers::with_limits(id, push.clone(), security(), limits);
@@ -297,12 +297,12 @@ impl Client {
         Self { id, transfers, push, pushed }
     }
 
-    pub fn submit(&self, requests: Vec<Request>) {
+    pub(crate) fn submit(&self, requests: Vec<Request>) {
         self.transfers.submit(self.id, requests);
     }
 
     /// The next answers that were pushed.
-    pub async fn answers(&mut self) -> Vec<(To, Vec<(MessageId, Outcome)>)> {
+    pub(crate) async fn answers(&mut self) -> Vec<(To, Vec<(MessageId, Outcome)>)> {
         let items = next(&mut self.pushed).await.into_iter();
         items
             .map(|item| match item.body {
@@ -321,8 +321,8 @@ enum State {
 }
 
 /// Forwards TCP until it is told otherwise.
-pub struct Proxy {
-    pub address: String,
+pub(crate) struct Proxy {
+    pub(crate) address: String,
     state: Arc<watch::Sender<State>>,
     accepting: JoinHandle<()>,
 }
@@ -351,20 +351,20 @@ impl Proxy {
     }
 
     /// Ends all connections; new ones are forwarded.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.state.send_replace(State::Cut);
         self.state.send_replace(State::Forwards);
         // Both changes may be seen as one: connections compare versions, not states.
     }
 
     /// Ends all connections, and lets nobody in again.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         self.accepting.abort();
         self.state.send_replace(State::Cut);
     }
 
     /// Keeps all connections and forwards nothing.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.state.send_replace(State::Frozen);
     }
 }
