@@ -75,11 +75,6 @@ pub(crate) fn attach(session: SessionRef, connector: ConnectorId) -> Attach {
     Attach { session, connector, since: 5, platform: "test".into() }
 }
 
-pub(crate) fn close(session: SessionId) -> PushItem {
-    let body = PushBody::Close { code: whimbrel_core::GoodbyeCode::MOVING, retry_after_ms: 0 };
-    PushItem { to: session.into(), body }
-}
-
 pub(crate) fn poke(session: SessionId) -> PushItem {
     PushItem { to: session.into(), body: PushBody::Poke }
 }
@@ -264,7 +259,10 @@ impl Node {
     /// The next requests.
     pub(crate) async fn requests(&mut self) -> Vec<Request> {
         match next(&mut self.asked).await {
-            Asked::Requests(_, requests) => requests,
+            Asked::Requests(from, requests) => {
+                assert!(self.streams.connector(from).is_some(), "they come from a connector that streams");
+                requests
+            }
             other => panic!("requests, and not {other:?}"),
         }
     }
