@@ -10,10 +10,14 @@
 //! | [`Announce`] | archiver, API | transfer: what was placed, what became durable, who was logged out |
 //! | [`Peers`] | transfer | finds the [`Push`] of a connector |
 //!
+//! Between processes, [`grpc`] carries them.
+//!
 //! The access tokens that connectors check and the API issues are here too ([`token`]), because both roles must agree
 //! on them and neither may know the other.
 
 pub mod announce;
+mod convert;
+pub mod grpc;
 pub mod peers;
 pub mod push;
 pub mod token;

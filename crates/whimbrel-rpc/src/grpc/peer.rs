@@ -1,0 +1,266 @@
+//! The connectors that stream to this transfer, and the pushes on their way to them.
+//!
+//! Pushes are numbered in the order in which they were given, and stay on a list until the connector has acknowledged
+//! their numbers. Whatever ends a stream drops the list, which tells everybody on it that their pushes are lost: so
+//! nobody can wait for a connector that is gone. What is not acknowledged is bounded; a connector that lets it grow
+//! beyond that does not take, and its stream ends.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hashbrown::HashMap;
+use metrics::Histogram;
+use parking_lot::RwLock;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::Status;
+use tracing::{info, warn};
+use whimbrel_core::{ConnectorId, SessionId, TransferId};
+
+use super::hello::{Role, hello};
+use super::outbox::{Gather, Outbox, Queue};
+use super::{Limits, figures};
+use crate::convert::{id, out, pb};
+use crate::{Peers, Push, PushItem, Taken};
+
+/// The connectors that stream to this transfer.
+pub struct Streams {
+    pub(super) limits: Arc<Limits>,
+    pub(super) hello: pb::Hello,
+    connected: RwLock<HashMap<ConnectorId, Arc<Peer>>>,
+    /// The transfer stops: peers are told.
+    pub(super) leaving: CancellationToken,
+    /// It waits no longer.
+    pub(super) closing: CancellationToken,
+    /// One for each stream of a connector.
+    pub(super) tasks: TaskTracker,
+}
+
+impl Streams {
+    /// None yet: [`serve`](super::serve) lets them in.
+    pub fn new(limits: Limits) -> Arc<Self> {
+        // Which transfer this is, its callers know by the roster; here the id only says which run answered.
+        let hello = hello(limits.protocol, Role::Transfer, out(TransferId::generate()));
+        Arc::new(Self {
+            limits: Arc::new(limits),
+            hello,
+            connected: RwLock::default(),
+            leaving: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// A connector's stream. An older one of the same connector ends: its end was not noticed here yet.
+    pub(super) fn add(&self, connector: ConnectorId) -> Arc<Peer> {
+        let peer = Arc::new(Peer::new(connector, self.limits.clone(), self.hello.clone()));
+        let older = self.connected.write().insert(connector, peer.clone());
+        if let Some(older) = older {
+            older.end(Some(Status::aborted("the connector opened another stream")));
+        }
+        peer
+    }
+
+    /// Pushes for this connector find another way from now on.
+    pub(super) fn remove(&self, peer: &Arc<Peer>) {
+        let mut connected = self.connected.write();
+        if connected.get(&peer.connector).is_some_and(|known| Arc::ptr_eq(known, peer)) {
+            connected.remove(&peer.connector);
+        }
+    }
+}
+
+impl Peers for Streams {
+    fn connector(&self, id: ConnectorId) -> Option<Arc<dyn Push>> {
+        self.connected.read().get(&id).map(|peer| Arc::clone(peer) as Arc<dyn Push>)
+    }
+
+    fn connectors(&self) -> Vec<(ConnectorId, Arc<dyn Push>)> {
+        self.connected.read().iter().map(|(id, peer)| (*id, Arc::clone(peer) as Arc<dyn Push>)).collect()
+    }
+}
+
+/// One connector's stream.
+pub(super) struct Peer {
+    pub(super) connector: ConnectorId,
+    pub(super) outbox: Arc<Outbox<Down>>,
+    /// The stream has ended on this side.
+    pub(super) gone: CancellationToken,
+    limits: Arc<Limits>,
+}
+
+impl Peer {
+    fn new(connector: ConnectorId, limits: Arc<Limits>, hello: pb::Hello) -> Self {
+        let first = pb::ToConnector { hello: Some(hello), ..Default::default() };
+        let outbox = Outbox::new(Down::new(first, limits.cut));
+        Self { connector, outbox, gone: CancellationToken::new(), limits }
+    }
+
+    /// Ends the stream; what it has not taken is lost.
+    pub(super) fn end(&self, last: Option<Status>) {
+        drop(self.outbox.end(last));
+        self.gone.cancel();
+    }
+
+    /// Puts a call's items on the stream. `None`: they are lost.
+    fn give(&self, items: Vec<(pb::PushItem, usize)>) -> Option<oneshot::Receiver<Taken>> {
+        let (done, taken) = oneshot::channel();
+        let fits = self.outbox.with(|down| down.give(items, done, &self.limits))?;
+        if !fits {
+            figures::full("push");
+            warn!(connector = %self.connector, "a connector does not take its pushes; its stream ends, and they go another way");
+            self.end(Some(Status::resource_exhausted("the connector does not take its pushes")));
+        }
+        fits.then_some(taken)
+    }
+}
+
+#[async_trait]
+impl Push for Peer {
+    async fn push(&self, items: Vec<PushItem>) -> Taken {
+        let items = super::placing::pushes(&items, &self.limits);
+        if items.is_empty() {
+            return Taken::default();
+        }
+        let lost = Taken { lost: true, ..Taken::default() };
+        match self.give(items) {
+            Some(taken) => taken.await.unwrap_or(lost),
+            None => lost,
+        }
+    }
+}
+
+/// What gathers for a connector.
+pub(super) struct Down {
+    /// The opening, alone.
+    first: Option<pb::ToConnector>,
+    waiting: Queue<pb::PushItem>,
+    answers: Vec<pb::Answer>,
+    leaving: bool,
+    /// The connector has said that it is done: nothing new is taken.
+    done: bool,
+    calls: VecDeque<Call>,
+    /// The number of the last push that was given, that was written, and that was acknowledged.
+    given: u64,
+    written: u64,
+    taken: u64,
+    /// Of all calls.
+    bytes: usize,
+    cut: usize,
+    batches: Histogram,
+}
+
+/// A `push` that waits.
+struct Call {
+    last: u64,
+    bytes: usize,
+    unknown: Vec<SessionId>,
+    done: oneshot::Sender<Taken>,
+}
+
+impl Down {
+    fn new(first: pb::ToConnector, cut: usize) -> Self {
+        Self {
+            first: Some(first),
+            waiting: Queue::default(),
+            answers: Vec::new(),
+            leaving: false,
+            done: false,
+            calls: VecDeque::new(),
+            given: 0,
+            written: 0,
+            taken: 0,
+            bytes: 0,
+            cut,
+            batches: figures::batch_items("pushes"),
+        }
+    }
+
+    /// False: there is no room.
+    fn give(&mut self, items: Vec<(pb::PushItem, usize)>, done: oneshot::Sender<Taken>, limits: &Limits) -> bool {
+        if self.done {
+            // `done` is dropped, which is "lost".
+            return true;
+        }
+        let bytes: usize = items.iter().map(|(_, bytes)| bytes).sum();
+        let open = (self.given - self.taken) as usize;
+        // One call is taken whatever its length, so that none can be too long for ever.
+        if open > 0 && (open + items.len() > limits.push_items || self.bytes + bytes > limits.push_bytes) {
+            return false;
+        }
+        self.given += items.len() as u64;
+        self.bytes += bytes;
+        self.calls.push_back(Call { last: self.given, bytes, unknown: Vec::new(), done });
+        for (item, bytes) in items {
+            self.waiting.push(item, bytes);
+        }
+        true
+    }
+
+    /// The connector has taken pushes. Unknown sessions are told to every call that the acknowledgement is about:
+    /// what is unknown is unknown to all of them.
+    pub(super) fn acknowledge(&mut self, taken: pb::Taken) -> Result<(), Status> {
+        if taken.up_to > self.written || taken.up_to < self.taken {
+            return Err(Status::invalid_argument("Taken.up_to is not the number of a push under way"));
+        }
+        let unknown: Vec<SessionId> = taken.unknown.into_iter().map(id).collect();
+        self.taken = taken.up_to;
+        while let Some(call) = self.calls.pop_front_if(|call| call.last <= taken.up_to) {
+            self.bytes -= call.bytes;
+            let mut all = call.unknown;
+            all.extend_from_slice(&unknown);
+            let _ = call.done.send(Taken { unknown: all, lost: false });
+        }
+        if let Some(call) = self.calls.front_mut() {
+            call.unknown.extend(unknown);
+        }
+        Ok(())
+    }
+
+    pub(super) fn answer(&mut self, answers: Vec<pb::Answer>) {
+        self.answers.extend(answers);
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.leaving = true;
+    }
+
+    /// Nothing new is given; when all was taken, the stream ends well.
+    pub(super) fn finish(&mut self) {
+        self.done = true;
+    }
+}
+
+impl Gather for Down {
+    type Message = pb::ToConnector;
+
+    fn gather(&mut self) -> Option<pb::ToConnector> {
+        if let Some(first) = self.first.take() {
+            return Some(first);
+        }
+        if self.waiting.is_empty() && self.answers.is_empty() && !self.leaving {
+            return None;
+        }
+        let mut room = self.cut;
+        let pushes = self.waiting.take(&mut room, true);
+        let first = self.written + 1;
+        self.written += pushes.len() as u64;
+        if !pushes.is_empty() {
+            self.batches.record(pushes.len() as f64);
+        }
+        let (answers, leaving) = (std::mem::take(&mut self.answers), std::mem::take(&mut self.leaving));
+        Some(pb::ToConnector { hello: None, refused: None, first, pushes, answers, leaving })
+    }
+
+    fn is_over(&self) -> bool {
+        self.done && self.calls.is_empty()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        info!(connector = %self.connector, "a connector's stream has ended");
+    }
+}

@@ -1,0 +1,7 @@
+//! The streams between roles, on real sockets in one process.
+
+mod announcer;
+mod connector;
+mod doors;
+mod faults;
+mod support;
