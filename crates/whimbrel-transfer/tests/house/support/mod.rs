@@ -1,6 +1,7 @@
 //! A house without sockets: real stores, a recorder in the place of the connector.
 
 pub mod cluster;
+pub mod directory;
 pub mod recorder;
 pub mod wrapped;
 
@@ -26,6 +27,7 @@ use whimbrel_store::{Directory, Keyring, Log, MasterKey, Timeline, UserStatus};
 use whimbrel_transfer::{Config, TransferRole};
 
 pub use cluster::{Announcer, Web};
+pub use directory::WrappedDirectory;
 pub use recorder::{Got, Recorder};
 pub use wrapped::{CountingLog, Wrapped, WrappedStatus};
 
@@ -34,6 +36,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct House {
     pub store: SqliteStore,
+    /// The same, as the transfers see it.
+    pub directory: Arc<WrappedDirectory>,
     pub timeline: Arc<Wrapped>,
     pub log: Arc<CountingLog>,
     pub status: Arc<WrappedStatus>,
@@ -93,8 +97,9 @@ impl House {
         let connectors: Vec<_> = (0..each).map(|_| (ConnectorId::generate(), Arc::new(Recorder::default()))).collect();
         connectors.iter().for_each(|(id, _)| status.lease(*id));
         let webs: Vec<_> = (0..each).map(|_| Arc::new(Web::new(&connectors))).collect();
+        let directory = Arc::new(WrappedDirectory::new(store.clone()));
         let build = |web: &Arc<Web>| {
-            let (id, directory) = (TransferId::generate(), Arc::new(store.clone()));
+            let (id, directory) = (TransferId::generate(), directory.clone());
             let (config, log, timeline) = (config.clone(), log.clone(), timeline.clone());
             (id, TransferRole::new(config, id, log, timeline, directory, status.clone(), web.clone()))
         };
@@ -106,6 +111,7 @@ impl House {
         let _folder = folder;
         Self {
             store,
+            directory,
             timeline,
             log,
             status,
