@@ -91,6 +91,12 @@ impl Device {
             && self.chats.iter().all(|(chat, state)| state.outbox.is_empty() && state.run.len() == rows[chat].len())
     }
 
+    /// What it holds of a conversation, if it has a session on one of these connectors.
+    pub fn live(&self, chat: ConversationId, connectors: &[bool]) -> Option<usize> {
+        let state = self.chats.get(&chat)?;
+        (self.session.is_some() && connectors[self.connector]).then_some(state.run.len())
+    }
+
     fn any_chat(&self, dice: &mut StdRng) -> ConversationId {
         *self.chats.keys().nth(dice.random_range(0..self.chats.len())).unwrap()
     }

@@ -167,14 +167,54 @@ impl World {
         self.pairs[at].blocked = !blocked;
     }
 
-    /// No more faults; everybody comes back and goes on until nothing is left to do.
-    async fn come_to_rest(&mut self) {
+    /// The log is empty: so everybody who is connected has been told everything, with the ways as broken as they are.
+    /// Nobody sends, comes or asks meanwhile who has no reason to.
+    async fn check_told(&mut self) {
+        for device in &mut self.devices {
+            device.write(&mut self.dice);
+            device.pump(&self.house, &mut self.dice);
+        }
+        self.end_faults();
+        if self.archivers.is_empty() {
+            self.archivers.push(self.house.archiver());
+        }
+        let end = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            for connector in 0..self.leases.len() {
+                self.renew(connector).await;
+            }
+            for device in &mut self.devices {
+                device.take(&self.house, &mut self.facts);
+            }
+            let certain: Vec<bool> = self.leases.iter().map(|(_, in_doubt)| !in_doubt).collect();
+            let mut behind = Vec::new();
+            for Pair { chat, .. } in &self.pairs {
+                let rows = self.house.rows(*chat).await.len();
+                behind.extend(
+                    self.devices.iter().filter_map(|device| device.live(*chat, &certain)).filter(|run| *run < rows),
+                );
+            }
+            if behind.is_empty() && self.house.log.waiting() == 0 {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < end, "connected, and not told: {:#?}", self.devices);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    fn end_faults(&self) {
         let house = &self.house;
         let recorders = house.connectors.iter().flat_map(|(_, recorder)| [&recorder.losing, &recorder.unacknowledged]);
         let timeline = [&house.timeline.away, &house.timeline.lost_answers];
         for fault in recorders.chain(timeline).chain([&house.status.away, &house.announcer.astray]) {
             fault.store(0, Ordering::Release);
         }
+    }
+
+    /// No more faults; everybody comes back and goes on until nothing is left to do.
+    async fn come_to_rest(&mut self) {
+        let house = &self.house;
+        self.end_faults();
         for (web, (id, _)) in house.webs.iter().flat_map(|web| house.connectors.iter().map(move |all| (web, all))) {
             web.mend(*id);
         }
@@ -274,8 +314,11 @@ impl<'a, I: Iterator<Item = &'a Message>> CollectBodies for I {
 async fn run(seed: u64, each: usize) {
     println!("seed {seed}, {each} transfers and connectors");
     let mut world = World::new(seed, each).await;
-    for _ in 0..STEPS {
+    for step in 1..=STEPS {
         world.step().await;
+        if step % 150 == 0 {
+            world.check_told().await;
+        }
     }
     world.come_to_rest().await;
     world.check().await;
