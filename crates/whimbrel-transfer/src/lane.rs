@@ -416,7 +416,9 @@ mod tests {
         let later = now + config.place_timeout * 2;
         let (from, key) = sender();
         let one = draft("a");
-        let Admitted::New(ticket) = lane.admit(from, key, &[one.clone()], later, &config) else { panic!("not tried") };
+        let Admitted::New(ticket) = lane.admit(from, key, std::slice::from_ref(&one), later, &config) else {
+            panic!("not tried")
+        };
         lane.gather(key, ticket, vec![one]);
         assert!(lane.next_record(1, later, &config).is_some(), "the lost record keeps nobody");
         lane.published(tried, &[key], later);
