@@ -42,7 +42,8 @@ async fn answers_ask_for_no_routes_and_a_batch_asks_once() {
 /// UserStatus is away: the sender has its answer and not the row, everybody else has the row, wherever they are.
 #[tokio::test]
 async fn without_user_status_everybody_is_told_by_every_connector() {
-    let house = House::cluster();
+    let blind_for = std::time::Duration::from_secs(3600);
+    let house = House::with(whimbrel_transfer::Config { blind_for, ..config() }, 8, 3, 2);
     let (ann, bob, chat) = apart(&house).await;
     let tablet = house.session_there(ann.user).await;
     let archiver = house.archiver();
