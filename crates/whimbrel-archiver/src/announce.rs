@@ -15,7 +15,8 @@ pub(crate) type Marks = Vec<(u32, u64)>;
 /// At most one announcement, driven by whoever awaits [`Telling::told`].
 ///
 /// Refusals are told apart, after the acknowledgement: a record that comes again may be placed after all (somebody was
-/// unblocked meanwhile), and then nobody may have heard that it will not be. Everything else is told before it.
+/// unblocked meanwhile), and then nobody may have heard that it will not be. Everything else is told before it. Both
+/// are announcements under way: an archiver that is told to stop waits for neither longer than it may.
 #[derive(Default)]
 pub(crate) struct Telling {
     under_way: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -53,16 +54,21 @@ impl Telling {
         self.under_way = None;
     }
 
-    /// Lets the log forget what was told, and then tells who was refused. If this does not come to pass, their
-    /// drafts are told to be sent again, and are refused again.
+    /// Lets the log forget what was told, and then begins to tell who was refused. If that does not come to pass,
+    /// their drafts are told to be sent again, and are refused again.
     pub(crate) async fn acknowledge(
         &mut self,
         consumer: &mut dyn Consumer,
         announce: &Arc<dyn Announce>,
     ) -> Result<(), LogError> {
-        consumer.acknowledge(&std::mem::take(&mut self.marks)).await?;
+        if !self.marks.is_empty() {
+            consumer.acknowledge(&std::mem::take(&mut self.marks)).await?;
+        }
         if !self.refusals.is_empty() {
-            announce.placed(std::mem::take(&mut self.refusals), Through::All).await;
+            let (announce, refusals) = (announce.clone(), std::mem::take(&mut self.refusals));
+            self.under_way = Some(Box::pin(async move {
+                announce.placed(refusals, Through::All).await;
+            }));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Growing pauses.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// Pauses that double from a first one to a longest one.
@@ -22,6 +23,14 @@ impl Backoff {
         pause
     }
 
+    /// The same, somewhere between half of it and the whole: two who collided must not meet again.
+    pub(crate) fn apart(&mut self) -> Duration {
+        let pause = self.pause();
+        // Keys that are new each time are the chance.
+        let chance = RandomState::new().hash_one(()) % 1024;
+        pause / 2 + pause.mul_f64(chance as f64 / 2048.0)
+    }
+
     /// It works again.
     pub(crate) fn reset(&mut self) {
         self.next = self.min;
@@ -42,5 +51,8 @@ mod tests {
         );
         backoff.reset();
         assert_eq!(backoff.pause(), ms(10));
+        let mut apart = Backoff::new(ms(10), ms(10));
+        let pauses: std::collections::HashSet<_> = (0..50).map(|_| apart.apart()).collect();
+        assert!(pauses.iter().all(|pause| (ms(5)..=ms(10)).contains(pause)) && pauses.len() > 5, "{pauses:?}");
     }
 }

@@ -67,15 +67,23 @@ impl Archiver {
                 Err(error) => End::Log(error),
             };
             let pause = backoff.pause();
+            let is_away = matches!(end, End::Store(_));
             match end {
                 End::Closed => return info!("the log is closed and empty: the archiver ends"),
                 End::Stopped => return info!("the archiver was told to stop"),
                 End::Log(error) => warn!(%error, ?pause, "the log failed; consuming again"),
                 End::Store(error) => warn!(%error, ?pause, "the database is away; nothing is placed until it answers"),
             }
+            let waiting = async {
+                sleep(pause).await;
+                // Records that are given back and delivered again for nothing cost the broker, and count.
+                while is_away && !self.placer.is_answered().await {
+                    sleep(backoff.pause()).await;
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = sleep(pause) => {}
+                () = waiting => {}
             }
         }
     }
@@ -93,10 +101,9 @@ impl Archiver {
                 Err(end) => return self.finish(&mut *consumer, &mut telling, end).await,
             };
             backoff.reset();
-            if telling.is_under_way() {
-                telling.told().await;
-                if let Err(error) = telling.acknowledge(&mut *consumer, &self.announce).await {
-                    return End::Log(error);
+            while telling.is_under_way() {
+                if let Err(end) = self.tell(&mut *consumer, &mut telling, stop).await {
+                    return end;
                 }
             }
             telling.begin(self.announce.clone(), placed, marks(&delivered));
@@ -150,12 +157,34 @@ impl Archiver {
         }
     }
 
+    /// Waits for the announcement that is under way. What was committed meanwhile has to wait for its turn; told to
+    /// stop, it is left to the next archiver when that takes too long: there may be no transfer to tell.
+    async fn tell(
+        &self,
+        consumer: &mut dyn Consumer,
+        telling: &mut Telling,
+        stop: &CancellationToken,
+    ) -> Result<(), End> {
+        let too_late = async {
+            stop.cancelled().await;
+            sleep(self.config.stop_grace).await;
+        };
+        tokio::select! {
+            biased;
+            () = telling.told() => telling.acknowledge(consumer, &self.announce).await.map_err(End::Log),
+            () = too_late => Err(End::Stopped),
+        }
+    }
+
     /// What was committed is still told before the consumer goes: one redelivery less.
     async fn finish(&self, consumer: &mut dyn Consumer, telling: &mut Telling, end: End) -> End {
-        if telling.is_under_way() && !matches!(end, End::Log(_)) {
-            if tokio::time::timeout(self.config.stop_grace, telling.told()).await.is_err() {
+        let deadline = tokio::time::Instant::now() + self.config.stop_grace;
+        while telling.is_under_way() && !matches!(end, End::Log(_)) {
+            if tokio::time::timeout_at(deadline, telling.told()).await.is_err() {
                 warn!("an announcement did not end in time; its records will be delivered again");
-            } else if let Err(error) = telling.acknowledge(consumer, &self.announce).await {
+                break;
+            }
+            if let Err(error) = telling.acknowledge(consumer, &self.announce).await {
                 return End::Log(error);
             }
         }

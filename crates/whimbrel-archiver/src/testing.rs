@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) faults: VecDeque<Fault>,
     /// Bodies that are refused for good; with `false` the engine cannot say which row it was.
     pub(crate) refuses: Option<(Bytes, bool)>,
+    /// Somebody else is always quicker than a transaction with more rows than this.
+    pub(crate) crowd: Option<usize>,
     pub(crate) commits: usize,
     pub(crate) head_reads: usize,
     pub(crate) finds: usize,
@@ -166,6 +168,9 @@ impl Timeline for Shelf {
                 return Err((batch, away()));
             }
             None => {}
+        }
+        if state.crowd.is_some_and(|most| batch.rows.len() > most) {
+            return Err((batch, CommitError::SeqTaken));
         }
         if let Err(error) = state.check(&batch) {
             return Err((batch, error));

@@ -16,7 +16,8 @@ use whimbrel_store::{Confirm, Entry, Log, Record};
 
 use crate::Config;
 use crate::lane::{Lane, keys_of, partition};
-use crate::reach::{Answers, Reach};
+use crate::outgoing::Answers;
+use crate::reach::Reach;
 
 pub(crate) struct Lanes {
     pub(crate) config: Arc<Config>,
@@ -60,14 +61,14 @@ impl Lanes {
 
     /// Publishes what gathered in a lane, as far as records may go; gives the answers for what the log did not take.
     pub(crate) fn publish(self: &Arc<Self>, partition: u32, lane: &mut Lane) -> Vec<Answers> {
-        let mut refused = Vec::new();
-        while let Some(entries) = lane.next_record(self.log.records_in_flight().max(1), &self.config) {
+        let (mut refused, now) = (Vec::new(), Instant::now());
+        while let Some(entries) = lane.next_record(self.log.records_in_flight().max(1), now, &self.config) {
             let (batch, keys, count) = (BatchId::generate(), keys_of(&entries), entries.len());
             match self.log.append(partition, Record { batch, transfer: self.id, entries }) {
                 Ok(confirm) => {
                     counter!("whimbrel_transfer_records_total").increment(1);
                     histogram!("whimbrel_transfer_record_entries").record(count as f64);
-                    lane.published(batch, &keys, Instant::now());
+                    lane.published(batch, &keys, now);
                     self.watch(partition, batch, confirm);
                 }
                 Err(error) => {
@@ -88,7 +89,7 @@ impl Lanes {
             let answers = {
                 let mut lane = lanes.lock(partition);
                 let mut answers = lane.give_up_batch(batch, lanes.config.retry_later);
-                if lane.landed(batch) {
+                if lane.crashed(batch) {
                     warn!(%error, partition, "a record was not confirmed; its senders are told to come again");
                     answers.extend(lanes.publish(partition, &mut lane));
                 }

@@ -1,62 +1,99 @@
-//! Attach, detach, revoke: which sessions are reachable.
+//! Attach, assert, detach, revoke: which sessions are reachable, and who has to go.
 //!
-//! Attaching registers the route first and reads the device's row after it; revoking happens after the row was
-//! changed, and looks for routes. So a log-out either finds the route or is seen by the attach.
+//! Invariants
+//! - Attaching registers the route first and reads the device's row after it; revoking happens after the row was
+//!   changed, and closes the device's sessions on every connector in reach. So a log-out either finds the session or is
+//!   seen by the attach.
+//! - A session may begin while UserStatus is away; its connector asserts it later. None begins while the devices' rows
+//!   cannot be read.
+//! - Of two sessions of one device the older one ends, whichever came first here.
 
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use tracing::{debug, warn};
-use whimbrel_core::{GoodbyeCode, SessionId, UserId};
-use whimbrel_rpc::{Attach, AttachRefused, Attached, PushBody, Revoked, SessionRef};
+use whimbrel_core::{ConnectorId, GoodbyeCode, SessionId, UserId};
+use whimbrel_rpc::{Attach, AttachRefused, Attached, PushBody, Revoked, SessionRef, Standing, To};
 use whimbrel_store::{Directory, Route};
 
 use crate::Config;
+use crate::closings::{Closing, Closings};
 use crate::config::hint_ms;
-use crate::reach::{Outgoing, Reach, Routes};
+use crate::outgoing::Outgoing;
+use crate::reach::{Reach, Whereabouts};
 
 pub(crate) struct Attaching {
     pub(crate) config: Arc<Config>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) reach: Arc<Reach>,
+    pub(crate) closings: Arc<Closings>,
 }
 
 impl Attaching {
-    pub(crate) async fn attach(&self, attach: Attach) -> Result<Attached, AttachRefused> {
-        let SessionRef { session, user, device } = attach.session;
-        let route = Route { session, device, connector: attach.connector, since: attach.since };
-        let replaced = match self.reach.online(user, route).await {
-            Ok(replaced) => replaced,
+    /// Attaches sessions: one call to register them, one to read their devices.
+    pub(crate) async fn attach(&self, attaches: Vec<Attach>) -> Vec<Result<Attached, AttachRefused>> {
+        let sessions: Vec<(UserId, Route)> = attaches.iter().map(|a| route(a.connector, a.session, a.since)).collect();
+        let devices: Vec<_> = attaches.iter().map(|attach| (attach.session.user, attach.session.device)).collect();
+        let replaced = self.reach.online(&sessions).await;
+        let standing = match self.directory.logged_in(&devices).await {
+            Ok(logged_in) => Some(logged_in),
             Err(error) => {
-                warn!(%error, "a session cannot be registered");
-                return Err(self.refused(GoodbyeCode::UNAVAILABLE));
+                warn!(%error, sessions = devices.len(), "devices' rows cannot be read; sessions come again");
+                None
             }
         };
-        let refused = match self.directory.is_logged_in(user, device).await {
-            Ok(true) => None,
-            Ok(false) => Some(GoodbyeCode::LOGGED_OUT),
-            Err(error) => {
-                warn!(%error, "a device's row cannot be read");
-                Some(GoodbyeCode::UNAVAILABLE)
+        let registered = replaced.is_some();
+        let mut replaced = replaced.unwrap_or_default().into_iter();
+        let (mut answers, mut closings, mut gone) = (Vec::with_capacity(sessions.len()), Vec::new(), Vec::new());
+        for (at, (user, own)) in sessions.into_iter().enumerate() {
+            let others = replaced.next().unwrap_or_default();
+            let refused = match standing.as_ref().map(|standing| standing.get(at).copied().unwrap_or(false)) {
+                None => Some(GoodbyeCode::UNAVAILABLE),
+                Some(false) => Some(GoodbyeCode::LOGGED_OUT),
+                Some(true) => others.contains(&own).then_some(GoodbyeCode::REPLACED),
+            };
+            // The others of the device have lost their routes: whatever happens here, they must not stay open.
+            let code = refused.unwrap_or(GoodbyeCode::REPLACED);
+            closings.extend(others.into_iter().filter(|other| *other != own).map(|other| self.closing(other, code)));
+            if refused.is_some() && registered {
+                gone.push((user, own.session));
             }
-        };
-        // The others of the device may have lost their routes by now: whatever happens here, they must not stay open.
-        self.close(user, &replaced, refused.unwrap_or(GoodbyeCode::REPLACED)).await;
-        match refused {
-            None => Ok(Attached { registered: true }),
-            Some(code) => {
-                self.reach.offline(&[(user, session)]).await;
-                Err(self.refused(code))
+            answers.push(match refused {
+                None => Ok(Attached { registered }),
+                Some(code) => Err(AttachRefused { code, retry_after_ms: self.hint(code) }),
+            });
+        }
+        self.closings.close(closings).await;
+        self.reach.offline(&gone).await;
+        answers
+    }
+
+    /// Registers sessions again that a connector holds; `false`: UserStatus did not take them. A connector that asserts
+    /// may have been out of everybody's reach when a device was logged out: that is looked up, if it can be.
+    pub(crate) async fn assert(&self, connector: ConnectorId, sessions: Vec<Standing>) -> bool {
+        let sessions: Vec<(UserId, Route)> =
+            sessions.iter().map(|standing| route(connector, standing.session, standing.since)).collect();
+        if sessions.is_empty() {
+            return true;
+        }
+        let Some(replaced) = self.reach.online(&sessions).await else { return false };
+        let closings = replaced.into_iter().flatten().map(|other| self.closing(other, GoodbyeCode::REPLACED));
+        let mut closings: Vec<Closing> = closings.collect();
+        let devices: Vec<_> = sessions.iter().map(|(user, route)| (*user, route.device)).collect();
+        let mut gone = Vec::new();
+        match self.directory.logged_in(&devices).await {
+            Ok(logged_in) => {
+                for ((user, route), _) in sessions.iter().zip(logged_in).filter(|(_, logged_in)| !logged_in) {
+                    closings.push(self.closing(*route, GoodbyeCode::LOGGED_OUT));
+                    gone.push((*user, route.session));
+                }
+            }
+            Err(error) => {
+                debug!(%error, sessions = devices.len(), "asserted sessions stand without their devices' rows")
             }
         }
-    }
-
-    fn refused(&self, code: GoodbyeCode) -> AttachRefused {
-        AttachRefused { code, retry_after_ms: self.hint(code) }
-    }
-
-    fn hint(&self, code: GoodbyeCode) -> u32 {
-        if code == GoodbyeCode::UNAVAILABLE { hint_ms(self.config.retry_later) } else { 0 }
+        self.closings.close(closings).await;
+        self.reach.offline(&gone).await;
+        true
     }
 
     pub(crate) async fn detach(&self, sessions: Vec<SessionRef>) {
@@ -65,29 +102,40 @@ impl Attaching {
         self.reach.offline(&sessions).await;
     }
 
+    /// Closes sessions on every connector in reach, whoever is thought to be where; then takes off their routes, as
+    /// far as they are known.
     pub(crate) async fn revoke(&self, revoked: Vec<Revoked>) {
-        let Some(routes) = self.reach.locate(revoked.iter().map(|revoked| revoked.user).collect()).await else {
-            // Their tokens end soon, and no new session of theirs is let in.
-            return warn!(users = revoked.len(), "sessions of logged-out devices could not be found to be closed");
-        };
-        let closings = revoked.into_iter().map(|Revoked { user, device, code }| {
-            let is_meant = |route: &&Route| device.is_none_or(|device| device == route.device);
-            let meant: Vec<Route> = routes.of(user).iter().filter(is_meant).copied().collect();
-            async move { self.close(user, &meant, code).await }
+        let connectors = self.reach.connectors();
+        let mut outgoing = Outgoing::default();
+        for Revoked { user, device, code } in &revoked {
+            let to = match device {
+                Some(device) => To::Device(*user, *device),
+                None => To::Users { users: [*user].into_iter().collect(), except: Default::default() },
+            };
+            let body = PushBody::Close { code: *code, retry_after_ms: self.hint(*code) };
+            outgoing.each(&connectors, &to, &body);
+        }
+        debug!(devices = revoked.len(), connectors = connectors.len(), "sessions are revoked");
+        self.reach.push(outgoing).await;
+        let users = revoked.iter().map(|revoked| revoked.user).collect();
+        // Not known: the connectors detach what they closed.
+        let Whereabouts::Known(routes) = self.reach.locate(users).await else { return };
+        let gone = revoked.iter().flat_map(|Revoked { user, device, .. }| {
+            let meant = routes.of(*user).iter().filter(|route| device.is_none_or(|device| device == route.device));
+            meant.map(|route| (*user, route.session))
         });
-        join_all(closings).await;
+        self.reach.offline(&gone.collect::<Vec<_>>()).await;
     }
 
-    /// Ends these sessions and takes them off.
-    async fn close(&self, user: UserId, sessions: &[Route], code: GoodbyeCode) {
-        if sessions.is_empty() {
-            return;
-        }
-        debug!(%user, sessions = sessions.len(), %code, "sessions are closed");
-        let mut outgoing = Outgoing::default();
-        outgoing.many(sessions, &PushBody::Close { code, retry_after_ms: self.hint(code) });
-        self.reach.push(outgoing, &Routes::default()).await;
-        let sessions: Vec<(UserId, SessionId)> = sessions.iter().map(|route| (user, route.session)).collect();
-        self.reach.offline(&sessions).await;
+    fn closing(&self, route: Route, code: GoodbyeCode) -> Closing {
+        Closing { at: (&route).into(), code, retry_after_ms: self.hint(code) }
     }
+
+    fn hint(&self, code: GoodbyeCode) -> u32 {
+        if code == GoodbyeCode::UNAVAILABLE { hint_ms(self.config.retry_later) } else { 0 }
+    }
+}
+
+fn route(connector: ConnectorId, from: SessionRef, since: u64) -> (UserId, Route) {
+    (from.user, Route { session: from.session, device: from.device, connector, since })
 }

@@ -11,8 +11,11 @@ pub struct Config {
     pub bodies_readable: bool,
     /// Drafts whose id is older are refused: repeats of them may not be recognised any more.
     pub oldest_draft: Duration,
-    /// How far a draft's id may be ahead of this machine's clock.
+    /// How far a draft's id may be ahead of this machine's clock. Drafts beyond it are told to come again: it may be
+    /// this clock that is wrong.
     pub newest_draft: Duration,
+    /// The hint to those.
+    pub retry_clock: Duration,
     /// How long a draft waits for its place before its sender is told to send it again.
     pub place_timeout: Duration,
     /// The hint to those who come while a batch of the same device and conversation is under way.
@@ -39,6 +42,22 @@ pub struct Config {
     pub syncs_max: usize,
     /// Syncs that wait or read for one session; more are closed with a hint.
     pub syncs_per_session: u8,
+    /// How long UserStatus may take to answer.
+    pub status_timeout: Duration,
+    /// How long UserStatus is not asked where users are after it could not say; everything goes to every connector.
+    pub blind_for: Duration,
+    /// How often log-outs and rows that nobody was told of are looked for.
+    pub watch_every: Duration,
+    /// How far back log-outs are looked for: beyond any difference of the clocks of those who write them.
+    pub watch_back: Duration,
+    /// How long whoever changed something has to announce it; then the transfers do.
+    pub untold_after: Duration,
+    /// Rows that nobody was told of, by one look.
+    pub untold_max: usize,
+    /// Sessions that must be closed on connectors out of reach; more are forgotten.
+    pub closings_max: usize,
+    /// How often it is tried to close them, each time things are looked for. Longer than a lease lasts.
+    pub closing_tries: u8,
     /// How long [`stop`](crate::TransferRole::stop) waits for places.
     pub stop_timeout: Duration,
 }
@@ -49,6 +68,7 @@ impl Default for Config {
             bodies_readable: false,
             oldest_draft: Duration::from_secs(30 * 24 * 3600),
             newest_draft: Duration::from_secs(24 * 3600),
+            retry_clock: Duration::from_secs(60),
             place_timeout: Duration::from_secs(5),
             retry_soon: Duration::from_millis(100),
             retry_later: Duration::from_secs(1),
@@ -62,6 +82,14 @@ impl Default for Config {
             syncs_at_once: 2,
             syncs_max: 16 * 1024,
             syncs_per_session: 4,
+            status_timeout: Duration::from_millis(500),
+            blind_for: Duration::from_millis(500),
+            watch_every: Duration::from_secs(2),
+            watch_back: Duration::from_secs(10),
+            untold_after: Duration::from_secs(5),
+            untold_max: 256,
+            closings_max: 4096,
+            closing_tries: 5,
             stop_timeout: Duration::from_secs(10),
         }
     }

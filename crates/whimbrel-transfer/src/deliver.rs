@@ -4,7 +4,8 @@
 //! - Each session gets what is about one conversation in the order of the seqs, answers included.
 //! - The session whose draft is answered SENT here does not get that row again; every other one of the audience does,
 //!   the sender's other sessions too. When nobody waits for the answer any more, all of them do.
-//! - Consecutive rows of a conversation for the same sessions are one [`Delivery`]; bodies are shared, not copied.
+//! - The same when nobody knows who is where: then the connectors are told which sessions have their answer instead.
+//! - Consecutive rows of a conversation for the same readers are one [`Delivery`]; bodies are shared, not copied.
 
 use std::sync::Arc;
 
@@ -12,16 +13,17 @@ use smallvec::SmallVec;
 use whimbrel_core::{
     Audience, ConversationId, Delivery, Message, MessageId, Outcome, PlacedRow, Seq, SessionId, UserId,
 };
-use whimbrel_rpc::PushBody;
+use whimbrel_rpc::{PushBody, To};
 use whimbrel_store::Route;
 
-use crate::reach::{Outgoing, Routes};
+use crate::outgoing::{Outgoing, Waiter};
+use crate::reach::Whereabouts;
 
 /// An answer, and the session that waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Answered {
     pub(crate) user: UserId,
-    pub(crate) session: SessionId,
+    pub(crate) to: Waiter,
     pub(crate) conversation: ConversationId,
     pub(crate) message_id: MessageId,
     pub(crate) outcome: Outcome,
@@ -45,34 +47,77 @@ impl Event {
     }
 }
 
-/// A set of sessions, in the order in which UserStatus named them.
-type Sessions = SmallVec<[Route; 4]>;
+/// Who gets a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Readers {
+    /// These sessions, in the order in which UserStatus named them.
+    Sessions(SmallVec<[Route; 4]>),
+    /// Whatever sessions these users have, but not these.
+    Users(Audience, SmallVec<[SessionId; 2]>),
+}
 
-/// What is being put together for one conversation. The session of `answers` is never among those of `rows`, so the
-/// order of the two does not matter.
-#[derive(Default)]
-struct Open {
-    to: Sessions,
+impl Readers {
+    fn nobody() -> Self {
+        Self::Sessions(SmallVec::new())
+    }
+
+    fn of(audience: Audience, whereabouts: &Whereabouts) -> Self {
+        match whereabouts {
+            Whereabouts::Known(routes) => {
+                Self::Sessions(audience.users().flat_map(|user| routes.of(user).iter().copied()).collect())
+            }
+            Whereabouts::Anywhere(_) => Self::Users(audience, SmallVec::new()),
+        }
+    }
+
+    /// Without those sessions.
+    fn but(&self, sessions: &[SessionId]) -> Self {
+        let mut readers = self.clone();
+        match &mut readers {
+            Self::Sessions(routes) => routes.retain(|route| !sessions.contains(&route.session)),
+            Self::Users(_, except) => except.extend_from_slice(sessions),
+        }
+        readers
+    }
+
+    fn is_nobody(&self) -> bool {
+        matches!(self, Self::Sessions(routes) if routes.is_empty())
+    }
+
+    /// Whether this session may be one of them.
+    fn includes(&self, session: SessionId) -> bool {
+        match self {
+            Self::Sessions(routes) => routes.iter().any(|route| route.session == session),
+            Self::Users(_, except) => !except.contains(&session),
+        }
+    }
+}
+
+/// What is being put together for one conversation. The session of `answers` is never among the readers of `rows`, so
+/// the order of the two does not matter.
+struct Open<'a> {
+    whereabouts: &'a Whereabouts,
+    outgoing: Outgoing,
+    readers: Readers,
     rows: Vec<Message>,
-    waiting: Option<Route>,
+    waiting: Option<Waiter>,
     answers: Vec<(MessageId, Outcome)>,
 }
 
 /// Arranges everything that one announcement leads to.
-pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, routes: &Routes) -> Outgoing {
+pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, whereabouts: &Whereabouts) -> Outgoing {
     let answers = answered.into_iter().map(Event::Answer);
     let mut events: Vec<Event> = answers.chain(rows.into_iter().map(Event::Row)).collect();
     events.sort_by_key(Event::key);
-    let mut outgoing = Outgoing::default();
-    let mut open = Open::default();
+    let mut open = Open::new(whereabouts);
     let mut at = (None, Seq::ZERO, false);
-    let mut base: (Option<Audience>, Sessions) = (None, Sessions::new());
+    let mut base: (Option<Audience>, Readers) = (None, Readers::nobody());
     let mut answered_here: SmallVec<[SessionId; 2]> = SmallVec::new();
     for event in events {
         let (conversation, seq, is_row) = event.key();
         if at.0 != Some(conversation) {
             if let Some(conversation) = at.0 {
-                open.flush(conversation, &mut outgoing);
+                open.flush(conversation);
             }
             base.0 = None;
         }
@@ -85,81 +130,81 @@ pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, routes: &Ro
         at = (Some(conversation), seq, is_row);
         match event {
             Event::Answer(answered) => {
-                answered_here.push(answered.session);
-                if let Some(route) = routes.session(answered.user, answered.session) {
-                    open.answer(conversation, route, (answered.message_id, answered.outcome), &mut outgoing);
-                }
+                answered_here.push(answered.to.session);
+                open.answer(conversation, answered.to, (answered.message_id, answered.outcome));
             }
             Event::Row(row) => {
                 if base.0 != Some(row.audience) {
-                    base = (Some(row.audience), sessions(row.audience, routes));
+                    base = (Some(row.audience), Readers::of(row.audience, whereabouts));
                 }
-                let mut to = base.1.clone();
-                to.retain(|route| !answered_here.contains(&route.session));
-                open.row(conversation, to, row.message, &mut outgoing);
+                open.row(conversation, base.1.but(&answered_here), row.message);
             }
         }
     }
     if let Some(conversation) = at.0 {
-        open.flush(conversation, &mut outgoing);
+        open.flush(conversation);
     }
-    outgoing
+    open.outgoing
 }
 
-/// The sessions of an audience.
-pub(crate) fn sessions(audience: Audience, routes: &Routes) -> Sessions {
-    audience.users().flat_map(|user| routes.of(user).iter().copied()).collect()
-}
+impl<'a> Open<'a> {
+    fn new(whereabouts: &'a Whereabouts) -> Self {
+        let (outgoing, readers) = (Outgoing::default(), Readers::nobody());
+        Self { whereabouts, outgoing, readers, rows: Vec::new(), waiting: None, answers: Vec::new() }
+    }
 
-impl Open {
-    fn row(&mut self, conversation: ConversationId, to: Sessions, message: Message, outgoing: &mut Outgoing) {
-        if to.is_empty() {
+    fn row(&mut self, conversation: ConversationId, readers: Readers, message: Message) {
+        if readers.is_nobody() {
             return;
         }
-        if to != self.to {
-            self.flush_rows(conversation, outgoing);
-            if self.waiting.is_some_and(|waiting| to.contains(&waiting)) {
-                self.flush_answers(conversation, outgoing);
+        if readers != self.readers || self.rows.is_empty() {
+            self.flush_rows(conversation);
+            if self.waiting.is_some_and(|waiting| readers.includes(waiting.session)) {
+                self.flush_answers(conversation);
             }
-            self.to = to;
+            self.readers = readers;
         }
         self.rows.push(message);
     }
 
-    fn answer(
-        &mut self,
-        conversation: ConversationId,
-        route: Route,
-        answer: (MessageId, Outcome),
-        outgoing: &mut Outgoing,
-    ) {
-        if self.waiting != Some(route) {
-            self.flush_answers(conversation, outgoing);
-            if self.to.contains(&route) {
-                self.flush_rows(conversation, outgoing);
+    fn answer(&mut self, conversation: ConversationId, to: Waiter, answer: (MessageId, Outcome)) {
+        if self.waiting != Some(to) {
+            self.flush_answers(conversation);
+            if self.readers.includes(to.session) {
+                self.flush_rows(conversation);
             }
-            self.waiting = Some(route);
+            self.waiting = Some(to);
         }
         self.answers.push(answer);
     }
 
-    fn flush_rows(&mut self, conversation: ConversationId, outgoing: &mut Outgoing) {
-        if !self.rows.is_empty() {
-            let messages = std::mem::take(&mut self.rows);
-            outgoing.many(&self.to, &PushBody::Deliver(Arc::new(Delivery { conversation, messages })));
+    fn flush_rows(&mut self, conversation: ConversationId) {
+        if self.rows.is_empty() {
+            return;
         }
-        self.to.clear();
+        let body = PushBody::Deliver(Arc::new(Delivery { conversation, messages: std::mem::take(&mut self.rows) }));
+        match (&self.readers, self.whereabouts) {
+            (Readers::Sessions(routes), _) => self.outgoing.many(routes, &body),
+            (Readers::Users(audience, except), Whereabouts::Anywhere(connectors)) => {
+                let to = To::Users { users: audience.users().collect(), except: except.clone() };
+                self.outgoing.each(connectors, &to, &body);
+            }
+            (Readers::Users(..), Whereabouts::Known(_)) => {}
+        }
     }
 
-    fn flush_answers(&mut self, conversation: ConversationId, outgoing: &mut Outgoing) {
-        if let Some(route) = self.waiting.take() {
-            outgoing.one(route, PushBody::Answers { conversation, answers: std::mem::take(&mut self.answers) });
+    /// A connector that may not have heard that a message was SENT has to hear of the message.
+    fn flush_answers(&mut self, conversation: ConversationId) {
+        if let Some(waiting) = self.waiting.take() {
+            let answers = std::mem::take(&mut self.answers);
+            let owed = answers.iter().any(|(_, outcome)| matches!(outcome, Outcome::Sent { .. }));
+            self.outgoing.answer(waiting, PushBody::Answers { conversation, answers }, owed);
         }
     }
 
-    fn flush(&mut self, conversation: ConversationId, outgoing: &mut Outgoing) {
-        self.flush_rows(conversation, outgoing);
-        self.flush_answers(conversation, outgoing);
+    fn flush(&mut self, conversation: ConversationId) {
+        self.flush_rows(conversation);
+        self.flush_answers(conversation);
     }
 }
 
@@ -168,9 +213,10 @@ mod tests {
     use bytes::Bytes;
     use smallvec::smallvec;
     use whimbrel_core::{ConnectorId, DeviceId, MessageKind, Refusal};
-    use whimbrel_rpc::{PushItem, To};
+    use whimbrel_rpc::PushItem;
 
     use super::*;
+    use crate::reach::Routes;
 
     const ANN: UserId = UserId(1);
     const BOB: UserId = UserId(2);
@@ -188,8 +234,9 @@ mod tests {
     }
 
     /// Ann's phone (1) and laptop (2, on another connector), Bob's phone (3).
-    fn routes() -> Routes {
-        Routes::from([(ANN, smallvec![route(1, HERE), route(2, THERE)]), (BOB, smallvec![route(3, HERE)])])
+    fn routes() -> Whereabouts {
+        let routes = [(ANN, smallvec![route(1, HERE), route(2, THERE)]), (BOB, smallvec![route(3, HERE)])];
+        Whereabouts::Known(Routes::from(routes))
     }
 
     fn row(seq: u64, sender: UserId) -> PlacedRow {
@@ -213,15 +260,19 @@ mod tests {
 
     fn sent(seq: u64, user: UserId, session: u8) -> Answered {
         let outcome = Outcome::Sent { seq: Seq(seq), at: seq };
-        let session = SessionId::from_bytes([session; 16]);
-        Answered { user, session, conversation: CHAT, message_id: id(seq), outcome }
+        let connector = if session == 2 { THERE } else { HERE };
+        let to = Waiter { session: SessionId::from_bytes([session; 16]), connector };
+        Answered { user, to, conversation: CHAT, message_id: id(seq), outcome }
     }
 
     /// What a session gets: the seqs of its pushes, answers negative, 0 for an answer without a place.
     fn run(items: &[PushItem], session: u8) -> Vec<Vec<i64>> {
         let session = SessionId::from_bytes([session; 16]);
-        let mine = items.iter().filter(|item| {
-            item.to == To::from(session) || matches!(&item.to, To::Sessions(to) if to.contains(&session))
+        // In these tests whoever is named by user has sessions here.
+        let mine = items.iter().filter(|item| match &item.to {
+            To::Sessions(to) => to.contains(&session),
+            To::Users { except, .. } => !except.contains(&session),
+            To::Device(..) => false,
         });
         mine.map(|item| match &item.body {
             PushBody::Deliver(delivery) => delivery.messages.iter().map(|message| message.seq.0 as i64).collect(),
@@ -245,10 +296,44 @@ mod tests {
         assert_eq!(run(&there, 2), [vec![10, 11], vec![12], vec![13]]);
     }
 
+    /// Nobody knows who is where: every connector gets everything by user, in the same order, and the answers say who
+    /// does not need which row.
+    #[test]
+    fn without_routes_every_connector_gets_the_places_in_order_and_answers_stand_for_rows() {
+        let rows = vec![row(10, ANN), row(11, ANN), row(12, BOB), row(13, ANN)];
+        let answers = vec![sent(13, ANN, 1), sent(12, BOB, 3), sent(10, ANN, 1), sent(11, ANN, 1)];
+        let mut outgoing = arrange(rows, answers, &Whereabouts::Anywhere(vec![HERE, THERE]));
+        let (here, there) = (outgoing.take(HERE), outgoing.take(THERE));
+        assert_eq!(run(&here, 1), [vec![-10, -11], vec![12], vec![-13]]);
+        assert_eq!(run(&here, 3), [vec![10, 11], vec![-12], vec![13]]);
+        assert_eq!(run(&there, 2), [vec![10, 11], vec![12], vec![13]]);
+    }
+
+    /// An answer whose row is told elsewhere stands between rows of the same readers: it is not overtaken.
+    #[test]
+    fn an_answer_without_its_row_keeps_its_place() {
+        for whereabouts in [routes(), Whereabouts::Anywhere(vec![HERE, THERE])] {
+            let rows = vec![row(10, BOB), row(12, BOB)];
+            let mut outgoing = arrange(rows, vec![sent(11, ANN, 1)], &whereabouts);
+            assert_eq!(run(&outgoing.take(HERE), 1), [[10], [-11], [12]]);
+        }
+    }
+
+    /// A SENT stands for a row: the connector that may not have taken it is owed the row. "Again" stands for nothing.
+    #[test]
+    fn a_connector_is_owed_what_was_answered_sent_there() {
+        let retry = Answered { outcome: Outcome::Retry { after_ms: 1 }, ..sent(2, ANN, 2) };
+        for (answer, owed) in [(sent(1, ANN, 2), true), (retry, false)] {
+            let outgoing = arrange(vec![], vec![answer], &routes());
+            let parcels: Vec<bool> = outgoing.parcels().map(|(_, parcel)| parcel.owed).collect();
+            assert_eq!(parcels, [owed]);
+        }
+    }
+
     /// Nobody waits for the answer any more: the sender's sessions get the row like everybody's.
     #[test]
     fn without_anybody_to_answer_the_sender_gets_the_row_too() {
-        let mut outgoing = arrange(vec![row(1, ANN), row(2, BOB)], vec![sent(1, ANN, 8)], &routes());
+        let mut outgoing = arrange(vec![row(1, ANN), row(2, BOB)], vec![], &routes());
         let here = outgoing.take(HERE);
         assert_eq!(run(&here, 1), [[1, 2]]);
         let one = here.iter().filter(|item| matches!(&item.to, To::Sessions(to) if to.len() == 2)).count();

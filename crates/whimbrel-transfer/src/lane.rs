@@ -11,13 +11,12 @@ use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
 use smallvec::SmallVec;
-use whimbrel_core::{BatchId, ConversationId, DeviceId, Draft, MessageId, Outcome, SessionId, UserId, limits};
-use whimbrel_rpc::SessionRef;
+use whimbrel_core::{BatchId, ConversationId, DeviceId, Draft, MessageId, Outcome, UserId, limits};
 use whimbrel_store::{DraftsEntry, Entry};
 
 use crate::Config;
 use crate::config::hint_ms;
-use crate::reach::Answers;
+use crate::outgoing::{Answers, Waiter};
 
 /// After how many place timeouts a record that nobody spoke of no longer keeps others from being published.
 const FLIGHT_TIMEOUTS: u32 = 12;
@@ -50,8 +49,8 @@ impl Key {
 /// Drafts that wait for their places.
 #[derive(Debug)]
 struct Pending {
-    /// Who is answered.
-    session: SessionId,
+    /// Who is answered, and where.
+    waiter: Waiter,
     since: Instant,
     /// The record they went with.
     batch: Option<BatchId>,
@@ -78,7 +77,8 @@ pub(crate) struct Lane {
     gathered: VecDeque<Entry>,
     gathered_count: usize,
     gathered_bytes: usize,
-    flights: HashMap<BatchId, Instant>,
+    /// Records under way, in the order in which they were published, which is the order of the log.
+    flights: VecDeque<(BatchId, Instant)>,
     tickets: u64,
 }
 
@@ -86,7 +86,7 @@ impl Lane {
     /// Lets drafts in, if none of the same key are under way and the bounds allow it.
     pub(crate) fn admit(
         &mut self,
-        from: SessionRef,
+        waiter: Waiter,
         key: Key,
         drafts: &[Draft],
         now: Instant,
@@ -95,7 +95,7 @@ impl Lane {
         if let Some(pending) = self.pending.get_mut(&key) {
             let same = drafts.iter().all(|draft| pending.drafts.contains(draft));
             if same {
-                pending.session = from.session;
+                pending.waiter = waiter;
             }
             return if same { Admitted::Joined } else { Admitted::Busy(config.retry_soon) };
         }
@@ -105,15 +105,16 @@ impl Lane {
             return Admitted::Busy(config.retry_later);
         }
         self.tickets += 1;
-        let pending =
-            Pending { session: from.session, since: now, batch: None, ticket: self.tickets, drafts: drafts.into() };
+        let pending = Pending { waiter, since: now, batch: None, ticket: self.tickets, drafts: drafts.into() };
         self.pending.insert(key, pending);
         Admitted::New(self.tickets)
     }
 
-    /// Nothing was placed for longer than anybody waits.
+    /// Nothing was placed for longer than anybody waits. Another record goes out to try when the last one has had its
+    /// time, too: this transfer need not hear of a place that was told while the way to it was broken.
     fn is_stalled(&self, now: Instant, config: &Config) -> bool {
-        self.flights.values().any(|since| now.duration_since(*since) > config.place_timeout)
+        let is_late = |flight: Option<&(BatchId, Instant)>| flight.is_some_and(|flight| is_late(flight, now, config));
+        is_late(self.flights.front()) && !is_late(self.flights.back())
     }
 
     /// Puts admitted drafts in line, unless they were given up meanwhile.
@@ -137,8 +138,9 @@ impl Lane {
     }
 
     /// The next record's entries, if something gathered and another record may go.
-    pub(crate) fn next_record(&mut self, in_flight: usize, config: &Config) -> Option<Vec<Entry>> {
-        if self.gathered.is_empty() || self.flights.len() >= in_flight {
+    pub(crate) fn next_record(&mut self, in_flight: usize, now: Instant, config: &Config) -> Option<Vec<Entry>> {
+        let is_young = |flight: &&(BatchId, Instant)| !is_late(flight, now, config);
+        if self.gathered.is_empty() || self.flights.iter().filter(is_young).count() >= in_flight {
             return None;
         }
         let (mut entries, mut count, mut bytes) = (Vec::new(), 0, 0);
@@ -158,7 +160,7 @@ impl Lane {
 
     /// A record with these drafts is under way.
     pub(crate) fn published(&mut self, batch: BatchId, keys: &[Key], now: Instant) {
-        self.flights.insert(batch, now);
+        self.flights.push_back((batch, now));
         for key in keys {
             if let Some(pending) = self.pending.get_mut(key) {
                 pending.batch = Some(batch);
@@ -166,12 +168,19 @@ impl Lane {
         }
     }
 
-    /// The record came back, or is not expected any more.
+    /// The record was placed, and with it every earlier one, whoever was told of those: the log keeps its order.
     pub(crate) fn landed(&mut self, batch: BatchId) -> bool {
-        self.flights.remove(&batch).is_some()
+        let at = self.flights.iter().position(|(flight, _)| *flight == batch);
+        at.map(|at| self.flights.drain(..=at)).is_some()
     }
 
-    /// Takes the session that waits for this draft's outcome, if any does. A place is the truth whichever record
+    /// The log did not take the record.
+    pub(crate) fn crashed(&mut self, batch: BatchId) -> bool {
+        let at = self.flights.iter().position(|(flight, _)| *flight == batch);
+        at.and_then(|at| self.flights.remove(at)).is_some()
+    }
+
+    /// Takes whoever waits for this draft's outcome, if any does. A place is the truth whichever record
     /// brought it; that a draft was not placed counts only from the record that it went with last, because a later
     /// one may still place it.
     pub(crate) fn settle(
@@ -180,18 +189,18 @@ impl Lane {
         message_id: MessageId,
         batch: Option<BatchId>,
         outcome: Outcome,
-    ) -> Option<SessionId> {
+    ) -> Option<Waiter> {
         let pending = self.pending.get_mut(&key)?;
         if !matches!(outcome, Outcome::Sent { .. }) && pending.batch != batch {
             return None;
         }
         let at = pending.drafts.iter().position(|draft| draft.message_id == message_id)?;
         pending.drafts.remove(at);
-        let session = pending.session;
+        let waiter = pending.waiter;
         if pending.drafts.is_empty() {
             self.pending.remove(&key);
         }
-        Some(session)
+        Some(waiter)
     }
 
     /// Gives up the drafts of one key, if they are still those of the ticket, with this outcome.
@@ -216,7 +225,7 @@ impl Lane {
     /// Gives up what has waited too long, also what had gathered and was never published: its sender sends it again.
     pub(crate) fn sweep(&mut self, now: Instant, config: &Config) -> Vec<Answers> {
         let late = |since: Instant, limit: Duration| now.duration_since(since) >= limit;
-        self.flights.retain(|_, since| !late(*since, config.place_timeout * FLIGHT_TIMEOUTS));
+        self.flights.retain(|(_, since)| !late(*since, config.place_timeout * FLIGHT_TIMEOUTS));
         let keys: Vec<Key> = (self.pending.iter())
             .filter(|(_, pending)| late(pending.since, config.place_timeout))
             .map(|(key, _)| *key)
@@ -249,10 +258,16 @@ impl Lane {
     }
 }
 
+/// Nobody waits for what this record brings any more.
+fn is_late((_, since): &(BatchId, Instant), now: Instant, config: &Config) -> bool {
+    now.duration_since(*since) > config.place_timeout
+}
+
 impl Pending {
     fn answers(self, key: Key, outcome: Outcome) -> Answers {
         Answers {
-            to: SessionRef { session: self.session, user: key.user, device: key.device },
+            user: key.user,
+            to: self.waiter,
             conversation: key.conversation,
             answers: self.drafts.iter().map(|draft| (draft.message_id, outcome)).collect(),
         }
@@ -283,7 +298,7 @@ fn size_of(entry: &Entry) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use whimbrel_core::{Cursors, MessageKind, Refusal, Seq};
+    use whimbrel_core::{ConnectorId, Cursors, MessageKind, Refusal, Seq, SessionId};
 
     use super::*;
 
@@ -292,9 +307,13 @@ mod tests {
         Draft { message_id, kind: MessageKind::TEXT, key_version: 1, body }
     }
 
-    fn sender() -> (SessionRef, Key) {
+    fn waiter() -> Waiter {
+        Waiter { session: SessionId::generate(), connector: ConnectorId::generate() }
+    }
+
+    fn sender() -> (Waiter, Key) {
         let (user, device, conversation) = (UserId(1), DeviceId::generate(), ConversationId::generate());
-        (SessionRef { session: SessionId::generate(), user, device }, Key { user, device, conversation })
+        (waiter(), Key { user, device, conversation })
     }
 
     fn put(lane: &mut Lane, config: &Config, drafts: &[Draft]) -> Key {
@@ -322,15 +341,15 @@ mod tests {
         let drafts = [draft("a"), draft("b")];
         let now = Instant::now();
         assert!(matches!(lane.admit(from, key, &drafts, now, &config), Admitted::New(_)));
-        let again = SessionRef { session: SessionId::generate(), ..from };
+        let again = waiter();
         assert_eq!(lane.admit(again, key, &drafts[1..], now, &config), Admitted::Joined);
         let other = Draft { body: Bytes::from_static(b"x"), ..drafts[0].clone() };
         for drafts in [vec![other], vec![drafts[0].clone(), draft("c")]] {
             assert_eq!(lane.admit(from, key, &drafts, now, &config), Admitted::Busy(config.retry_soon));
         }
         let sent = Outcome::Sent { seq: Seq(1), at: 1 };
-        assert_eq!(lane.settle(key, drafts[0].message_id, None, sent), Some(again.session));
-        assert_eq!(lane.settle(key, drafts[1].message_id, None, sent), Some(again.session));
+        assert_eq!(lane.settle(key, drafts[0].message_id, None, sent), Some(again));
+        assert_eq!(lane.settle(key, drafts[1].message_id, None, sent), Some(again));
         assert_eq!(lane.settle(key, drafts[1].message_id, None, sent), None);
         assert!(lane.is_idle());
     }
@@ -353,15 +372,16 @@ mod tests {
     fn what_gathers_leaves_in_one_record_within_its_bounds() {
         let (config, mut lane) = (Config { record_bytes_max: 4, ..Config::default() }, Lane::default());
         put(&mut lane, &config, &[draft("a")]);
-        let first = lane.next_record(1, &config).expect("nothing is under way");
-        lane.published(BatchId::from_bytes([1; 16]), &keys_of(&first), Instant::now());
+        let now = Instant::now();
+        let first = lane.next_record(1, now, &config).expect("nothing is under way");
+        lane.published(BatchId::from_bytes([1; 16]), &keys_of(&first), now);
         put(&mut lane, &config, &[draft("b"), draft("c")]);
         put(&mut lane, &config, &[draft("dd")]);
         put(&mut lane, &config, &[draft("eeeee")]);
-        assert_eq!(lane.next_record(1, &config), None, "one is under way");
+        assert_eq!(lane.next_record(1, now, &config), None, "one is under way");
         assert!(lane.landed(BatchId::from_bytes([1; 16])));
         let sizes: Vec<usize> =
-            std::iter::from_fn(|| lane.next_record(1, &config)).map(|entries| entries.len()).collect();
+            std::iter::from_fn(|| lane.next_record(1, now, &config)).map(|entries| entries.len()).collect();
         assert_eq!(sizes, [2, 1], "what fits, then the one that is too large for any record");
         assert_eq!((lane.gathered_count, lane.gathered_bytes), (0, 0));
     }
@@ -379,9 +399,35 @@ mod tests {
         let busy = Admitted::Busy(config.retry_later);
         assert_eq!(lane.admit(from, key, &[draft("b")], Instant::now(), &config), busy);
         let mut lane = Lane::default();
-        lane.published(BatchId::generate(), &[], Instant::now());
-        let later = Instant::now() + config.place_timeout * 2;
+        let now = Instant::now();
+        lane.published(BatchId::generate(), &[], now);
+        lane.published(BatchId::generate(), &[], now + config.place_timeout);
+        let later = now + config.place_timeout + Duration::from_millis(1);
         assert_eq!(lane.admit(from, key, &[draft("b")], later, &config), busy);
+    }
+
+    /// The announcement went to another transfer while the way to this one was broken. When nobody waits for it any
+    /// more, one record goes out to try; its place says that the earlier ones have theirs.
+    #[test]
+    fn a_lane_that_was_not_told_of_a_place_tries_again_and_goes_on() {
+        let (config, mut lane) = (Config::default(), Lane::default());
+        let (now, tried) = (Instant::now(), BatchId::generate());
+        lane.published(BatchId::generate(), &[], now);
+        let later = now + config.place_timeout * 2;
+        let (from, key) = sender();
+        let one = draft("a");
+        let Admitted::New(ticket) = lane.admit(from, key, std::slice::from_ref(&one), later, &config) else {
+            panic!("not tried")
+        };
+        lane.gather(key, ticket, vec![one]);
+        assert!(lane.next_record(1, later, &config).is_some(), "the lost record keeps nobody");
+        lane.published(tried, &[key], later);
+        let (from, key) = sender();
+        let busy = Admitted::Busy(config.retry_later);
+        assert_eq!(lane.admit(from, key, &[draft("b")], later, &config), busy, "one tries for all");
+        assert!(lane.landed(tried));
+        assert!(matches!(lane.admit(from, key, &[draft("b")], later, &config), Admitted::New(_)));
+        assert!(lane.flights.is_empty());
     }
 
     /// Given up: the sender is told to come again, and what was never published is not published later.

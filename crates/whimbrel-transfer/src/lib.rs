@@ -2,38 +2,44 @@
 //!
 //! | room | does |
 //! |---|---|
-//! | `attach` | which sessions are reachable; who has to go |
+//! | `attach`, `closings` | which sessions are reachable; who has to go |
 //! | `send`, `check`, `audience` | what is let in, and what never can be |
 //! | `lane`, `append` | what waits for its place; records for the log |
-//! | `deliver`, `reach` | what each session gets, in which order; how it gets there |
+//! | `announcing`, `deliver` | what was placed: who is answered, who gets what, in which order |
+//! | `outgoing`, `reach` | what goes to each connector; how it gets there, and what did not |
 //! | `cursors` | receipts now, durable cursors soon |
 //! | `sync` | what follows, for devices that ask |
+//! | `watch` | what others changed and did not live to tell |
 //!
 //! Invariants
 //! - SENT is answered only by an announcement: nothing here knows a seq before it was committed.
-//! - Routes are read after the commit of what is told.
+//! - Routes are read after the commit of what is told. While UserStatus does not know them, everything is told by user
+//!   to every connector in reach.
+//! - An announcement has been taken by every connector of its audience when it returns, or names those that it may not
+//!   have reached. Answers go to the connector through which they were asked for.
 //! - Everything that is asked is answered by a push to its session, if only by "again"; except cursors of those who
 //!   are not members, and cursors that found no room: their devices repeat them.
 //! - No clock delays a message: a timer only gives up (the sweeper) or gathers durable cursors.
 //!
 //! Absent: seqs, decisions about rights that can change, anything durable. A transfer that dies is replaced by another
 //! one, and retries join what it left in the log.
-//!
-//! When UserStatus stays away for longer than a few tries, what was placed is pushed to nobody: senders are told to
-//! come again by time, and devices sync.
 
+mod announcing;
 mod append;
 mod attach;
 mod audience;
 mod check;
+mod closings;
 mod config;
 mod cursors;
 mod deliver;
 mod lane;
+mod outgoing;
 mod reach;
 mod role;
 mod send;
 mod sync;
+mod watch;
 
 pub use config::Config;
 pub use lane::partition;

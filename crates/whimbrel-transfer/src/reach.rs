@@ -1,22 +1,27 @@
 //! How pushes reach sessions: routes from UserStatus, one push call for each connector.
 //!
-//! Routes are read after what is told was committed. When UserStatus does not answer, nobody is pushed to: the users
-//! are not called offline, and their devices get what they missed by sync. Sessions that a connector does not have are
-//! taken off UserStatus.
+//! Invariants
+//! - Routes are read after what is told was committed.
+//! - Answers need no routes: they go to the connector through which they were asked for.
+//! - When UserStatus does not answer, or is unsure, everything goes to every connector, by user; and for
+//!   [`Config::blind_for`] it is not asked again, so that nobody waits for it each time.
+//! - Sessions that a connector does not have are taken off UserStatus.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
-use tracing::{debug, warn};
-use whimbrel_core::{ConnectorId, ConversationId, MessageId, Outcome, SessionId, UserId};
-use whimbrel_rpc::{Peers, PushBody, PushItem, SessionRef};
-use whimbrel_store::{Route, StoreError, UserStatus};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+use whimbrel_core::{ConnectorId, SessionId, UserId};
+use whimbrel_rpc::{Peers, PushBody};
+use whimbrel_store::{Renewed, Route, StoreError, UserStatus};
 
-/// Pauses between the tries to locate; as many tries as pauses, and one.
-const LOCATE_PAUSES: [Duration; 3] = [Duration::from_millis(10), Duration::from_millis(50), Duration::from_millis(200)];
+use crate::Config;
+use crate::outgoing::{Answers, Outgoing, Parcel, Waiter};
 
 /// The sessions of users, as they were when asked.
 #[derive(Debug, Default)]
@@ -27,9 +32,8 @@ impl Routes {
         self.0.get(&user).map_or(&[], |routes| &routes[..])
     }
 
-    /// Where this session is, if it is among the user's.
-    pub(crate) fn session(&self, user: UserId, session: SessionId) -> Option<Route> {
-        self.of(user).iter().copied().find(|route| route.session == session)
+    fn sessions(&self) -> impl Iterator<Item = (UserId, SessionId)> {
+        self.0.iter().flat_map(|(user, routes)| routes.iter().map(|route| (*user, route.session)))
     }
 
     #[cfg(test)]
@@ -38,131 +42,217 @@ impl Routes {
     }
 }
 
-/// What goes to each connector, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Outgoing(HashMap<ConnectorId, Vec<PushItem>>);
+/// Where users are.
+#[derive(Debug)]
+pub(crate) enum Whereabouts {
+    /// UserStatus says where.
+    Known(Routes),
+    /// On any of these connectors: they find the users' sessions themselves.
+    Anywhere(Vec<ConnectorId>),
+}
 
-impl Outgoing {
-    /// One thing for one session.
-    pub(crate) fn one(&mut self, route: Route, body: PushBody) {
-        self.0.entry(route.connector).or_default().push(PushItem { to: route.session.into(), body });
-    }
-
-    /// The same thing for several sessions: one item for each connector.
-    pub(crate) fn many(&mut self, routes: &[Route], body: &PushBody) {
-        let mut left: SmallVec<[Route; 4]> = routes.into();
-        while let Some(connector) = left.first().map(|route| route.connector) {
-            let to = left.iter().filter(|route| route.connector == connector).map(|route| route.session).collect();
-            self.0.entry(connector).or_default().push(PushItem { to, body: body.clone() });
-            left.retain(|route| route.connector != connector);
-        }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn take(&mut self, connector: ConnectorId) -> Vec<PushItem> {
-        self.0.remove(&connector).unwrap_or_default()
+impl Whereabouts {
+    pub(crate) fn is_known(&self) -> bool {
+        matches!(self, Self::Known(_))
     }
 }
 
-/// Answers for drafts of one session in one conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answers {
-    pub(crate) to: SessionRef,
-    pub(crate) conversation: ConversationId,
-    pub(crate) answers: Vec<(MessageId, Outcome)>,
+/// What became of pushes.
+#[derive(Debug, Default)]
+pub(crate) struct Pushed {
+    /// Sessions that were not there.
+    pub(crate) unknown: Vec<SessionId>,
+    /// Connectors that may not have taken what they were owed.
+    pub(crate) unreached: Vec<ConnectorId>,
 }
 
 pub(crate) struct Reach {
+    config: Arc<Config>,
     status: Arc<dyn UserStatus>,
     peers: Arc<dyn Peers>,
+    began: Instant,
+    /// Milliseconds since `began` until which UserStatus is not asked where anybody is; 0: it answered last time.
+    blind_until: AtomicU64,
+    /// It failed at something else, and has not succeeded since.
+    failing: AtomicBool,
 }
 
 impl Reach {
-    pub(crate) fn new(status: Arc<dyn UserStatus>, peers: Arc<dyn Peers>) -> Self {
-        Self { status, peers }
+    pub(crate) fn new(config: Arc<Config>, status: Arc<dyn UserStatus>, peers: Arc<dyn Peers>) -> Self {
+        Self {
+            config,
+            status,
+            peers,
+            began: Instant::now(),
+            blind_until: AtomicU64::new(0),
+            failing: AtomicBool::new(false),
+        }
     }
 
-    pub(crate) fn status(&self) -> &dyn UserStatus {
-        &*self.status
-    }
-
-    /// The routes of these users (repeats are fine), by one call; `None` if UserStatus does not answer.
-    pub(crate) async fn locate(&self, mut users: Vec<UserId>) -> Option<Routes> {
+    /// Where these users are (repeats are fine), by one call.
+    pub(crate) async fn locate(&self, mut users: Vec<UserId>) -> Whereabouts {
         users.sort_unstable();
         users.dedup();
         if users.is_empty() {
-            return Some(Routes::default());
+            return Whereabouts::Known(Routes::default());
         }
-        let mut pauses = LOCATE_PAUSES.iter();
+        match self.ask(&users).await {
+            Some(routes) => Whereabouts::Known(Routes(users.into_iter().zip(routes).collect())),
+            None => Whereabouts::Anywhere(self.connectors()),
+        }
+    }
+
+    /// All connectors in reach.
+    pub(crate) fn connectors(&self) -> Vec<ConnectorId> {
+        self.peers.connectors().into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// Asks UserStatus; twice, if it has answered so far and says at once that it cannot.
+    async fn ask(&self, users: &[UserId]) -> Option<Vec<SmallVec<[Route; 2]>>> {
+        let until = self.blind_until.load(Ordering::Acquire);
+        if until > self.now() {
+            return None;
+        }
+        let mut again = until == 0;
         loop {
-            match self.status.locate(&users).await {
-                Ok(routes) => return Some(Routes(users.into_iter().zip(routes).collect())),
-                Err(error) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
-                    None => {
-                        warn!(%error, users = users.len(), "routes are unknown: these users get it when they sync");
-                        return None;
-                    }
-                },
-            }
+            let error = match timeout(self.config.status_timeout, self.status.locate(users)).await {
+                Ok(Ok(routes)) => {
+                    self.sees();
+                    return Some(routes);
+                }
+                Ok(Err(_)) if std::mem::take(&mut again) => continue,
+                Ok(Err(error)) => error,
+                Err(_) => late(),
+            };
+            self.is_blind(&error);
+            return None;
         }
     }
 
-    /// Pushes everything, to all connectors at once, and returns when all have taken it. `routes`: whose sessions
-    /// these are. Gives the sessions that turned out not to be there.
-    pub(crate) async fn push(&self, outgoing: Outgoing, routes: &Routes) -> Vec<SessionId> {
-        let mut pushes = Vec::with_capacity(outgoing.0.len());
-        for (connector, items) in outgoing.0 {
+    fn is_blind(&self, error: &StoreError) {
+        let pause = u64::try_from(self.config.blind_for.as_millis()).unwrap_or(u64::MAX);
+        let until = self.now().saturating_add(pause).max(1);
+        if self.blind_until.swap(until, Ordering::AcqRel) == 0 {
+            warn!(%error, "UserStatus does not say who is where: everything goes to every connector");
+        }
+    }
+
+    fn sees(&self) {
+        if self.blind_until.load(Ordering::Acquire) != 0 && self.blind_until.swap(0, Ordering::AcqRel) != 0 {
+            info!("UserStatus says again who is where");
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Pushes everything, to all connectors at once, and returns when all have taken it or are named. Sessions that
+    /// were not there are taken off.
+    pub(crate) async fn deliver(&self, outgoing: Outgoing, whereabouts: &Whereabouts) -> Pushed {
+        let pushed = self.push(outgoing).await;
+        if let Whereabouts::Known(routes) = whereabouts {
+            self.forget(&pushed.unknown, routes.sessions()).await;
+        }
+        pushed
+    }
+
+    /// The same; sessions that were not there are the caller's to take off.
+    pub(crate) async fn push(&self, outgoing: Outgoing) -> Pushed {
+        let mut pushed = Pushed::default();
+        let parcels = outgoing.parcels();
+        let mut pushes = Vec::with_capacity(parcels.len());
+        for (connector, Parcel { items, owed }) in parcels {
             match self.peers.connector(connector) {
-                Some(push) => pushes.push(async move { push.push(items).await }),
-                None => debug!(%connector, items = items.len(), "a connector is out of reach"),
+                Some(push) => pushes.push(async move { (connector, owed, push.push(items).await) }),
+                None => {
+                    debug!(%connector, items = items.len(), owed, "a connector is out of reach");
+                    pushed.unreached.extend(owed.then_some(connector));
+                }
             }
         }
-        let taken = join_all(pushes).await;
-        let unknown: Vec<SessionId> = taken.into_iter().flat_map(|taken| taken.unknown).collect();
-        if !unknown.is_empty() {
-            self.forget(&unknown, routes).await;
+        for (connector, owed, taken) in join_all(pushes).await {
+            pushed.unknown.extend(taken.unknown);
+            pushed.unreached.extend((taken.lost && owed).then_some(connector));
         }
-        unknown
+        pushed
     }
 
-    async fn forget(&self, unknown: &[SessionId], routes: &Routes) {
-        let all = routes.0.iter().flat_map(|(user, routes)| routes.iter().map(|route| (*user, route.session)));
-        let stale: Vec<(UserId, SessionId)> = all.filter(|(_, session)| unknown.contains(session)).collect();
+    async fn forget(&self, unknown: &[SessionId], known: impl Iterator<Item = (UserId, SessionId)>) {
+        if unknown.is_empty() {
+            return;
+        }
+        let stale: Vec<(UserId, SessionId)> = known.filter(|(_, session)| unknown.contains(session)).collect();
         self.offline(&stale).await;
-    }
-
-    /// Takes these sessions off. A route too many costs little, so a failure is only written down.
-    pub(crate) async fn offline(&self, sessions: &[(UserId, SessionId)]) {
-        if let Err(error) = self.status.offline(sessions).await {
-            warn!(%error, sessions = sessions.len(), "routes of ended sessions stay behind");
-        }
     }
 
     /// Sends answers to the sessions that wait for them; those that are gone ask again.
     pub(crate) async fn answer(&self, all: Vec<Answers>) {
-        let Some(routes) = self.locate(all.iter().map(|answers| answers.to.user).collect()).await else { return };
+        let waiters: SmallVec<[(UserId, SessionId); 8]> =
+            all.iter().map(|answers| (answers.user, answers.to.session)).collect();
         let mut outgoing = Outgoing::default();
-        for Answers { to, conversation, answers } in all {
-            if let Some(route) = routes.session(to.user, to.session) {
-                outgoing.one(route, PushBody::Answers { conversation, answers });
+        for Answers { to, conversation, answers, .. } in all {
+            outgoing.answer(to, PushBody::Answers { conversation, answers }, false);
+        }
+        let pushed = self.push(outgoing).await;
+        self.forget(&pushed.unknown, waiters.into_iter()).await;
+    }
+
+    /// Pushes one thing to one session that waits for it.
+    pub(crate) async fn tell(&self, user: UserId, to: Waiter, body: PushBody) {
+        let mut outgoing = Outgoing::default();
+        outgoing.answer(to, body, false);
+        let pushed = self.push(outgoing).await;
+        self.forget(&pushed.unknown, std::iter::once((user, to.session))).await;
+    }
+
+    /// Registers sessions; gives for each the others of its device, or itself if it is older than one of them.
+    /// `None`: UserStatus does not answer.
+    pub(crate) async fn online(&self, sessions: &[(UserId, Route)]) -> Option<Vec<SmallVec<[Route; 1]>>> {
+        let registering = self.status.online(sessions);
+        let replaced = self.done(registering, "sessions are not registered; their connectors assert them").await?;
+        debug_assert_eq!(replaced.len(), sessions.len(), "each session is answered for itself");
+        Some(replaced)
+    }
+
+    /// Takes these sessions off. A route too many costs little.
+    pub(crate) async fn offline(&self, sessions: &[(UserId, SessionId)]) {
+        if !sessions.is_empty() {
+            self.done(self.status.offline(sessions), "routes of ended sessions stay behind").await;
+        }
+    }
+
+    /// Renews a lease; `None`: UserStatus does not answer.
+    pub(crate) async fn renew(&self, connector: ConnectorId) -> Option<Renewed> {
+        self.done(self.status.renew(connector), "leases are not renewed").await
+    }
+
+    /// Ends leases; `false`: UserStatus does not answer.
+    pub(crate) async fn expel(&self, connectors: &[ConnectorId]) -> bool {
+        self.done(self.status.expel(connectors), "leases are not ended before their time").await.is_some()
+    }
+
+    /// Waits for an answer of UserStatus. The first failure of a row of them is written down.
+    async fn done<T>(&self, call: impl Future<Output = Result<T, StoreError>>, otherwise: &'static str) -> Option<T> {
+        match timeout(self.config.status_timeout, call).await.unwrap_or_else(|_| Err(late())) {
+            Ok(done) => {
+                if self.failing.load(Ordering::Acquire) {
+                    self.failing.store(false, Ordering::Release);
+                }
+                Some(done)
+            }
+            Err(error) => {
+                if self.failing.swap(true, Ordering::AcqRel) {
+                    debug!(%error, otherwise, "UserStatus still fails");
+                } else {
+                    warn!(%error, otherwise, "UserStatus fails");
+                }
+                None
             }
         }
-        self.push(outgoing, &routes).await;
     }
+}
 
-    /// Pushes one thing to one session, if it is there.
-    pub(crate) async fn tell(&self, to: SessionRef, body: PushBody) {
-        let Some(routes) = self.locate(vec![to.user]).await else { return };
-        if let Some(route) = routes.session(to.user, to.session) {
-            let mut outgoing = Outgoing::default();
-            outgoing.one(route, body);
-            self.push(outgoing, &routes).await;
-        }
-    }
-
-    /// Registers a session; gives the others of its device.
-    pub(crate) async fn online(&self, user: UserId, route: Route) -> Result<SmallVec<[Route; 1]>, StoreError> {
-        Ok(self.status.online(&[(user, route)]).await?.pop().unwrap_or_default())
-    }
+fn late() -> StoreError {
+    StoreError::Unavailable("UserStatus did not answer in time".into())
 }

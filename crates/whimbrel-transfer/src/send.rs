@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
-use whimbrel_core::{ConversationId, Draft, Members, Outcome, Refusal, Speak};
+use whimbrel_core::{ConnectorId, ConversationId, Draft, Members, Outcome, Refusal, Speak};
 use whimbrel_rpc::SessionRef;
 use whimbrel_store::Directory;
 
@@ -22,13 +22,20 @@ use crate::audience::Audiences;
 use crate::check::Rules;
 use crate::config::hint_ms;
 use crate::lane::{Admitted, Key, Lane, bytes_of};
-use crate::reach::Answers;
+use crate::outgoing::{Answers, Waiter};
 
 /// Drafts as a session sent them.
 pub(crate) struct Send {
     pub(crate) from: SessionRef,
+    pub(crate) connector: ConnectorId,
     pub(crate) conversation: ConversationId,
     pub(crate) drafts: Vec<Draft>,
+}
+
+impl Send {
+    fn waiter(&self) -> Waiter {
+        Waiter { session: self.from.session, connector: self.connector }
+    }
 }
 
 /// A Send that waits for the members of its conversation.
@@ -97,6 +104,13 @@ impl Sends {
             early.push(answers(&send, &send.drafts, Outcome::Retry { after_ms }));
             return None;
         }
+        if send.drafts.iter().any(|draft| rules.is_ahead(draft)) {
+            // The whole Send, so that nothing overtakes the draft that has to wait.
+            counter!("whimbrel_transfer_busy_total").increment(1);
+            let after_ms = hint_ms(self.lanes.config.retry_clock);
+            early.push(answers(&send, &send.drafts, Outcome::Retry { after_ms }));
+            return None;
+        }
         let mut refused = Vec::new();
         send.drafts.retain(|draft| match rules.refuse(draft) {
             Some(why) => {
@@ -107,7 +121,8 @@ impl Sends {
             None => true,
         });
         if !refused.is_empty() {
-            early.push(Answers { to: send.from, conversation: send.conversation, answers: refused });
+            let (user, to) = (send.from.user, send.waiter());
+            early.push(Answers { user, to, conversation: send.conversation, answers: refused });
         }
         (!send.drafts.is_empty()).then_some(send)
     }
@@ -120,7 +135,7 @@ impl Sends {
         if let Some(why) = members.as_ref().and_then(|members| never(members, key)) {
             return Some(answers(&send, &send.drafts, Outcome::Refused(why)));
         }
-        match lane.admit(send.from, key, &send.drafts, now, config) {
+        match lane.admit(send.waiter(), key, &send.drafts, now, config) {
             Admitted::Joined => None,
             Admitted::Busy(retry) => {
                 counter!("whimbrel_transfer_busy_total").increment(1);
@@ -226,7 +241,8 @@ fn never(members: &Members, key: Key) -> Option<Refusal> {
 
 fn answers(send: &Send, drafts: &[Draft], outcome: Outcome) -> Answers {
     Answers {
-        to: send.from,
+        user: send.from.user,
+        to: send.waiter(),
         conversation: send.conversation,
         answers: drafts.iter().map(|draft| (draft.message_id, outcome)).collect(),
     }

@@ -10,12 +10,13 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
-use whimbrel_core::{GoodbyeCode, SessionId, SyncQuestion, limits};
+use whimbrel_core::{ConnectorId, GoodbyeCode, SessionId, SyncQuestion, limits};
 use whimbrel_rpc::{PushBody, SessionRef};
 use whimbrel_store::Timeline;
 
 use crate::Config;
 use crate::config::hint_ms;
+use crate::outgoing::Waiter;
 use crate::reach::Reach;
 
 #[derive(Default)]
@@ -40,7 +41,7 @@ impl Syncs {
     }
 
     /// Takes a question; it is answered in a task of its own.
-    pub(crate) fn ask(self: &Arc<Self>, from: SessionRef, mut question: SyncQuestion) {
+    pub(crate) fn ask(self: &Arc<Self>, from: SessionRef, connector: ConnectorId, mut question: SyncQuestion) {
         question.max_messages = question.max_messages.min(limits::SYNC_MESSAGES_MAX);
         let syncs = self.clone();
         let fits = self.enter(from.session);
@@ -49,7 +50,7 @@ impl Syncs {
             if fits {
                 syncs.leave(from.session);
             }
-            syncs.reach.tell(from, body).await;
+            syncs.reach.tell(from.user, Waiter { session: from.session, connector }, body).await;
         });
     }
 

@@ -1,7 +1,9 @@
 //! Place: gives the drafts of a batch their seqs. The only I/O is the timeline's (and the dead letters').
 //!
 //! A batch is settled piece by piece; normally the whole batch is one piece and one transaction. Only when the engine
-//! refuses something and cannot say which row it is, a piece is halved, until the row stands alone and is parked.
+//! refuses something and cannot say which row it is, a piece is halved, until the row stands alone and is parked. And
+//! when somebody else keeps placing in the same conversations, a piece is halved too, and the next batches begin in
+//! pieces of that size, which grow again: a collision then rolls back less, and a small piece gets through.
 //!
 //! Invariants
 //! - Pieces are settled in the batch's order, so the rows of a conversation are committed in the log's order.
@@ -23,7 +25,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::error;
-use whimbrel_core::{CursorMoved, Outcome, PlacedRow};
+use whimbrel_core::{ConversationId, CursorMoved, Outcome, PlacedRow};
 use whimbrel_rpc::PlacedBatch;
 use whimbrel_store::{CursorWrite, Delivered, StoreError, Timeline};
 
@@ -52,6 +54,8 @@ pub(crate) struct Placer {
     park: Arc<dyn Park>,
     heads: Heads,
     backoff: Backoff,
+    /// Slots in the pieces that a batch begins with.
+    piece_max: usize,
 }
 
 /// A batch while it is being placed.
@@ -69,7 +73,7 @@ struct Job {
 impl Placer {
     pub(crate) fn new(config: &Config, timeline: Arc<dyn Timeline>, park: Arc<dyn Park>) -> Self {
         let heads = Heads::new(timeline.clone(), config.conversations_cached);
-        Self { timeline, park, heads, backoff: Backoff::new(config.pause_min, config.pause_max) }
+        Self { timeline, park, heads, backoff: Backoff::new(config.pause_min, config.pause_max), piece_max: usize::MAX }
     }
 
     pub(crate) fn set_park(&mut self, park: Arc<dyn Park>) {
@@ -86,27 +90,50 @@ impl Placer {
             rows: Vec::new(),
             moved: Vec::new(),
         };
-        let whole = job.firsts(|_| true);
-        let mut pieces = VecDeque::new();
+        let mut pieces = self.pieces(job.firsts(|_| true));
+        self.backoff.reset();
+        let mut crowded = false;
         if delivered.iter().any(|delivered| delivered.redelivered) {
             let again = job.firsts(|slot| delivered[slot.record].redelivered);
             match self.look_up(&mut job, &again).await {
                 Ok(()) => {}
                 Err(Trouble::Away(error)) => return Err(error),
+                Err(Trouble::Crowded) => {}
                 Err(Trouble::Unclear(reason)) => error!(reason, "redelivered messages could not be looked up"),
             }
         }
-        pieces.push_back(whole);
         while let Some(piece) = pieces.pop_front() {
             match self.settle(&mut job, &piece).await {
                 Ok(()) => {}
                 Err(Trouble::Away(error)) => return Err(error),
                 Err(Trouble::Unclear(reason)) => self.divide(&mut job, piece, reason, &mut pieces).await?,
+                Err(Trouble::Crowded) => {
+                    crowded = true;
+                    self.make_way(&job, piece, &mut pieces);
+                }
             }
+        }
+        if !crowded {
+            self.piece_max = self.piece_max.saturating_mul(2);
         }
         self.settle_late_cursors(&mut job).await?;
         self.retell(&mut job).await?;
         Ok(job.finish(delivered))
+    }
+}
+
+impl Placer {
+    /// Whether the database answers.
+    pub(crate) async fn is_answered(&self) -> bool {
+        self.timeline.heads(&[ConversationId::from_bytes([0; 16])]).await.is_ok()
+    }
+
+    /// What a batch begins with: normally one piece. There is always one, for a batch of cursors alone.
+    fn pieces(&self, whole: Vec<usize>) -> VecDeque<Vec<usize>> {
+        if whole.len() <= self.piece_max {
+            return VecDeque::from([whole]);
+        }
+        whole.chunks(self.piece_max).map(<[usize]>::to_vec).collect()
     }
 }
 

@@ -12,7 +12,8 @@ use super::slots::{Fate, Name};
 use super::{Job, Placer, now_ms};
 use whimbrel_store::DeadLetter;
 
-/// Collisions in a row after which pauses are made and a warning is written. It never gives up: that would lose.
+/// Collisions of a piece after which it is halved; what cannot be halved makes pauses. It never gives up: that would
+/// lose.
 const COLLISIONS_QUIET: u32 = 3;
 /// Times that an id may be said to be taken while nothing is found under it.
 const CONTRADICTIONS_MAX: u32 = 5;
@@ -23,6 +24,8 @@ pub(super) enum Trouble {
     Away(StoreError),
     /// The engine refuses something of the piece and cannot say what.
     Unclear(String),
+    /// Somebody else keeps placing in the conversations of the piece.
+    Crowded,
 }
 
 impl From<StoreError> for Trouble {
@@ -49,7 +52,6 @@ impl Placer {
     /// Decides every slot of the piece.
     pub(super) async fn settle(&mut self, job: &mut Job, piece: &[usize]) -> Result<(), Trouble> {
         let mut tries = Tries::default();
-        self.backoff.reset();
         loop {
             let open = piece.iter().map(|&index| &job.slots[index]).filter(|slot| slot.fate == Fate::Open);
             let mut ends = self.heads.ends(open.map(|slot| slot.conversation), &mut tries.fresh).await?;
@@ -113,7 +115,7 @@ impl Placer {
         match error {
             CommitError::SeqTaken => {
                 counter!("whimbrel_archiver_retries_total", "reason" => "seq_taken").increment(1);
-                self.collided(tries).await;
+                self.collided(plan, tries).await?;
             }
             CommitError::IdTaken => {
                 counter!("whimbrel_archiver_retries_total", "reason" => "id_taken").increment(1);
@@ -123,7 +125,7 @@ impl Placer {
                     if tries.contradictions >= CONTRADICTIONS_MAX {
                         return Err(Trouble::Unclear("an id is taken, and nothing stands under it".into()));
                     }
-                    self.collided(tries).await;
+                    self.collided(plan, tries).await?;
                 }
             }
             CommitError::RowRefused { index, reason } => match plan.slots.get(index) {
@@ -138,17 +140,33 @@ impl Placer {
         Ok(())
     }
 
-    async fn collided(&mut self, tries: &mut Tries) {
+    async fn collided(&mut self, plan: &Plan, tries: &mut Tries) -> Result<(), Trouble> {
         tries.collisions += 1;
-        if tries.collisions > COLLISIONS_QUIET {
-            let pause = self.backoff.pause();
-            warn!(
-                collisions = tries.collisions,
-                ?pause,
-                "somebody else places in the same conversations; trying again"
-            );
-            sleep(pause).await;
+        if tries.collisions < COLLISIONS_QUIET {
+            return Ok(());
         }
+        let pause = self.backoff.apart();
+        if tries.collisions == COLLISIONS_QUIET {
+            let rows = plan.slots.len();
+            warn!(rows, ?pause, "somebody else places in the same conversations; trying again, with less");
+        }
+        sleep(pause).await;
+        if plan.slots.len() > 1 { Err(Trouble::Crowded) } else { Ok(()) }
+    }
+
+    /// Halves a piece that collides again and again, in its order.
+    pub(super) fn make_way(
+        &mut self,
+        job: &Job,
+        mut piece: Vec<usize>,
+        pieces: &mut std::collections::VecDeque<Vec<usize>>,
+    ) {
+        counter!("whimbrel_archiver_retries_total", "reason" => "crowded").increment(1);
+        piece.retain(|&index| job.slots[index].fate == Fate::Open);
+        self.piece_max = (piece.len() / 2).max(1);
+        let second = piece.split_off(piece.len() / 2);
+        pieces.push_front(second);
+        pieces.push_front(piece);
     }
 
     /// Looks up these slots, all in one query.
@@ -204,6 +222,7 @@ impl Placer {
                 Ok(()) => Ok(()),
                 Err(Trouble::Away(error)) => Err(error),
                 Err(Trouble::Unclear(reason)) => Err(StoreError::Unavailable(reason)),
+                Err(Trouble::Crowded) => Ok(()),
             };
         }
         if !piece.is_empty() {

@@ -152,6 +152,34 @@ async fn a_stale_archiver_collides_and_reads_the_head_again() {
     assert_eq!(house.shelf.bodies(chat), expected);
 }
 
+/// Somebody else is always quicker than a large transaction: smaller and smaller ones get through, in order, the next
+/// batch begins with such, and when the other is gone they grow again.
+#[tokio::test]
+async fn two_who_place_in_the_same_conversations_both_get_on() {
+    let mut house = house();
+    let ms = Duration::from_millis;
+    house.placer.backoff = Backoff::new(ms(1), ms(4));
+    let (chat, texts) = (house.chat, |from: usize| (from..from + 40).map(|n| n.to_string()).collect::<Vec<_>>());
+    let entry = |from| said(chat, ANN, &texts(from).iter().map(|text| draft(text)).collect::<Vec<_>>());
+    house.shelf.state.lock().crowd = Some(3);
+    let cursors = Cursors { delivered: Seq(1), read: Seq(0) };
+    let placed = house.place(vec![entry(0), Entry::Cursor { conversation: chat, user: BOB, cursors }]).await;
+    assert_eq!(seqs(&placed), (1..=40).collect::<Vec<_>>());
+    assert_eq!(placed.moved.len(), 1);
+    let crowded = house.shelf.state.lock().commits;
+    house.place(vec![entry(40)]).await;
+    let second = house.shelf.state.lock().commits - crowded;
+    assert!(second < crowded, "it begins small: {second} transactions, before {crowded}");
+    house.shelf.state.lock().crowd = None;
+    for round in 2..10 {
+        house.place(vec![entry(round * 40)]).await;
+    }
+    let before = house.shelf.state.lock().commits;
+    house.place(vec![entry(400)]).await;
+    assert_eq!(house.shelf.state.lock().commits, before + 1, "one transaction again");
+    assert_eq!(house.shelf.bodies(chat).len(), 440);
+}
+
 /// The block is a row, so the archiver that remembers the time before it cannot place beyond it.
 #[tokio::test]
 async fn a_block_that_was_placed_first_refuses() {

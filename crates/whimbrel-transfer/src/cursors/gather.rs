@@ -9,6 +9,7 @@ use whimbrel_core::{Audience, ConversationId, Cursors, SessionId, UserId};
 use whimbrel_store::Entry;
 
 use super::CursorDesk;
+use crate::outgoing::Waiter;
 
 /// Whose cursors, and where.
 pub(super) type Whose = (UserId, ConversationId);
@@ -25,12 +26,12 @@ pub(super) struct Fresh {
 #[derive(Default)]
 pub(super) struct Gathered {
     /// Heads have to be read first.
-    pub(super) unknown: HashMap<Whose, (Cursors, Option<SessionId>)>,
+    pub(super) unknown: HashMap<Whose, (Cursors, Option<Waiter>)>,
     pub(super) reading: bool,
     /// To be told to the audience.
     pub(super) receipts: HashMap<Whose, Fresh>,
     /// Durable already, and asked for again: to be told to one session, or to all of the user's.
-    pub(super) advanced: HashMap<(Whose, Option<SessionId>), Cursors>,
+    pub(super) advanced: HashMap<(Whose, Option<Waiter>), Cursors>,
     pub(super) telling: bool,
     /// To be logged.
     unlogged: HashMap<Whose, Cursors>,

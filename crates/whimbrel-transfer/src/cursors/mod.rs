@@ -5,11 +5,13 @@
 //! - Receipts are pushed at once, and once; they are pushed again when they are durable, for those who came between.
 //! - What is durable gathers, one cursor for each user and conversation, for at most [`Config::cursor_delay`]; then it
 //!   goes to the log like everything else. The owner is answered when it has been committed.
+//! - Whoever asks again for what is durable is answered where it asked, whatever UserStatus knows.
 //! - Nothing is kept for sure here: a device repeats its cursors until they are answered.
 //!
 //! No task runs while there is nothing to tell, to read or to log.
 
 mod gather;
+mod sheets;
 mod tell;
 
 use std::sync::Arc;
@@ -21,13 +23,14 @@ use quick_cache::sync::Cache;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
-use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Seq, SessionId, UserId};
-use whimbrel_rpc::SessionRef;
+use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Seq, UserId};
+use whimbrel_rpc::{Through, Told};
 use whimbrel_store::Timeline;
 
 use crate::Config;
 use crate::append::Lanes;
 use crate::audience::Audiences;
+use crate::outgoing::Waiter;
 use crate::reach::Reach;
 use gather::{Gathered, Whose};
 
@@ -73,23 +76,23 @@ impl CursorDesk {
     }
 
     /// Takes cursors of a session's user. Synchronous, unless a head has to be read first.
-    pub(crate) fn advance(self: &Arc<Self>, from: SessionRef, asked: Vec<(ConversationId, Cursors)>) {
+    pub(crate) fn advance(self: &Arc<Self>, user: UserId, from: Waiter, asked: Vec<(ConversationId, Cursors)>) {
         let mut unknown = Vec::new();
         for (conversation, cursors) in asked {
             let cursors = cursors.normalized();
             let members = self.audiences.members(conversation);
-            if cursors == Cursors::default() || members.as_ref().is_some_and(|members| !members.contains(from.user)) {
+            if cursors == Cursors::default() || members.as_ref().is_some_and(|members| !members.contains(user)) {
                 continue;
             }
             match (members, self.audiences.head(conversation)) {
                 (Some(members), Some(head)) if cursors.delivered <= head => {
-                    self.accept(from.user, Some(from.session), conversation, cursors, members.audience());
+                    self.accept(user, Some(from), conversation, cursors, members.audience());
                 }
                 _ => unknown.push((conversation, cursors)),
             }
         }
         if !unknown.is_empty() {
-            self.ask_heads(from, unknown);
+            self.ask_heads(user, from, unknown);
         }
     }
 
@@ -97,7 +100,7 @@ impl CursorDesk {
     fn accept(
         self: &Arc<Self>,
         user: UserId,
-        by: Option<SessionId>,
+        by: Option<Waiter>,
         conversation: ConversationId,
         cursors: Cursors,
         audience: Audience,
@@ -110,35 +113,36 @@ impl CursorDesk {
         let told = known.told.max(cursors);
         if told != known.told {
             self.progress.insert(whose, Progress { told, ..known });
-            self.tell_receipt(whose, by, told, audience);
+            self.tell_receipt(whose, by.map(|by| by.session), told, audience);
         }
         self.log_later(whose, cursors);
     }
 
-    /// Cursors are durable now: their owners are answered, and the audience is told again.
-    pub(crate) async fn advanced(&self, moved: Vec<CursorMoved>) {
+    /// Cursors are durable now: their owners are answered, and the audience is told again. Returns when it was pushed,
+    /// so that the log keeps them until then.
+    pub(crate) async fn advanced(&self, moved: Vec<CursorMoved>, through: Through) -> Told {
         for CursorMoved { conversation, user, cursors, .. } in &moved {
             let whose = (*user, *conversation);
             let known = self.progress.get(&whose).unwrap_or_default();
             let progress = Progress { told: known.told.max(*cursors), durable: known.durable.max(*cursors) };
             self.progress.insert(whose, progress);
         }
-        self.push_durable(moved).await;
+        self.push_durable(moved, through).await
     }
 
     /// Has heads read for cursors that may be beyond them.
-    fn ask_heads(self: &Arc<Self>, from: SessionRef, cursors: Vec<(ConversationId, Cursors)>) {
+    fn ask_heads(self: &Arc<Self>, user: UserId, from: Waiter, cursors: Vec<(ConversationId, Cursors)>) {
         let mut gathered = self.gathered.lock();
         for (conversation, cursors) in cursors {
             if gathered.unknown.len() >= self.config.cursors_max {
                 break;
             }
-            match gathered.unknown.entry((from.user, conversation)) {
+            match gathered.unknown.entry((user, conversation)) {
                 MapEntry::Occupied(mut entry) => {
                     let (known, by) = *entry.get();
-                    entry.insert((known.max(cursors), by.filter(|by| *by == from.session)));
+                    entry.insert((known.max(cursors), by.filter(|by| *by == from)));
                 }
-                MapEntry::Vacant(entry) => drop(entry.insert((cursors, Some(from.session)))),
+                MapEntry::Vacant(entry) => drop(entry.insert((cursors, Some(from)))),
             }
         }
         if !std::mem::replace(&mut gathered.reading, true) {

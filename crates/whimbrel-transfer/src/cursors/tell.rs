@@ -3,46 +3,16 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as MapEntry;
-use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Receipt, SessionId, UserId, limits};
-use whimbrel_rpc::PushBody;
-use whimbrel_store::Route;
+use metrics::counter;
+use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Receipt, SessionId, UserId};
+use whimbrel_rpc::{Through, Told};
 
 use super::CursorDesk;
 use super::gather::{Fresh, Whose};
-use crate::reach::{Outgoing, Routes};
-
-/// What each session gets.
-#[derive(Default)]
-struct Sheets(HashMap<Route, Sheet>);
-
-#[derive(Default)]
-struct Sheet {
-    receipts: Vec<Receipt>,
-    advanced: Vec<(ConversationId, Cursors)>,
-}
-
-impl Sheets {
-    fn receipt(&mut self, routes: &[Route], receipt: Receipt, but: Option<SessionId>) {
-        for route in routes.iter().filter(|route| Some(route.session) != but) {
-            self.0.entry(*route).or_default().receipts.push(receipt);
-        }
-    }
-
-    fn outgoing(self) -> Outgoing {
-        let mut outgoing = Outgoing::default();
-        for (route, sheet) in self.0 {
-            for receipts in sheet.receipts.chunks(limits::CURSORS_MAX) {
-                outgoing.one(route, PushBody::Receipts(receipts.to_vec()));
-            }
-            for advanced in sheet.advanced.chunks(limits::CURSORS_MAX) {
-                outgoing.one(route, PushBody::Advanced(advanced.to_vec()));
-            }
-        }
-        outgoing
-    }
-}
+use super::sheets::Sheets;
+use crate::outgoing::Waiter;
+use crate::reach::Whereabouts;
 
 impl CursorDesk {
     /// Tells the audience, and the user's other sessions.
@@ -54,12 +24,15 @@ impl CursorDesk {
         audience: Audience,
     ) {
         let mut gathered = self.gathered.lock();
+        let full = gathered.receipts.len() >= self.config.cursors_max;
         match gathered.receipts.entry(whose) {
             MapEntry::Occupied(mut entry) => {
                 let known = entry.get_mut();
                 known.cursors = known.cursors.max(cursors);
                 known.by = known.by.filter(|known| Some(*known) == by);
             }
+            // They are told again when they are durable.
+            MapEntry::Vacant(_) if full => return counter!("whimbrel_transfer_cursors_dropped_total").increment(1),
             MapEntry::Vacant(entry) => drop(entry.insert(Fresh { cursors, audience, by })),
         }
         self.tell(&mut gathered.telling);
@@ -69,7 +42,7 @@ impl CursorDesk {
     pub(super) fn tell_advanced(
         self: &Arc<Self>,
         user: UserId,
-        to: Option<SessionId>,
+        to: Option<Waiter>,
         conversation: ConversationId,
         cursors: Cursors,
     ) {
@@ -97,44 +70,33 @@ impl CursorDesk {
             if receipts.is_empty() && advanced.is_empty() {
                 return;
             }
-            let audiences = receipts.values().flat_map(|fresh| fresh.audience.users());
-            let users = audiences.chain(advanced.keys().map(|((user, _), _)| *user)).collect();
-            let Some(routes) = self.reach.locate(users).await else { continue };
-            let mut sheets = Sheets::default();
+            let readers = receipts.values().flat_map(|fresh| fresh.audience.users());
+            let nowhere = advanced.keys().filter(|(_, to)| to.is_none()).map(|((user, _), _)| *user);
+            let whereabouts = self.reach.locate(readers.chain(nowhere).collect()).await;
+            let mut sheets = Sheets::new(&whereabouts);
             for ((user, conversation), Fresh { cursors, audience, by }) in receipts {
                 for member in audience.users() {
-                    sheets.receipt(routes.of(member), Receipt { conversation, user, cursors }, by);
+                    sheets.receipt(member, Receipt { conversation, user, cursors }, by);
                 }
             }
             for (((user, conversation), to), cursors) in advanced {
-                for route in routes.of(user).iter().filter(|route| to.is_none_or(|to| to == route.session)) {
-                    sheets.0.entry(*route).or_default().advanced.push((conversation, cursors));
-                }
+                sheets.advanced(user, to, conversation, cursors);
             }
-            self.reach.push(sheets.outgoing(), &routes).await;
+            self.reach.deliver(sheets.outgoing(), &whereabouts).await;
         }
     }
 
     /// Tells what was committed: all sessions of the owner that it is durable; the others that it is so.
-    pub(super) async fn push_durable(&self, moved: Vec<CursorMoved>) {
-        let users = moved.iter().flat_map(|moved| moved.audience.users().chain([moved.user])).collect();
-        let Some(routes) = self.reach.locate(users).await else { return };
-        let outgoing = durable(moved, &routes);
-        self.reach.push(outgoing, &routes).await;
+    pub(super) async fn push_durable(&self, moved: Vec<CursorMoved>, through: Through) -> Told {
+        let (whereabouts, again) = match through {
+            Through::All => {
+                let users = moved.iter().flat_map(|moved| moved.audience.users().chain([moved.user])).collect();
+                (self.reach.locate(users).await, false)
+            }
+            Through::Only(connectors) => (Whereabouts::Anywhere(connectors), true),
+        };
+        let outgoing = Sheets::durable(moved, &whereabouts, again).outgoing();
+        let unreached = self.reach.deliver(outgoing, &whereabouts).await.unreached;
+        Told { unreached, blind: !again && !whereabouts.is_known(), ..Told::default() }
     }
-}
-
-fn durable(moved: Vec<CursorMoved>, routes: &Routes) -> Outgoing {
-    let mut sheets = Sheets::default();
-    for CursorMoved { conversation, user, cursors, audience } in moved {
-        let own = routes.of(user);
-        for route in own {
-            sheets.0.entry(*route).or_default().advanced.push((conversation, cursors));
-        }
-        let receipt = Receipt { conversation, user, cursors };
-        for member in audience.users().filter(|member| *member != user || own.len() > 1) {
-            sheets.receipt(routes.of(member), receipt, None);
-        }
-    }
-    sheets.outgoing()
 }

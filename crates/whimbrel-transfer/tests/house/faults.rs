@@ -143,6 +143,40 @@ async fn the_log_keeps_a_record_until_its_announcement_returned() {
     task.abort();
 }
 
+/// There is no transfer to tell: an archiver that is told to stop goes all the same, with a batch told to nobody and
+/// another one committed behind it. The log keeps both.
+#[tokio::test]
+async fn an_archiver_stops_when_there_is_nobody_to_tell() {
+    struct Nobody;
+    #[async_trait::async_trait]
+    impl Announce for Nobody {
+        async fn placed(&self, _: Vec<PlacedBatch>, _: Through) -> Told {
+            std::future::pending().await
+        }
+        async fn advanced(&self, _: Vec<whimbrel_core::CursorMoved>, _: Through) -> Told {
+            std::future::pending().await
+        }
+        async fn expel(&self, _: Vec<whimbrel_core::ConnectorId>) -> bool {
+            false
+        }
+        async fn revoked(&self, _: Vec<Revoked>) {}
+    }
+    let house = House::usual();
+    let (ann, bob, chat) = house.pair().await;
+    let config = whimbrel_archiver::Config { stop_grace: std::time::Duration::from_millis(10), ..Default::default() };
+    let archiver =
+        whimbrel_archiver::Archiver::new(config, house.log.clone(), house.timeline.clone(), Arc::new(Nobody));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let task = tokio::spawn(archiver.run(stop.clone()));
+    for (number, from) in [(1, ann), (2, bob)] {
+        house.send(from, chat, &drafts(&["a"]));
+        until(|| house.timeline.commits.load(Ordering::Acquire) == number).await;
+    }
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, task).await.expect("it stops").unwrap();
+    assert_eq!(house.log.waiting(), 2);
+}
+
 /// The broker gave the same records to two archivers, and both go on: one order, no place twice, no hole, and every
 /// device's drafts in their order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -242,16 +276,17 @@ async fn a_sync_that_cannot_be_read_sends_the_session_away_to_come_again() {
     use whimbrel_rpc::{Request, RequestBody, Transfer};
     let house = House::usual();
     let (ann, _, chat) = house.pair().await;
-    let ask = || {
+    let ask = |from| {
         let question =
             SyncQuestion { id: 7, after: None, until: None, known: vec![], only_known: false, max_messages: 10 };
-        house.transfer.submit(house.connector_id, vec![Request { from: ann, body: RequestBody::Sync(question) }]);
+        house.transfer.submit(house.connector_id, vec![Request { from, body: RequestBody::Sync(question) }]);
     };
     house.timeline.away.store(1, Ordering::Release);
-    ask();
+    ask(ann);
     let code = house.connector.wait(ann.session, |got| got.closed()).await;
     assert_eq!(code, GoodbyeCode::UNAVAILABLE);
-    ask();
+    let ann = house.try_attach(ann.user, ann.device).await.unwrap();
+    ask(ann);
     let views = house.connector.wait(ann.session, |got| {
         got.0
             .iter()

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
+mod cluster;
 mod cursors;
 mod faults;
 mod people;

@@ -59,26 +59,13 @@ async fn a_log_out_during_an_attach_is_seen_by_one_of_the_two() {
     assert_eq!(house.status.len(), 0);
 }
 
-/// UserStatus is away when a session comes: it is told to come again, with a hint, and nothing is left behind.
-#[tokio::test]
-async fn an_attach_that_cannot_register_is_told_to_come_again() {
-    let house = House::usual();
-    let user = house.users(1).await[0];
-    let device = house.log_in(user).await;
-    house.status.away.store(1, Ordering::Release);
-    let refused = house.try_attach(user, device).await.unwrap_err();
-    assert_eq!(refused.code, GoodbyeCode::UNAVAILABLE);
-    assert!(refused.retry_after_ms > 0);
-    house.try_attach(user, device).await.unwrap();
-}
-
-/// UserStatus misses a call or two: the answer and the delivery come all the same.
+/// UserStatus misses a call: the answer and the delivery come all the same.
 #[tokio::test]
 async fn routes_that_are_unknown_for_a_moment_are_asked_for_again() {
     let house = House::usual();
     let (ann, bob, chat) = house.pair().await;
     let archiver = house.archiver();
-    house.status.away.store(2, Ordering::Release);
+    house.status.away.store(1, Ordering::Release);
     seq(house.say(ann, chat, &drafts(&["a"])).await[0]);
     house.connector.wait(bob.session, |got| (got.messages(chat).len() == 1).then_some(())).await;
     archiver.kill().await;

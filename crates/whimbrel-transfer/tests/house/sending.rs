@@ -191,6 +191,22 @@ async fn bad_drafts_are_refused_and_good_ones_of_the_same_send_are_placed() {
     archiver.kill().await;
 }
 
+/// A draft from the day after tomorrow: somebody's clock is wrong, perhaps the server's. The Send waits, whole, so that
+/// its order stays.
+#[tokio::test]
+async fn a_draft_from_the_future_is_told_to_come_again_with_its_whole_send() {
+    let house = House::usual();
+    let (ann, _, chat) = house.pair().await;
+    let mut batch = drafts(&["a", "b", "c"]);
+    let mut id = *batch[1].message_id.as_bytes();
+    let ahead = batch[1].message_id.unix_ms().unwrap() + 48 * 3600 * 1000;
+    id[..6].copy_from_slice(&ahead.to_be_bytes()[2..]);
+    batch[1].message_id = whimbrel_core::MessageId::from_bytes(id);
+    let outcomes = house.say(ann, chat, &batch).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry { after_ms } if *after_ms >= 1000)));
+    assert!(house.log.records.lock().is_empty());
+}
+
 /// A stop waits for places: everything that was let in is answered before it returns, everything after it comes again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_answers_what_was_let_in() {

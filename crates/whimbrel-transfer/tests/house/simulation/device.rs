@@ -38,6 +38,10 @@ pub struct Device {
     user: UserId,
     id: DeviceId,
     session: Option<SessionRef>,
+    /// Which connector has it.
+    connector: usize,
+    /// How often the answer to a sync was looked for.
+    patience: usize,
     /// Pushes of the session that were taken.
     seen: usize,
     syncing: bool,
@@ -64,7 +68,18 @@ impl Device {
     pub fn new(user: UserId, id: DeviceId, chats: &[ConversationId]) -> Self {
         let chats: BTreeMap<_, _> = chats.iter().map(|chat| (*chat, Chat::default())).collect();
         let written = chats.keys().map(|chat| (*chat, Vec::new())).collect();
-        Self { user, id, session: None, seen: 0, syncing: false, must_sync: true, chats, written }
+        Self {
+            user,
+            id,
+            session: None,
+            connector: 0,
+            patience: 0,
+            seen: 0,
+            syncing: false,
+            must_sync: true,
+            chats,
+            written,
+        }
     }
 
     pub fn shown(&self, chat: ConversationId) -> Vec<MessageId> {
@@ -74,6 +89,12 @@ impl Device {
     pub fn is_at_rest(&self, rows: &HashMap<ConversationId, Vec<Message>>) -> bool {
         self.session.is_some()
             && self.chats.iter().all(|(chat, state)| state.outbox.is_empty() && state.run.len() == rows[chat].len())
+    }
+
+    /// What it holds of a conversation, if it has a session on one of these connectors.
+    pub fn live(&self, chat: ConversationId, connectors: &[bool]) -> Option<usize> {
+        let state = self.chats.get(&chat)?;
+        (self.session.is_some() && connectors[self.connector]).then_some(state.run.len())
     }
 
     fn any_chat(&self, dice: &mut StdRng) -> ConversationId {
@@ -105,16 +126,24 @@ impl Device {
                 state.doubled.extend(drafts.iter().map(|draft| draft.message_id));
             }
             if !drafts.is_empty() {
-                state.waiting.extend(drafts.iter().map(|draft| draft.message_id));
-                house.send(session, *chat, &drafts);
+                let body = RequestBody::Send { conversation: *chat, drafts: drafts.clone() };
+                // No transfer in reach: "again".
+                if submit(house, self.connector, *chat, Request { from: session, body }) {
+                    state.waiting.extend(drafts.iter().map(|draft| draft.message_id));
+                }
             }
         }
         self.sync(house);
     }
 
     fn sync(&mut self, house: &House) {
+        // A stream that broke took the question or the answer along: the connector asks again elsewhere.
+        self.patience = if self.syncing { self.patience + 1 } else { 0 };
+        if self.patience > 30 {
+            (self.syncing, self.must_sync, self.patience) = (false, true, 0);
+        }
         let Some(from) = self.session.filter(|_| self.must_sync && !self.syncing) else { return };
-        (self.must_sync, self.syncing) = (false, true);
+        let Some(chat) = self.chats.keys().next().copied() else { return };
         let known = self.chats.iter().map(|(conversation, state)| Known {
             conversation: *conversation,
             cursor: Seq(state.run.len() as u64),
@@ -128,7 +157,9 @@ impl Device {
             only_known: true,
             max_messages: 50,
         };
-        house.transfer.submit(house.connector_id, vec![Request { from, body: RequestBody::Sync(question) }]);
+        if submit(house, self.connector, chat, Request { from, body: RequestBody::Sync(question) }) {
+            (self.must_sync, self.syncing) = (false, true);
+        }
     }
 
     /// Sends a message that was answered long ago, sometimes with another body.
@@ -140,7 +171,8 @@ impl Device {
             if dice.random_bool(0.5) {
                 draft.body = "another body".into();
             }
-            house.send(session, chat, &[draft]);
+            let body = RequestBody::Send { conversation: chat, drafts: vec![draft] };
+            submit(house, self.connector, chat, Request { from: session, body });
         }
     }
 
@@ -152,33 +184,42 @@ impl Device {
             let reached = facts.reached.entry((self.user, *chat)).or_default();
             *reached = end.max(*reached);
             // Beyond the truth about heads only where the server can know it: the clamp is for others' tests.
-            house.advance(session, *chat, end, end / 2);
+            let cursors = Cursors { delivered: Seq(end), read: Seq(end / 2) };
+            let body = RequestBody::Advance(vec![(*chat, cursors)]);
+            submit(house, self.connector, *chat, Request { from: session, body });
         }
     }
 
     /// The connection is gone, noticed by the connector or not.
     pub async fn vanish(&mut self, house: &House, dice: &mut StdRng) {
         let Some(session) = self.session.take() else { return };
-        house.connector.lose(session.session);
+        house.connectors[self.connector].1.lose(session.session);
         if dice.random_bool(0.5) {
             house.transfer.detach(vec![session]).await;
         }
     }
 
-    /// A new session: attach, then sync.
-    pub async fn come(&mut self, house: &House) {
+    /// A new session at one of the connectors: attach, then sync. Gives the connector if the session has to be
+    /// asserted there later.
+    pub async fn come(&mut self, house: &House, dice: &mut StdRng) -> Option<usize> {
+        let mut assert = None;
         if self.session.is_none() {
-            self.session = Some(house.try_attach(self.user, self.id).await.unwrap());
+            let connector = dice.random_range(0..house.connectors.len());
+            let transfer = reached(house, connector).next()?;
+            let (session, attached) = house.try_attach_at(connector, transfer, self.user, self.id).await.ok()?;
+            assert = (!attached.registered).then_some(connector);
+            (self.session, self.connector) = (Some(session), connector);
             (self.seen, self.syncing, self.must_sync) = (0, false, true);
             self.chats.values_mut().for_each(|state| state.waiting.clear());
         }
         self.sync(house);
+        assert
     }
 
     /// Takes what was pushed.
     pub fn take(&mut self, house: &House, facts: &mut Facts) {
         let Some(session) = self.session else { return };
-        let pushed = house.connector.look(session.session, |got| got.0[self.seen..].to_vec());
+        let pushed = house.connectors[self.connector].1.look(session.session, |got| got.0[self.seen..].to_vec());
         self.seen += pushed.len();
         for body in pushed {
             match body {
@@ -258,4 +299,18 @@ impl Device {
             self.must_sync = true;
         }
     }
+}
+
+/// The transfers that a connector has a stream to.
+pub fn reached(house: &House, connector: usize) -> impl Iterator<Item = usize> {
+    let id = house.connectors[connector].0;
+    (0..house.webs.len()).filter(move |transfer| house.webs[*transfer].reaches(id))
+}
+
+/// Through the conversation's transfer, or another if the way to it is broken; `false`: there is none.
+fn submit(house: &House, connector: usize, chat: ConversationId, request: Request) -> bool {
+    let first = usize::from(chat.as_bytes()[15]) % house.transfers.len();
+    let Some(transfer) = reached(house, connector).min_by_key(|transfer| *transfer != first) else { return false };
+    house.transfers[transfer].submit(house.connectors[connector].0, vec![request]);
+    true
 }

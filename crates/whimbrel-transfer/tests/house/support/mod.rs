@@ -1,9 +1,12 @@
 //! A house without sockets: real stores, a recorder in the place of the connector.
 
+pub mod cluster;
+pub mod directory;
 pub mod recorder;
 pub mod wrapped;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,14 +17,17 @@ use whimbrel_core::{
     ConnectorId, ConversationId, Cursors, DeviceId, Draft, MessageId, MessageKind, Outcome, Seq, SessionId, TransferId,
     UserId,
 };
-use whimbrel_rpc::peers::OnlyConnector;
-use whimbrel_rpc::{Announce, Attach, AttachRefused, PlacedBatch, Request, RequestBody, SessionRef, Through, Transfer};
+use whimbrel_rpc::{
+    Announce, Attach, AttachRefused, Attached, PlacedBatch, Request, RequestBody, SessionRef, Through, Transfer,
+};
 use whimbrel_store::directory::{LogIn, NewUser, RelationChange};
 use whimbrel_store::memory::{MemoryLog, MemoryLogConfig};
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
 use whimbrel_store::{Directory, Keyring, Log, MasterKey, Timeline, UserStatus};
 use whimbrel_transfer::{Config, TransferRole};
 
+pub use cluster::{Announcer, Web};
+pub use directory::WrappedDirectory;
 pub use recorder::{Got, Recorder};
 pub use wrapped::{CountingLog, Wrapped, WrappedStatus};
 
@@ -30,12 +36,22 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct House {
     pub store: SqliteStore,
+    /// The same, as the transfers see it.
+    pub directory: Arc<WrappedDirectory>,
     pub timeline: Arc<Wrapped>,
     pub log: Arc<CountingLog>,
     pub status: Arc<WrappedStatus>,
+    /// The first of the connectors, and of the transfers.
     pub connector: Arc<Recorder>,
     pub connector_id: ConnectorId,
     pub transfer: Arc<TransferRole>,
+    pub connectors: Vec<(ConnectorId, Arc<Recorder>)>,
+    pub transfers: Vec<Arc<TransferRole>>,
+    /// Whom each transfer reaches.
+    pub webs: Vec<Arc<Web>>,
+    pub announcer: Arc<Announcer>,
+    /// When the next session begins.
+    pub since: AtomicU64,
     _folder: tempfile::TempDir,
 }
 
@@ -66,6 +82,11 @@ pub fn config() -> Config {
 impl House {
     /// A house with this transfer's settings; `in_flight`: records that may be unplaced.
     pub fn new(config: Config, in_flight: usize, partitions: u32) -> Self {
+        Self::with(config, in_flight, partitions, 1)
+    }
+
+    /// So many transfers and so many connectors; everybody reaches everybody.
+    pub fn with(config: Config, in_flight: usize, partitions: u32, each: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Arc::new(Keyring::new(MasterKey::generate(), vec![]).unwrap());
         let store = SqliteStore::open(folder.path(), keyring, SqliteConfig::default()).unwrap();
@@ -73,24 +94,52 @@ impl House {
         let log = MemoryLog::new(MemoryLogConfig { partitions, records_in_flight: in_flight, ..Default::default() });
         let log = Arc::new(CountingLog::new(log));
         let status = Arc::new(WrappedStatus::default());
-        let connector = Arc::new(Recorder::default());
-        let connector_id = ConnectorId::generate();
-        status.lease(connector_id);
-        let transfer = TransferRole::new(
-            config,
-            TransferId::generate(),
-            log.clone(),
-            timeline.clone(),
-            Arc::new(store.clone()),
-            status.clone(),
-            Arc::new(OnlyConnector::new(connector_id, connector.clone())),
-        );
-        Self { store, timeline, log, status, connector, connector_id, transfer, _folder: folder }
+        let connectors: Vec<_> = (0..each).map(|_| (ConnectorId::generate(), Arc::new(Recorder::default()))).collect();
+        connectors.iter().for_each(|(id, _)| status.lease(*id));
+        let webs: Vec<_> = (0..each).map(|_| Arc::new(Web::new(&connectors))).collect();
+        let directory = Arc::new(WrappedDirectory::new(store.clone()));
+        let build = |web: &Arc<Web>| {
+            let (id, directory) = (TransferId::generate(), directory.clone());
+            let (config, log, timeline) = (config.clone(), log.clone(), timeline.clone());
+            (id, TransferRole::new(config, id, log, timeline, directory, status.clone(), web.clone()))
+        };
+        let all: Vec<_> = webs.iter().map(build).collect();
+        let transfers: Vec<_> = all.iter().map(|(_, transfer)| transfer.clone()).collect();
+        let announcer = Arc::new(Announcer { transfers: all, astray: AtomicUsize::new(0) });
+        let (connector_id, connector) = connectors[0].clone();
+        let (transfer, since) = (transfers[0].clone(), AtomicU64::new(1));
+        let _folder = folder;
+        Self {
+            store,
+            directory,
+            timeline,
+            log,
+            status,
+            connector,
+            connector_id,
+            transfer,
+            connectors,
+            transfers,
+            webs,
+            announcer,
+            since,
+            _folder,
+        }
     }
 
     /// The usual house: eight records under way, three partitions.
     pub fn usual() -> Self {
         Self::new(config(), 8, 3)
+    }
+
+    /// Two transfers and two connectors.
+    pub fn cluster() -> Self {
+        Self::with(config(), 8, 3, 2)
+    }
+
+    /// One transfer is spoken to directly.
+    pub fn announce(&self) -> Arc<dyn Announce> {
+        if self.transfers.len() == 1 { self.transfer.clone() } else { self.announcer.clone() }
     }
 
     pub fn archiver(&self) -> Running {
@@ -104,7 +153,7 @@ impl House {
             pause_max: Duration::from_millis(20),
             ..Default::default()
         };
-        let archiver = Archiver::new(config, log, timeline, self.transfer.clone());
+        let archiver = Archiver::new(config, log, timeline, self.announce());
         Running { task: tokio::spawn(archiver.run(stop.clone())), stop }
     }
 
@@ -121,7 +170,7 @@ impl House {
     /// Changes a relation and announces it, as the API does.
     pub async fn change(&self, user: UserId, peer: UserId, change: RelationChange) -> Option<ConversationId> {
         let (relation, rows) = self.store.change_relation(user, peer, change, 1).await.unwrap();
-        self.transfer.placed(vec![PlacedBatch { rows, ..PlacedBatch::default() }], Through::All).await;
+        self.announce().placed(vec![PlacedBatch { rows, ..PlacedBatch::default() }], Through::All).await;
         relation.conversation
     }
 
@@ -135,15 +184,38 @@ impl House {
         let device = DeviceId::generate();
         let log_in = LogIn { user, device, platform: "test".into(), name: String::new(), refresh_hash: None, now: 1 };
         let rows = self.store.log_in(vec![log_in]).await.unwrap().remove(0).unwrap();
-        self.transfer.placed(vec![PlacedBatch { rows, ..PlacedBatch::default() }], Through::All).await;
+        self.announce().placed(vec![PlacedBatch { rows, ..PlacedBatch::default() }], Through::All).await;
         device
     }
 
     pub async fn try_attach(&self, user: UserId, device: DeviceId) -> Result<SessionRef, AttachRefused> {
+        self.try_attach_at(0, 0, user, device).await.map(|(session, _)| session)
+    }
+
+    /// A session at one of the connectors, through one of the transfers.
+    pub async fn try_attach_at(
+        &self,
+        connector: usize,
+        transfer: usize,
+        user: UserId,
+        device: DeviceId,
+    ) -> Result<(SessionRef, Attached), AttachRefused> {
         let session = SessionRef { session: SessionId::generate(), user, device };
-        self.connector.open(session.session);
-        let attach = Attach { session, connector: self.connector_id, since: 1, platform: "test".into() };
-        self.transfer.attach(vec![attach]).await.remove(0).map(|_| session)
+        let since = self.since.fetch_add(1, Ordering::Relaxed);
+        let (connector, recorder) = &self.connectors[connector];
+        recorder.open(session, since);
+        let attach = Attach { session, connector: *connector, since, platform: "test".into() };
+        let attached = self.transfers[transfer].attach(vec![attach]).await.remove(0);
+        if attached.is_err() {
+            recorder.lose(session.session);
+        }
+        attached.map(|attached| (session, attached))
+    }
+
+    /// A session on a new device at the second connector.
+    pub async fn session_there(&self, user: UserId) -> SessionRef {
+        let device = self.log_in(user).await;
+        self.try_attach_at(1, 0, user, device).await.unwrap().0
     }
 
     /// A session on a new device.

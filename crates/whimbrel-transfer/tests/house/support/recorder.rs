@@ -1,19 +1,32 @@
 //! A connector that writes down what each of its sessions is pushed.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use whimbrel_core::{ConversationId, Cursors, GoodbyeCode, Message, MessageId, Outcome, Receipt, SessionId, UserId};
-use whimbrel_rpc::{Push, PushBody, PushItem, Taken, To};
+use whimbrel_rpc::{Push, PushBody, PushItem, SessionRef, Standing, Taken, To};
 
 use super::PATIENCE;
+use super::wrapped::{Gate, take};
 
 #[derive(Default)]
 pub struct Recorder {
-    sessions: Mutex<HashMap<SessionId, Got>>,
+    sessions: Mutex<HashMap<SessionId, Held>>,
     news: Notify,
+    /// Closed: pushes wait before they are taken.
+    gate: Gate,
+    /// So many pushes are lost on the way; of so many only the acknowledgement is.
+    pub losing: AtomicUsize,
+    pub unacknowledged: AtomicUsize,
+}
+
+/// A session of this connector, for as long as it was not closed.
+struct Held {
+    standing: Option<Standing>,
+    got: Got,
 }
 
 /// What one session was pushed, in order.
@@ -83,8 +96,9 @@ impl Got {
 
 impl Recorder {
     /// The connector has this session from now on.
-    pub fn open(&self, session: SessionId) {
-        self.sessions.lock().entry(session).or_default();
+    pub fn open(&self, session: SessionRef, since: u64) {
+        let held = Held { standing: Some(Standing { session, since }), got: Got::default() };
+        self.sessions.lock().entry(session.session).or_insert(held);
     }
 
     /// It has it no more, and tells nobody.
@@ -92,13 +106,28 @@ impl Recorder {
         self.sessions.lock().remove(&session);
     }
 
+    /// The sessions that it has.
+    pub fn standing(&self) -> Vec<Standing> {
+        self.sessions.lock().values().filter_map(|held| held.standing).collect()
+    }
+
+    /// Tells every session to sync.
+    pub fn poke(&self) {
+        let mut sessions = self.sessions.lock();
+        sessions.values_mut().filter(|held| held.standing.is_some()).for_each(|held| held.got.0.push(PushBody::Poke));
+    }
+
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     pub fn look<T>(&self, session: SessionId, look: impl FnOnce(&Got) -> T) -> T {
-        look(self.sessions.lock().get(&session).expect("a session of this connector"))
+        look(&self.sessions.lock().get(&session).expect("a session of this connector").got)
     }
 
     /// Forgets what it took so far.
     pub fn clear(&self, session: SessionId) {
-        self.sessions.lock().insert(session, Got::default());
+        self.sessions.lock().get_mut(&session).expect("a session of this connector").got.0.clear();
     }
 
     /// Waits until what a session was pushed holds this.
@@ -121,23 +150,46 @@ impl Recorder {
     }
 }
 
+/// Those of the sessions that are meant; and who is not here.
+fn meant(sessions: &HashMap<SessionId, Held>, to: To, unknown: &mut Vec<SessionId>) -> Vec<SessionId> {
+    let here = |session: &SessionId| sessions.get(session).is_some_and(|held| held.standing.is_some());
+    let all = || sessions.values().filter_map(|held| held.standing).map(|standing| standing.session);
+    match to {
+        To::Sessions(to) => {
+            unknown.extend(to.iter().filter(|session| !here(session)));
+            to.into_iter().filter(here).collect()
+        }
+        To::Users { users, except } => all()
+            .filter(|held| users.contains(&held.user) && !except.contains(&held.session))
+            .map(|held| held.session)
+            .collect(),
+        To::Device(user, device) => {
+            all().filter(|held| (held.user, held.device) == (user, device)).map(|held| held.session).collect()
+        }
+    }
+}
+
 #[async_trait]
 impl Push for Recorder {
     async fn push(&self, items: Vec<PushItem>) -> Taken {
-        let mut taken = Taken::default();
+        self.gate.pass().await;
+        if take(&self.losing) {
+            return Taken { unknown: Vec::new(), lost: true };
+        }
+        let mut unknown = Vec::new();
         {
             let mut sessions = self.sessions.lock();
             for PushItem { to, body } in items {
-                let To::Sessions(to) = to else { panic!("everybody is known here") };
-                for session in to {
-                    match sessions.get_mut(&session) {
-                        Some(got) => got.0.push(body.clone()),
-                        None => taken.unknown.push(session),
+                for session in meant(&sessions, to, &mut unknown) {
+                    let Some(held) = sessions.get_mut(&session) else { continue };
+                    held.got.0.push(body.clone());
+                    if matches!(body, PushBody::Close { .. }) {
+                        held.standing = None;
                     }
                 }
             }
         }
         self.news.notify_waiters();
-        taken
+        Taken { unknown, lost: take(&self.unacknowledged) }
     }
 }

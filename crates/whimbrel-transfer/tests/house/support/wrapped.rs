@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +20,36 @@ use whimbrel_store::{
     CommitError, Confirm, Consumer, FoundRow, Head, Log, LogError, PlaceBatch, Record, Renewed, Route, StoreError,
     Timeline, UserStatus,
 };
+
+/// Open until it is closed.
+pub struct Gate {
+    open: watch::Sender<bool>,
+    /// Who waits before it.
+    pub waiting: AtomicUsize,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { open: watch::Sender::new(true), waiting: AtomicUsize::new(0) }
+    }
+}
+
+impl Gate {
+    pub fn close(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    pub async fn pass(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        let opened = self.open.subscribe().wait_for(|open| *open).await.map(drop);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        opened.expect("the gate lives as long");
+    }
+}
 
 type Committed = Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)>;
 
@@ -72,7 +102,7 @@ impl Wrapped {
 }
 
 /// Takes one, if there is one.
-fn take(count: &AtomicUsize) -> bool {
+pub fn take(count: &AtomicUsize) -> bool {
     count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
 }
 
@@ -167,7 +197,13 @@ type Happening = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Default)]
 pub struct WrappedStatus {
-    inner: MemoryUserStatus,
+    inner: Mutex<Arc<MemoryUserStatus>>,
+    /// It lost what it knew, and not everybody has asserted yet.
+    pub unsure: AtomicBool,
+    /// The users that were asked for, by call.
+    pub located: Mutex<Vec<Vec<UserId>>>,
+    /// Sessions that were registered, by call.
+    pub registered: Mutex<Vec<usize>>,
     /// Happens before the next session is registered.
     pub before_online: Mutex<Option<Happening>>,
     /// So many calls fail.
@@ -177,11 +213,21 @@ pub struct WrappedStatus {
 impl WrappedStatus {
     /// The connector says that it lives.
     pub fn lease(&self, connector: ConnectorId) {
-        self.inner.renew(connector).now_or_never().unwrap().unwrap();
+        self.inner().renew(connector).now_or_never().unwrap().unwrap();
     }
 
     pub fn len(&self) -> usize {
-        self.inner.len()
+        self.inner().len()
+    }
+
+    /// It is emptied, and begins another life.
+    pub fn forget_all(&self) {
+        self.unsure.store(true, Ordering::Release);
+        *self.inner.lock() = Arc::default();
+    }
+
+    fn inner(&self) -> Arc<MemoryUserStatus> {
+        self.inner.lock().clone()
     }
 
     fn fail(&self) -> Result<(), StoreError> {
@@ -197,27 +243,35 @@ impl UserStatus for WrappedStatus {
             happening.await;
         }
         self.fail()?;
-        self.inner.online(sessions).await
+        self.registered.lock().push(sessions.len());
+        self.inner().online(sessions).await
     }
 
     async fn offline(&self, sessions: &[(UserId, SessionId)]) -> Result<(), StoreError> {
-        self.inner.offline(sessions).await
+        self.fail()?;
+        self.inner().offline(sessions).await
     }
 
     async fn locate(&self, users: &[UserId]) -> Result<Vec<SmallVec<[Route; 2]>>, StoreError> {
+        self.located.lock().push(users.to_vec());
         self.fail()?;
-        self.inner.locate(users).await
+        if self.unsure.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable("not sure".into()));
+        }
+        self.inner().locate(users).await
     }
 
     async fn renew(&self, connector: ConnectorId) -> Result<Renewed, StoreError> {
-        self.inner.renew(connector).await
+        self.fail()?;
+        self.inner().renew(connector).await
     }
 
     async fn expel(&self, connectors: &[ConnectorId]) -> Result<(), StoreError> {
-        self.inner.expel(connectors).await
+        self.fail()?;
+        self.inner().expel(connectors).await
     }
 
     async fn connectors(&self) -> Result<Vec<ConnectorId>, StoreError> {
-        self.inner.connectors().await
+        self.inner().connectors().await
     }
 }
