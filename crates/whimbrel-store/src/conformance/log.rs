@@ -75,7 +75,7 @@ pub async fn what_was_not_acknowledged_comes_again_first_and_marked(log: &dyn Lo
     let mut consumer = log.consume().await.expect("nobody consumes");
     let again = take(&mut *consumer, 9).await;
     assert_eq!(records(&again), [&sent[3..], &newer].concat());
-    assert_eq!(again.iter().filter(|one| one.redelivered).count(), 7);
+    // The newer ones may be marked too: an engine may have had them on their way to the first consumer.
     assert!(again[..7].iter().all(|one| one.redelivered));
 }
 

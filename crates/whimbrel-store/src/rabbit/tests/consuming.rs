@@ -76,7 +76,7 @@ async fn a_new_archiver_gets_its_share_in_order_and_gives_it_back() {
             }
         }
     };
-    load(&mut ledger, &|ledger| ledger.server.values().all(|server| *server == 0) && ledger.next[&0] >= 40).await;
+    load(&mut ledger, &|ledger| ledger.server.values().all(|server| *server == 0) && ledger.next.get(&0) >= Some(&40)).await;
 
     archiver(second.clone(), 1, took.clone(), stop_second.clone());
     first.set_share(0, 2);
@@ -110,11 +110,11 @@ async fn a_partition_is_handed_over_once_all_is_acknowledged() {
     old.acknowledge(&[(0, taken[3].tag)]).await.expect("answers");
     assert_eq!(numbers(&take(&mut *new, 6).await), [4, 5, 6, 7, 8, 9]);
     // It stands in line again.
-    let again = old.next(4);
+    let again = take(&mut *old, 6);
     tokio::pin!(again);
     assert!(tokio::time::timeout(waits, &mut again).await.is_err(), "second in line");
     drop(new);
-    assert_eq!(numbers(&again.await.expect("answers")), [4, 5, 6, 7]);
+    assert_eq!(numbers(&again.await), [4, 5, 6, 7, 8, 9]);
 }
 
 /// Two numbers at once: a writer with three, an archiver with one. It finds what is there when it starts, and is told
