@@ -21,8 +21,6 @@ pub(super) const HEARTBEAT_SECONDS: u16 = 5;
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long connecting, logging in and opening channels may take altogether.
 pub(super) const SETUP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the queues of a broker that has just started are left alone.
-pub(super) const SETTLE: Duration = Duration::from_secs(3);
 /// Pauses between attempts to connect.
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(50);
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);

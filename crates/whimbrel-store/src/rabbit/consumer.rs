@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::config::SETUP_TIMEOUT;
-use super::connect::{RabbitError, within};
+use super::connect::{RabbitError, connect, within};
 use super::partition::{Opening, Partition, Subscription, forget, opening};
 use super::shared::{Share, Shared};
 use super::{dead, record, topology};
@@ -52,7 +52,7 @@ impl From<RabbitError> for LogError {
 impl RabbitConsumer {
     pub(super) async fn open(shared: Arc<Shared>) -> Result<Self, RabbitError> {
         let config = &shared.config;
-        let connection = Arc::new(shared.connect("consuming").await?);
+        let connection = Arc::new(connect(config, &shared.uri, "consuming").await?);
         let subscriptions = within(SETUP_TIMEOUT, async {
             topology::declare(config, &connection).await?;
             let count = topology::count(config, &connection).await?.max(*shared.seen.borrow());

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::config::{PAUSE_MAX, PAUSE_MIN, QUEUED_MAX, RabbitConfig, SETUP_TIMEOUT, UNCONFIRMED_MAX, shown};
-use super::connect::{RabbitError, confirming, within};
+use super::connect::{RabbitError, confirming, connect, within};
 use super::in_flight::{Done, InFlight};
 use super::shared::{Link, Shared};
 use super::{record, topology};
@@ -67,7 +67,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn open(shared: &Shared) -> Result<Self, RabbitError> {
         let config = &shared.config;
-        let connection = shared.connect("publishing").await?;
+        let connection = connect(config, &shared.uri, "publishing").await?;
         let channels = within(SETUP_TIMEOUT, async {
             topology::declare(config, &connection).await?;
             let mut channels = Vec::new();

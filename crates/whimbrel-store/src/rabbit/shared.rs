@@ -1,9 +1,6 @@
 //! What a log, its supervisor and its consumers share.
 
-use std::time::Instant;
-
 use bytes::Bytes;
-use lapin::Connection;
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
 use metrics::counter;
@@ -11,8 +8,7 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::config::{RabbitConfig, SETTLE};
-use super::connect::{RabbitError, connect};
+use super::config::RabbitConfig;
 use super::publisher::{Publish, What};
 use crate::log::{Confirm, LogError};
 
@@ -47,8 +43,6 @@ pub(super) struct Shared {
     link: RwLock<Link>,
     /// Why the broker takes nothing at present although it is there: it is short of memory or of disk.
     blocked: RwLock<Option<String>>,
-    /// When the broker last let nobody in.
-    refused: RwLock<Option<Instant>>,
 }
 
 impl Shared {
@@ -62,24 +56,6 @@ impl Shared {
             seen,
             link: RwLock::new(Link::Away("the broker was not reached yet".into())),
             blocked: RwLock::new(None),
-            refused: RwLock::new(None),
-        }
-    }
-
-    /// Connects. A broker that let nobody in a moment ago has just started, and its queues are left alone until they
-    /// have found their leaders: on 3.10 a queue that is asked for something before never finds one.
-    pub(super) async fn connect(&self, what: &str) -> Result<Connection, RabbitError> {
-        match connect(&self.config, &self.uri, what).await {
-            Ok(connection) => {
-                if self.refused.read().is_some_and(|at| at.elapsed() < SETTLE * 2) {
-                    tokio::time::sleep(SETTLE).await;
-                }
-                Ok(connection)
-            }
-            Err(error) => {
-                *self.refused.write() = Some(Instant::now());
-                Err(error)
-            }
         }
     }
 
