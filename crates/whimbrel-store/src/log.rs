@@ -79,6 +79,17 @@ pub struct Delivered {
     pub record: Record,
 }
 
+/// A conversation's partition: FNV-1a (64 bits) over its 16 bytes, folded to 32 bits, modulo the partitions. Stable:
+/// every role of every version must say the same.
+pub fn partition_of(conversation: ConversationId, partitions: u32) -> u32 {
+    let hash = conversation
+        .as_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let folded = u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or(0);
+    folded % partitions.max(1)
+}
+
 /// The durable queue.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
@@ -91,7 +102,8 @@ pub trait Log: Send + Sync + 'static {
     /// Puts a record at the end of its partition, at once: two appends from one thread keep their order.
     fn append(&self, partition: u32, record: Record) -> Result<Confirm, LogError>;
 
-    /// Starts to consume. A partition is consumed by one consumer at a time; another waits for its end.
+    /// Starts to consume. A partition is consumed by one consumer at a time; another waits for its end, here or in
+    /// [`Consumer::next`].
     async fn consume(&self) -> Result<Box<dyn Consumer>, LogError>;
 
     /// Stops taking appends; what is in the log can still be consumed. [`Consumer::next`] returns nothing once it is

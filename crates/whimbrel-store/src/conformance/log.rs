@@ -75,7 +75,7 @@ pub async fn what_was_not_acknowledged_comes_again_first_and_marked(log: &dyn Lo
     let mut consumer = log.consume().await.expect("nobody consumes");
     let again = take(&mut *consumer, 9).await;
     assert_eq!(records(&again), [&sent[3..], &newer].concat());
-    assert_eq!(again.iter().filter(|one| one.redelivered).count(), 7);
+    // The newer ones may be marked too: an engine may have had them on their way to the first consumer.
     assert!(again[..7].iter().all(|one| one.redelivered));
 }
 
@@ -110,11 +110,14 @@ pub async fn a_second_consumer_waits_for_the_end_of_the_first(log: &dyn Log) {
     let (sent, _confirms) = fill(log, 2);
     let mut first = log.consume().await.expect("nobody consumes");
     take(&mut *first, 2).await;
-    let mut second = log.consume();
+    let second = async {
+        let mut second = log.consume().await.expect("its turn");
+        take(&mut *second, 2).await
+    };
+    tokio::pin!(second);
     assert!(tokio::time::timeout(A_WHILE, &mut second).await.is_err(), "there is one already");
     drop(first);
-    let mut second = second.await.expect("its turn");
-    assert_eq!(records(&take(&mut *second, 2).await), sent);
+    assert_eq!(records(&second.await), sent);
 }
 
 /// Records of ten drafts, twenty-five asked: three come, because none is split; one draft asked: one record.
@@ -138,6 +141,7 @@ pub async fn a_waiting_consumer_wakes_by_an_append(log: &dyn Log) {
         let (sent, _confirm) = append(log, 1);
         let taken = next.await.expect("the log answers");
         assert_eq!(records(&taken), [sent]);
+        consumer.acknowledge(&[(0, taken[0].tag)]).await.expect("the log answers");
     }
 }
 
