@@ -1,5 +1,6 @@
 //! What all handlers share, and the one way in which a change is made.
 
+use std::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

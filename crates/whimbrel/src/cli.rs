@@ -119,7 +119,6 @@ Roles find each other through Redis; start as many of each as you like.";
 const MIGRATE: &str = "\
 Examples:
   whimbrel migrate
-  whimbrel migrate --check          exits with 1 if something is to be done
   WHIMBREL_MYSQL__URL=mysql://whimbrel:…@db:3306/whimbrel whimbrel migrate
 
 It can be run at any time, and from several machines at once.";
@@ -136,7 +135,7 @@ Examples:
   whimbrel log dead list
   whimbrel log dead list --json
   whimbrel log dead replay --all
-  whimbrel log dead drop 3";
+  whimbrel log dead drop 0190f2b4-…";
 
 const CONFIG: &str = "\
 Examples:

@@ -27,6 +27,8 @@ pub(crate) struct Cluster {
     pub(crate) private_key: Option<PathBuf>,
     /// Who signed the others' certificates, PEM.
     pub(crate) authority: Option<PathBuf>,
+    /// What the transfers' certificates are issued to, if it is not the host in their addresses.
+    pub(crate) server_name: Option<String>,
 }
 
 /// `[connector]`, `[transfer]`, `[archiver]`: where the roles are.
@@ -59,6 +61,8 @@ pub(crate) struct Engines {
     pub(crate) rabbit_partitions: u32,
     /// Records that one transfer keeps unplaced in one partition.
     pub(crate) rabbit_in_flight: usize,
+    /// Where RabbitMQ's management is, for a look at its policies.
+    pub(crate) rabbit_management_url: Option<SecretString>,
     /// Where MySQL or MariaDB is.
     pub(crate) mysql_url: SecretString,
     /// Connections that one role keeps at most.
@@ -73,6 +77,7 @@ impl Cluster {
             certificate: r.get("cluster.certificate", None, OptionalFile),
             private_key: r.get("cluster.private_key", None, OptionalFile),
             authority: r.get("cluster.authority", None, OptionalFile),
+            server_name: r.get("cluster.server_name", None, OptionalText("a host's name", |name| !name.contains('/'))),
         }
     }
 }
@@ -109,6 +114,7 @@ impl Engines {
             rabbit_prefix: r.get("rabbitmq.prefix", "whimbrel.".into(), PREFIX),
             rabbit_partitions: r.get("rabbitmq.partitions", 8, Integer(1, 1024)),
             rabbit_in_flight: r.get("rabbitmq.records_in_flight", 4, Integer(1, 64)),
+            rabbit_management_url: r.get("rabbitmq.management_url", None, OptionalSecret(8)),
             mysql_url: r.get("mysql.url", "mysql://root@127.0.0.1:3306/whimbrel".into(), Url(&["mysql"])),
             mysql_connections: r.get("mysql.connections", 16, Integer(2, 1000)),
         }

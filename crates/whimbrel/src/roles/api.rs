@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use whimbrel_api::{ApiRole, TlsSource};
 use whimbrel_rpc::grpc::Announcer;
-use whimbrel_store::redis::{Member, RoleName};
+use whimbrel_store::redis::RoleName;
 
 use super::base::Base;
 use crate::config::flags::ConfigFlags;
@@ -25,7 +25,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let http_addr = listener.local_addr()?;
 
     let store = Arc::new(base.database().await?);
-    let announcer = Announcer::new(base.security.clone());
+    let announcer = Announcer::of_api(base.security.clone());
     let list = announcer.clone();
     let following = base.follow_transfers(move |transfers| list.set(transfers));
     let figures = base.metrics.clone();
@@ -39,7 +39,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
         Arc::new(|| Ok(())),
         render,
     )?;
-    let membership = base.roster.join(Member::new(RoleName::Api, *Uuid::new_v4().as_bytes(), http_addr.to_string()));
+    let membership = base.roster.join(base.member(Uuid::new_v4(), http_addr.to_string()));
     let tls = certificate.filter(|_| config.http.tls);
     let tls = tls.map(|certificate| -> TlsSource { Arc::new(move || certificate.current()) });
     let (serving, stop_serving) = (api.clone(), CancellationToken::new());

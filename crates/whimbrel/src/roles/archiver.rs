@@ -4,12 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use whimbrel_archiver::Archiver;
 use whimbrel_rpc::grpc::Announcer;
 use whimbrel_store::rabbit::{RabbitLog, RabbitPark};
-use whimbrel_store::redis::{Member, RoleName};
+use whimbrel_store::redis::RoleName;
 
 use super::base::{Base, follow};
 use super::{PARTITIONS, rabbit};
@@ -28,12 +29,12 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let health = base.health("archiver.health", config.places.archiver_health, ready).await?;
 
     let id = Uuid::new_v4();
-    let log = Arc::new(RabbitLog::open(rabbit(config, RoleName::Archiver))?);
+    let log = Arc::new(RabbitLog::open(rabbit(config, &format!("archiver {id}"))).await.context("rabbitmq.url")?);
     let store = Arc::new(base.database().await?);
     let announcer = Announcer::new(base.security.clone());
     let list = announcer.clone();
     let following = base.follow_transfers(move |transfers| list.set(transfers));
-    let membership = base.roster.join(Member::new(RoleName::Archiver, *id.as_bytes(), String::new()));
+    let membership = base.roster.join(base.member(id, String::new()));
     let sharing = share(&base, id, log.clone());
     let park = Arc::new(RabbitPark::new(&log));
     let archiver = Archiver::new(config.archiver.clone(), log.clone(), store.clone(), announcer.clone()).with_park(park);
@@ -75,7 +76,7 @@ fn share(base: &Base, id: Uuid, log: Arc<RabbitLog>) -> tokio::task::JoinHandle<
         let by_archivers = follow(archivers, |members| {
             let mut ids: Vec<_> = members.iter().map(|member| member.id).collect();
             ids.sort_unstable();
-            if let Some(rank) = ids.iter().position(|other| other == id.as_bytes()) {
+            if let Some(rank) = ids.iter().position(|other| *other == id) {
                 log.set_share(rank, ids.len());
             }
         });

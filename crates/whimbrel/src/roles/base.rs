@@ -13,12 +13,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use whimbrel_core::TransferId;
-use whimbrel_rpc::grpc::{Security, TransferAt};
+use whimbrel_rpc::grpc::{PROTOCOL, Security, Tls, TransferAt};
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_store::mysql::{MySqlConfig, MySqlStore};
+use whimbrel_store::Keyring;
+use whimbrel_store::mysql::{MySqlConfig, MySqlStore, OpenError};
 use whimbrel_store::redis::{Member, RedisConfig, RoleName, Roster};
-use whimbrel_store::{Keyring, StoreError};
 
 use super::{REFRESH, TOKENS};
 use crate::config::cluster::SECRET_MIN;
@@ -38,7 +39,7 @@ pub(super) struct Base {
     pub(super) metrics: PrometheusHandle,
     pub(super) keyring: Arc<Keyring>,
     pub(super) security: Security,
-    pub(super) roster: Roster,
+    pub(super) roster: Arc<Roster>,
 }
 
 impl Base {
@@ -84,7 +85,7 @@ impl Base {
                     }
                     return Ok(store);
                 }
-                Err(StoreError::Unavailable(reason)) => {
+                Err(OpenError::Away(reason)) => {
                     if !std::mem::replace(&mut waited, true) {
                         tracing::warn!(reason, "the database does not answer; waiting for it");
                     }
@@ -112,17 +113,23 @@ impl Base {
         let members = self.roster.watch(RoleName::Transfer);
         tokio::spawn(follow(members, move |members| {
             let transfers = members.iter().map(|member| TransferAt {
-                id: TransferId::from_bytes(member.id),
+                id: TransferId::from_bytes(*member.id.as_bytes()),
                 address: member.address.clone(),
             });
             set(transfers.collect());
         }))
     }
 
+    /// This process's entry in the roster.
+    pub(super) fn member(&self, id: Uuid, address: String) -> Member {
+        let detail = [("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into();
+        Member { role: self.role, id, address, protocol: PROTOCOL, detail }
+    }
+
     /// Says that the role is there, for people and machines.
     pub(super) fn ready(&self, places: &[(&str, String)]) {
         let places: Vec<_> = places.iter().map(|(name, place)| format!("{name} {place}")).collect();
-        tracing::info!(role = self.role.name(), version = env!("CARGO_PKG_VERSION"), "ready: {}", places.join(", "));
+        tracing::info!(role = %self.role, version = env!("CARGO_PKG_VERSION"), "ready: {}", places.join(", "));
     }
 }
 
@@ -153,9 +160,14 @@ fn security(config: &Config) -> anyhow::Result<Security> {
         ),
     };
     match (&cluster.certificate, &cluster.private_key, &cluster.authority) {
-        (Some(certificate), Some(key), Some(authority)) => Security::mutual_tls(secret, certificate, key, authority)
-            .context("cluster.certificate, cluster.private_key, cluster.authority"),
-        _ => Ok(Security::plain(secret)),
+        (Some(certificate), Some(key), Some(authority)) => {
+            let [certificate, key, authority] = [certificate, key, authority].map(|path| path.to_string_lossy());
+            let name = cluster.server_name.clone();
+            let tls = Tls::read(&certificate, &key, &authority, name)
+                .context("cluster.certificate, cluster.private_key, cluster.authority")?;
+            Ok(Security { secret, tls: Some(tls) })
+        }
+        _ => Ok(Security { secret, tls: None }),
     }
 }
 

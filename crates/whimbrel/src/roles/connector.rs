@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use uuid::Uuid;
 use whimbrel_connector::Connector;
 use whimbrel_core::ConnectorId;
 use whimbrel_rpc::grpc::Transfers;
-use whimbrel_store::redis::{Member, RoleName};
+use whimbrel_store::redis::RoleName;
 
 use super::base::Base;
 use crate::config;
@@ -42,7 +43,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let health = base.health("connector.health", config.places.connector_health, ready).await?;
     let list = transfers.clone();
     let following = base.follow_transfers(move |transfers| list.set(transfers));
-    let membership = base.roster.join(Member::new(RoleName::Connector, *id.as_bytes(), client_addr.to_string()));
+    let membership = base.roster.join(base.member(Uuid::from_bytes(*id.as_bytes()), client_addr.to_string()));
     connector.start(clients, certificate.filter(|_| config.clients.tls), transfers.clone());
     base.ready(&[("clients", client_addr.to_string()), ("health", health.to_string())]);
 
@@ -51,8 +52,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     // Load balancers look elsewhere, clients are told to move and leave.
     leaving.store(true, Ordering::Relaxed);
     connector.drain(config.process.stop_within / 2).await;
-    super::in_time("what clients left behind", deadline, transfers.stop()).await;
-    membership.leave().await;
+    super::in_time("the roster", deadline, membership.leave()).await;
     following.abort();
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)

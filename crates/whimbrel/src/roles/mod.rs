@@ -16,7 +16,6 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
 use whimbrel_store::rabbit::RabbitConfig;
-use whimbrel_store::redis::RoleName;
 
 use crate::config::Config;
 use crate::house::secret_file;
@@ -40,15 +39,15 @@ fn api_config(config: &Config) -> anyhow::Result<whimbrel_api::Config> {
     Ok(api)
 }
 
-/// Where RabbitMQ is; `role` stands in the connection's name there.
-pub(crate) fn rabbit(config: &Config, role: RoleName) -> RabbitConfig {
+/// Where RabbitMQ is; `who` stands in the connections' names there.
+pub(crate) fn rabbit(config: &Config, who: &str) -> RabbitConfig {
     let engines = &config.engines;
     RabbitConfig {
         prefix: engines.rabbit_prefix.clone(),
         partitions: engines.rabbit_partitions,
         records_in_flight: engines.rabbit_in_flight,
-        connection_name: format!("whimbrel {}", role.name()),
-        ..RabbitConfig::new(engines.rabbit_url.clone())
+        management_url: engines.rabbit_management_url.clone(),
+        ..RabbitConfig::new(engines.rabbit_url.clone(), format!("whimbrel {who}"))
     }
 }
 

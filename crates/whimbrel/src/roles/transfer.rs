@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use whimbrel_core::TransferId;
-use whimbrel_rpc::grpc::{self, Streams};
+use whimbrel_rpc::grpc::{self, Limits, Streams};
 use whimbrel_store::rabbit::RabbitLog;
-use whimbrel_store::redis::{Member, RedisUserStatus, RoleName};
+use whimbrel_store::redis::{RedisUserStatus, RoleName};
 use whimbrel_transfer::TransferRole;
 
 use super::base::{Base, advertised, redis};
@@ -21,7 +22,6 @@ use crate::config::flags::ConfigFlags;
 pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let base = Base::begin(RoleName::Transfer, flags)?;
     let config = &base.config;
-    base.security.may_listen(config.places.transfer_listen).context("transfer.listen")?;
     let listener = TcpListener::bind(config.places.transfer_listen)
         .await
         .with_context(|| format!("transfer.listen: {} cannot be listened on", config.places.transfer_listen))?;
@@ -37,10 +37,10 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let health = base.health("transfer.health", config.places.transfer_health, ready).await?;
 
     let id = TransferId::generate();
-    let log = Arc::new(RabbitLog::open(rabbit(config, RoleName::Transfer))?);
+    let log = Arc::new(RabbitLog::open(rabbit(config, &format!("transfer {id}"))).await.context("rabbitmq.url")?);
     let store = Arc::new(base.database().await?);
     let status = Arc::new(RedisUserStatus::new(redis(config)).context("redis.url cannot be used")?);
-    let streams = Streams::new();
+    let streams = Streams::new(Limits::default());
     let role = TransferRole::new(
         config.transfer.clone(),
         id,
@@ -60,7 +60,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
         stop_serving.clone(),
     );
     let serve = tokio::spawn(serve);
-    let mut member = Member::new(RoleName::Transfer, *id.as_bytes(), address.clone());
+    let mut member = base.member(Uuid::from_bytes(*id.as_bytes()), address.clone());
     member.detail.insert(PARTITIONS.to_owned(), config.engines.rabbit_partitions.to_string());
     let membership = base.roster.join(member);
     serving.store(true, Ordering::Relaxed);
