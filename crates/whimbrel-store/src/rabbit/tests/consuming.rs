@@ -76,7 +76,8 @@ async fn a_new_archiver_gets_its_share_in_order_and_gives_it_back() {
             }
         }
     };
-    load(&mut ledger, &|ledger| ledger.server.values().all(|server| *server == 0) && ledger.next.get(&0) >= Some(&40)).await;
+    load(&mut ledger, &|ledger| ledger.server.values().all(|server| *server == 0) && ledger.next.get(&0) >= Some(&40))
+        .await;
 
     archiver(second.clone(), 1, took.clone(), stop_second.clone());
     first.set_share(0, 2);
