@@ -1,8 +1,8 @@
 //! What all handlers share, and the one way in which a change is made.
 
-use std::time::Duration;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use quick_cache::sync::Cache;

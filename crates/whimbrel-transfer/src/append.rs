@@ -12,10 +12,11 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 use whimbrel_core::{BatchId, ConversationId, TransferId};
+use whimbrel_store::log::partition_of;
 use whimbrel_store::{Confirm, Entry, Log, Record};
 
 use crate::Config;
-use crate::lane::{Lane, keys_of, partition};
+use crate::lane::{Lane, keys_of};
 use crate::outgoing::Answers;
 use crate::reach::Reach;
 
@@ -43,7 +44,7 @@ impl Lanes {
 
     /// Which lane a conversation belongs to.
     pub(crate) fn of(&self, conversation: ConversationId) -> u32 {
-        partition(conversation, u32::try_from(self.lanes.len()).unwrap_or(u32::MAX))
+        partition_of(conversation, u32::try_from(self.lanes.len()).unwrap_or(u32::MAX))
     }
 
     pub(crate) fn lock(&self, partition: u32) -> MutexGuard<'_, Lane> {

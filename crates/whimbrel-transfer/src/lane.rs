@@ -21,17 +21,6 @@ use crate::outgoing::{Answers, Waiter};
 /// After how many place timeouts a record that nobody spoke of no longer keeps others from being published.
 const FLIGHT_TIMEOUTS: u32 = 12;
 
-/// A conversation's partition: FNV-1a (64 bits) over its 16 bytes, folded to 32 bits, modulo the partitions. Stable:
-/// every transfer of every version must say the same.
-pub fn partition(conversation: ConversationId, partitions: u32) -> u32 {
-    let hash = conversation
-        .as_bytes()
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    let folded = u32::try_from((hash >> 32) ^ (hash & 0xffff_ffff)).unwrap_or(0);
-    folded % partitions.max(1)
-}
-
 /// Whose drafts keep their order among each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
@@ -321,16 +310,6 @@ mod tests {
         let Admitted::New(ticket) = lane.admit(from, key, drafts, Instant::now(), config) else { panic!("not let in") };
         lane.gather(key, ticket, drafts.to_vec());
         key
-    }
-
-    /// The numbers are written down: other transfers, of other versions, must say the same.
-    #[test]
-    fn the_partition_of_a_conversation_never_changes() {
-        let of = |byte, partitions| partition(ConversationId::from_bytes([byte; 16]), partitions);
-        assert_eq!([of(0, 16), of(1, 16), of(2, 16), of(255, 16), of(9, 1)], [12, 14, 8, 13, 0]);
-        let spread: std::collections::HashSet<u32> =
-            (0..200).map(|_| partition(ConversationId::generate(), 8)).collect();
-        assert_eq!(spread.len(), 8, "every partition gets some");
     }
 
     /// Same drafts: joined, and the new session is answered. Another body, or more drafts: not now.

@@ -42,5 +42,4 @@ mod sync;
 mod watch;
 
 pub use config::Config;
-pub use lane::partition;
 pub use role::TransferRole;

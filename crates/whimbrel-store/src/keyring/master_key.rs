@@ -72,6 +72,11 @@ impl MasterKey {
         Ok(key)
     }
 
+    /// The key as a configuration takes it: `id:hex`. A secret.
+    pub fn to_text(&self) -> String {
+        self.to_line().trim_end().to_owned()
+    }
+
     /// Its name: it stands beside everything that the key wrapped.
     pub fn id(&self) -> &str {
         &self.id

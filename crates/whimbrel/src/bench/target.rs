@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use super::args::{Local, TargetArgs};
 use super::usage::{Process, Processes};
 use crate::local::cluster::{PrivateCluster, Shape};
-use crate::prove::accounts::Accounts;
 use crate::local::standalone::PrivateServer;
+use crate::prove::accounts::Accounts;
 
 /// Access tokens live longer than any run.
 pub(super) const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -77,9 +77,7 @@ impl Target {
             settings: PRIVATE_SETTINGS.iter().map(|setting| (*setting).to_owned()).collect(),
         };
         let mut cluster = PrivateCluster::start(folder.path(), &shape).await?;
-        let kind = |(name, pid): (String, u32)| {
-            (name.split(' ').next().unwrap_or_default().to_owned(), Process(pid))
-        };
+        let kind = |(name, pid): (String, u32)| (name.split(' ').next().unwrap_or_default().to_owned(), Process(pid));
         let processes = cluster.pids()?.into_iter().map(kind).collect();
         Ok(Self {
             servers: cluster.connector_addresses().to_vec(),

@@ -320,6 +320,9 @@ mod tests {
         assert_eq!(without_password("mysql://root@db:3306/x"), "mysql://root@db:3306/x");
         assert_eq!(without_password("redis://cache:6379"), "redis://cache:6379");
         let url = |text: &str| Url(&["redis"]).read(&Raw::Text(text.into())).is_some();
-        assert_eq!(["redis://x", "redis://", "redis:///0", "amqp://x", "x"].map(url), [true, false, false, false, false]);
+        assert_eq!(
+            ["redis://x", "redis://", "redis:///0", "amqp://x", "x"].map(url),
+            [true, false, false, false, false]
+        );
     }
 }

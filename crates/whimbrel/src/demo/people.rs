@@ -30,8 +30,7 @@ pub(super) async fn create(
     let admin = Admin { http: reqwest::Client::builder().no_proxy().build()?, api, key: admin_key };
     let tag = if joins { format!("-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]) } else { String::new() };
     let bots = &BOTS[..bots];
-    let as_person =
-        |name: &&str| json!({ "handle": name, "display_name": capital(name), "password": password });
+    let as_person = |name: &&str| json!({ "handle": name, "display_name": capital(name), "password": password });
     let as_bot =
         |name: &&str| json!({ "handle": format!("{name}{tag}"), "display_name": format!("{} (bot)", capital(name)) });
     let users: Vec<Value> = bots.iter().map(as_bot).chain(PEOPLE.iter().map(as_person)).collect();

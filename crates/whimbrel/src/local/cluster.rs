@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 use whimbrel_engines::{Persistence, Rabbit, Redis, RedisOptions, Sql};
@@ -84,7 +84,7 @@ impl PrivateCluster {
             variables: variables(&redis, &rabbit, &sql, &admin_key),
             settings: shape.settings.clone(),
         };
-        common.migrate().await?;
+        common.migrate()?;
         let (transfers, relays) = common.transfers(shape).await?;
         let (connectors, client_doors) = common.roles("connector", shape.connectors)?;
         let (apis, rest_doors) = common.roles("api", shape.apis)?;
@@ -200,15 +200,14 @@ fn variables(redis: &Redis, rabbit: &Rabbit, sql: &Sql, admin_key: &str) -> Vec<
 }
 
 impl Common {
-    async fn migrate(&self) -> anyhow::Result<()> {
-        let mut command = tokio::process::Command::new(std::env::current_exe().context("The path of this program")?);
+    fn migrate(&self) -> anyhow::Result<()> {
+        let mut command = Command::new(std::env::current_exe().context("The path of this program")?);
         let output = command
             .arg("migrate")
             .current_dir(&self.folder)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .output()
-            .await
             .context("whimbrel migrate could not be started")?;
         if !output.status.success() {
             bail!("whimbrel migrate failed: {}", String::from_utf8_lossy(&output.stderr));

@@ -22,18 +22,13 @@ const CATCHES: usize = 200;
 
 /// Starts a cluster with two processes of each role.
 pub(super) async fn start(folder: &Path) -> anyhow::Result<PrivateCluster> {
-    let shape =
-        Shape { connectors: 2, transfers: 2, archivers: 2, apis: 2, relays: true, settings: Vec::new() };
+    let shape = Shape { connectors: 2, transfers: 2, archivers: 2, apis: 2, relays: true, settings: Vec::new() };
     PrivateCluster::start(folder, &shape).await
 }
 
 /// Where its clients and its REST are.
 pub(super) fn doors(cluster: &PrivateCluster) -> Doors {
-    Doors {
-        clients: cluster.clients().to_string(),
-        api: cluster.api(),
-        admin_key: cluster.admin_key().to_owned(),
-    }
+    Doors { clients: cluster.clients().to_string(), api: cluster.api(), admin_key: cluster.admin_key().to_owned() }
 }
 
 /// The load and the faults, until `duration` has passed; what became of them, and what should not have happened.

@@ -136,8 +136,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let done = match &mut house {
         House::Standalone(server) => Done::Kills(load(&plan, args.duration(), server, &stage, &bar).await?),
         House::Cluster(cluster) => {
-            let (history, wrong) =
-                cluster::load(&plan.troubles(seed), args.duration(), cluster, &stage, &bar).await?;
+            let (history, wrong) = cluster::load(&plan.troubles(seed), args.duration(), cluster, &stage, &bar).await?;
             wrong.into_iter().for_each(|what| faults.add(Kind::Wrong, what));
             Done::Troubles(history)
         }

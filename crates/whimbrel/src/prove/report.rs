@@ -123,7 +123,11 @@ impl Outcome {
     fn troubles(&self) -> serde_json::Value {
         let Done::Troubles(history) = &self.done else { return serde_json::Value::Null };
         let passed = |passed: &Passed| json!({"times": passed.count, "silence_ms": passed.silence.as_millis() as u64});
-        history.iter().map(|(trouble, done)| (trouble.to_string(), passed(done))).collect::<serde_json::Map<_, _>>().into()
+        history
+            .iter()
+            .map(|(trouble, done)| (trouble.to_string(), passed(done)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     }
 
     fn json(&self) -> serde_json::Value {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use whimbrel_client::{ConversationId, UserId};
 
+use super::Doors;
 use super::accounts::{Account, Accounts};
 use super::clients::{Actor, Handle, Order, Role, World};
 use super::dice::Dice;
@@ -18,7 +19,6 @@ use super::plan::Plan;
 use super::receipts::Receipts;
 use super::settle::Pair;
 use super::verdict::Faults;
-use super::Doors;
 
 /// Access tokens live longer than any run.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
@@ -43,13 +43,7 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Makes accounts and friendships, and lets the clients begin.
-    pub(super) async fn open(
-        doors: &Doors,
-        plan: &Plan,
-        seed: u64,
-        rate: u32,
-        folder: &Path,
-    ) -> anyhow::Result<Self> {
+    pub(super) async fn open(doors: &Doors, plan: &Plan, seed: u64, rate: u32, folder: &Path) -> anyhow::Result<Self> {
         let admin = Accounts::new(&doors.api, &doors.admin_key)?;
         let users = admin.users(plan.users).await?;
         let owners: Vec<_> = plan.devices.iter().map(|device| users[device.user]).collect();

@@ -37,7 +37,8 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let membership = base.roster.join(base.member(id, String::new()));
     let sharing = share(&base, id, log.clone());
     let park = Arc::new(RabbitPark::new(&log));
-    let archiver = Archiver::new(config.archiver.clone(), log.clone(), store.clone(), announcer.clone()).with_park(park);
+    let archiver =
+        Archiver::new(config.archiver.clone(), log.clone(), store.clone(), announcer.clone()).with_park(park);
     let stop_archiver = CancellationToken::new();
     let archiving = tokio::spawn(archiver.run(stop_archiver.clone()));
     working.store(true, Ordering::Relaxed);

@@ -20,7 +20,7 @@ use whimbrel_store::rabbit::RabbitConfig;
 use crate::config::Config;
 use crate::house::secret_file;
 
-/// What access tokens are signed with.
+/// What access tokens are signed with, among what is derived from the master key. Never changes.
 const TOKENS: &str = "access tokens";
 /// What refresh tokens are made with.
 const REFRESH: &str = "refresh tokens";

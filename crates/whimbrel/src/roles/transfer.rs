@@ -51,14 +51,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
         streams.clone(),
     );
     let stop_serving = CancellationToken::new();
-    let serve = grpc::serve(
-        listener,
-        base.security.clone(),
-        streams,
-        role.clone(),
-        role.clone(),
-        stop_serving.clone(),
-    );
+    let serve = grpc::serve(listener, base.security.clone(), streams, role.clone(), role.clone(), stop_serving.clone());
     let serve = tokio::spawn(serve);
     let mut member = base.member(Uuid::from_bytes(*id.as_bytes()), address.clone());
     member.detail.insert(PARTITIONS.to_owned(), config.engines.rabbit_partitions.to_string());

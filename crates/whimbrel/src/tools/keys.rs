@@ -63,9 +63,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         What::Rewrap { config, json } => rewrap(&config::load(&config)?.config, json).await,
-        What::Rotate { config, forget_old, json } => {
-            run_rotate(&config::load(&config)?.config, forget_old, json).await
-        }
+        What::Rotate { config, forget_old, json } => run_rotate(&config::load(&config)?.config, forget_old, json).await,
     }
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Local, Utc};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use whimbrel_store::rabbit::dead::{DeadEntry, DeadLetters, DeadWhat, Which};
+use whimbrel_store::rabbit::{DeadEntry, DeadLetters, DeadWhat, Which};
 
 use crate::config::{self, flags::ConfigFlags};
 use crate::roles::rabbit;
@@ -112,7 +112,7 @@ fn line(entry: &DeadEntry) -> String {
         DeadWhat::Record { partition, reason, body } => {
             format!("a record of partition {partition}, {} bytes: {reason}", body.len())
         }
-        DeadWhat::Other { body } => format!("something else, {} bytes", body.len()),
+        DeadWhat::Unknown { body } => format!("something else, {} bytes", body.len()),
     };
     format!("{}  {at}  {what}", entry.id)
 }
@@ -128,7 +128,7 @@ fn object(entry: &DeadEntry) -> Value {
         DeadWhat::Record { partition, reason, body } => {
             json!({ "kind": "record", "reason": reason, "partition": partition, "bytes": body.len() })
         }
-        DeadWhat::Other { body } => json!({ "kind": "other", "bytes": body.len() }),
+        DeadWhat::Unknown { body } => json!({ "kind": "other", "bytes": body.len() }),
     };
     if let (Some(object), Value::Object(what)) = (object.as_object_mut(), what) {
         object.extend(what);

@@ -18,10 +18,8 @@ use whimbrel_store::sqlite::SqliteStore;
 use whimbrel_transfer::TransferRole;
 
 use crate::config::Config;
-use crate::house::{master_key, secret_file};
-
-/// What access tokens are signed with, among what is derived from the master key. Never changes.
-const TOKENS: &str = "access tokens";
+use crate::house::master_key;
+use crate::roles::{REFRESH, TOKENS};
 
 /// The roles that others hold on to, and what is closed after them.
 pub(super) struct Roles {

@@ -12,17 +12,16 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use whimbrel_api::TlsSource;
 
+use super::bind;
 use crate::config::{self, Config, flags::ConfigFlags};
 use crate::house::data_folder::DataFolder;
 use crate::house::{descriptors, panics, signal, telemetry, tls};
-use super::bind;
 use build::Roles;
 
 /// A server that runs until [`Standalone::stop`].
