@@ -1,4 +1,4 @@
-//! What holds for MySQL: the conformance suites, and what they cannot see. Needs a server: `MYSQL_URL`, or MariaDB or
+//! What holds for MySQL and the conformance suites (`directory/tests`) cannot see. Needs a server: `MYSQL_URL`, or MariaDB or
 //! MySQL at 127.0.0.1:3306 with an open root. Every test has a database of its own, which it drops.
 
 mod faults;
@@ -13,7 +13,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 use super::{MySqlConfig, MySqlStore, migrate};
 use crate::Keyring;
-use crate::conformance::Stores;
 
 const KEY: &str = "test:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -83,10 +82,3 @@ pub(super) async fn fresh() -> (MySqlStore, TestDatabase) {
     let database = TestDatabase::migrated().await;
     (database.open().await, database)
 }
-
-async fn stores() -> Stores {
-    let (store, database) = fresh().await;
-    Stores { timeline: Arc::new(store.clone()), directory: Arc::new(store), keep: Box::new(database) }
-}
-
-crate::timeline_and_directory_conformance!(stores);
