@@ -264,3 +264,41 @@ impl Drop for Peer {
         info!(connector = %self.connector, "a connector's stream has ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> (pb::PushItem, usize) {
+        (pb::PushItem::default(), 10)
+    }
+
+    /// The idea: messages of one push each, so that an acknowledgement can stand between and within calls.
+    #[test]
+    fn an_acknowledgement_ends_the_calls_that_are_whole_and_no_others() {
+        let mut down = Down::new(pb::ToConnector::default(), 10);
+        let give = |down: &mut Down, count| {
+            let (done, taken) = oneshot::channel();
+            assert!(down.give((0..count).map(|_| item()).collect(), done, &Limits::default()));
+            taken
+        };
+        let (mut first, mut second) = (give(&mut down, 1), give(&mut down, 2));
+        let gone = SessionId::generate();
+        let up_to = |up_to| pb::Taken { up_to, unknown: vec![out(gone)] };
+        assert!(down.acknowledge(up_to(1)).is_err(), "nothing was written yet");
+        for _ in 0..3 {
+            assert!(down.gather().is_some());
+        }
+        down.acknowledge(up_to(2)).expect("it was written");
+        assert_eq!(first.try_recv(), Ok(Taken { unknown: vec![gone], lost: false }));
+        assert!(second.try_recv().is_err(), "half of it was taken");
+        assert!(down.gather().is_some());
+        assert!(down.acknowledge(up_to(1)).is_err(), "it goes back");
+        down.acknowledge(up_to(3)).expect("it was written");
+        assert_eq!(second.try_recv(), Ok(Taken { unknown: vec![gone, gone], lost: false }), "of both halves");
+        assert_eq!(down.bytes, 0);
+        let mut third = give(&mut down, 1);
+        drop(down);
+        assert_eq!(third.try_recv(), Err(oneshot::error::TryRecvError::Closed), "which is lost");
+    }
+}
