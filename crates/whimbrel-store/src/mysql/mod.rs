@@ -2,26 +2,49 @@
 //!
 //! | room | does |
 //! |---|---|
-//! | `open` | the pool, what every session is set to, what the server must be set to |
+//! | `open` | where the database is, opening it |
+//! | `server` | which server it is, and what it must be set to |
+//! | `pool`, `change` | connections, what every session is set to; transactions |
 //! | `migrate` | the schema |
 //! | `error` | what went wrong, in this crate's words |
 //! | `timeline`, `place`, `head`, `sync` | [`Timeline`](crate::Timeline) |
 //! | `directory` | [`Directory`](crate::Directory) |
+//!
+//! Absences: nobody waits for a database that is away longer than [`MySqlConfig`] says; no transaction and no row lock
+//! outlives a process that froze by more than `wait_timeout`; no connection whose state is not known is used again; no
+//! foreign keys, whose checks would cost every row.
 
+mod change;
+mod error;
+mod migrate;
 mod open;
+mod pool;
+mod server;
+#[cfg(test)]
+mod tests;
+mod value;
 
 use std::sync::Arc;
 
-use sqlx::MySqlPool;
-
 use crate::Keyring;
+use pool::Pool;
 
+pub use error::OpenError;
+pub use migrate::{Migrated, migrate};
 pub use open::MySqlConfig;
 
-/// A database with Whimbrel's schema. Cloning gives another handle on the same pool.
+/// A database with Whimbrel's schema. Cloning gives another handle on the same connections.
 #[derive(Clone)]
-#[expect(dead_code, reason = "both are about to be used")]
 pub struct MySqlStore {
-    pool: MySqlPool,
+    pool: Arc<Pool>,
     keyring: Arc<Keyring>,
+    warnings: Arc<[String]>,
+    /// Bytes of the longest statement that the server takes.
+    packet_max: usize,
+}
+
+impl std::fmt::Debug for MySqlStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MySqlStore")
+    }
 }
