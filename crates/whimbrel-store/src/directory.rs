@@ -4,6 +4,9 @@
 //! changed) are one transaction; the rows are returned, so that the caller can announce them. Keys are wrapped before
 //! they are written: the engine never sees a readable one on disk. Passwords and tokens arrive as hashes.
 
+pub(crate) mod pair;
+pub(crate) mod words;
+
 use std::fmt;
 
 use async_trait::async_trait;

@@ -15,6 +15,7 @@
 //! foreign keys, whose checks would cost every row.
 
 mod change;
+mod directory;
 mod error;
 mod migrate;
 mod open;

@@ -9,11 +9,11 @@ use whimbrel_core::limits::RELATIONS_MAX;
 use whimbrel_core::{ConversationId, ConversationKind, DirectStanding, UserId};
 
 use super::super::value::{first, run, sql};
-use super::pair::Pair;
 use super::tell::Teller;
 use super::{keys, relations, users};
 use crate::Keyring;
-use crate::directory::{DirectoryError, Relation, RelationChange, RelationState, Rows};
+use crate::directory::pair::Pair;
+use crate::directory::{DirectoryError, Relation, RelationChange, Rows};
 
 pub(super) fn change(
     db: &Connection,
@@ -30,9 +30,9 @@ pub(super) fn change(
     users::existing(db, peer)?;
     let before = Pair::load(db, user, peer)?;
     let mut after = before.changed(change)?;
-    check_room(db, user, is_counted(&before.mine), is_counted(&after.mine))?;
-    check_room(db, peer, is_counted(&before.theirs), is_counted(&after.theirs))?;
-    if is_friendship(&after) && !is_friendship(&before) {
+    check_room(db, user, before.mine.is_counted(), after.mine.is_counted())?;
+    check_room(db, peer, before.theirs.is_counted(), after.theirs.is_counted())?;
+    if after.is_friendship() && !before.is_friendship() {
         let conversation = match after.conversation {
             Some(kept) => kept,
             None => new_direct(db, user.min(peer), user.max(peer), now)?,
@@ -83,15 +83,6 @@ fn settle(
         _ => {}
     }
     Ok(())
-}
-
-fn is_friendship(pair: &Pair) -> bool {
-    pair.mine.state == RelationState::Friends
-}
-
-/// What a user can see in their list counts against the limit.
-fn is_counted(side: &super::pair::Side) -> bool {
-    side.state != RelationState::None || side.blocks
 }
 
 fn check_room(db: &Connection, user: UserId, was: bool, is: bool) -> Result<(), DirectoryError> {

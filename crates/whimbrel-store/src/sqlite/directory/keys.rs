@@ -6,6 +6,7 @@ use whimbrel_core::limits::KEY_VERSIONS_MAX;
 
 use super::super::value::{all, conversation, first, run, small, sql};
 use crate::directory::DirectoryError;
+use crate::directory::words::owner;
 use crate::{Keyring, StoreError};
 
 /// Keys that one step of wrapping again looks at.
@@ -23,14 +24,6 @@ pub(super) struct Step {
     pub(super) changed: u64,
     /// `None`: that was the last one.
     pub(super) next: Option<Position>,
-}
-
-/// To whom a wrapped key is bound.
-fn owner(conversation: ConversationId, version: u32) -> [u8; 20] {
-    let mut owner = [0; 20];
-    owner[..16].copy_from_slice(conversation.as_bytes());
-    owner[16..].copy_from_slice(&version.to_be_bytes());
-    owner
 }
 
 /// Gives a conversation a fresh random key, as its next version; keeps the newest if there are [`KEY_VERSIONS_MAX`].

@@ -5,8 +5,8 @@ use whimbrel_core::{ConversationId, UserId};
 
 use super::super::value::{all, first_row, number, small, sql, unreadable};
 use super::keys;
-use super::pair::read_state;
 use super::users::{self, user_columns};
+use crate::directory::pair::read_state;
 use crate::directory::{DirectoryError, Relation, RelationState};
 use crate::{Keyring, StoreError};
 

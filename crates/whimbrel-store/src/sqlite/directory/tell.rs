@@ -9,26 +9,8 @@ use super::super::place::system_row;
 use super::super::value::{first, sql};
 use crate::StoreError;
 use crate::directory::Rows;
-
-/// What about an account changed; the words are read by clients.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Account {
-    Profile,
-    Password,
-    DeviceAdded,
-    DeviceRemoved,
-}
-
-impl Account {
-    const fn body(self) -> &'static str {
-        match self {
-            Account::Profile => r#"{"what":"profile"}"#,
-            Account::Password => r#"{"what":"password"}"#,
-            Account::DeviceAdded => r#"{"what":"device_added"}"#,
-            Account::DeviceRemoved => r#"{"what":"device_removed"}"#,
-        }
-    }
-}
+pub(super) use crate::directory::words::Account;
+use crate::directory::words::about;
 
 /// Collects what one change places.
 pub(super) struct Teller<'a> {
@@ -44,12 +26,12 @@ impl<'a> Teller<'a> {
 
     /// Tells a user that their own account changed.
     pub(super) fn account(&mut self, user: UserId, what: Account) -> Result<(), StoreError> {
-        self.private(user, MessageKind::ACCOUNT, Bytes::from_static(what.body().as_bytes()))
+        self.private(user, MessageKind::ACCOUNT, what.body())
     }
 
-    /// Tells a user that something about them and `about` changed.
-    pub(super) fn relation(&mut self, user: UserId, about: UserId) -> Result<(), StoreError> {
-        self.private(user, MessageKind::RELATION, format!(r#"{{"user":{about}}}"#).into())
+    /// Tells a user that something about them and a peer changed.
+    pub(super) fn relation(&mut self, user: UserId, peer: UserId) -> Result<(), StoreError> {
+        self.private(user, MessageKind::RELATION, about(peer))
     }
 
     /// Marks the place in a direct conversation from which on other rights hold.
