@@ -122,7 +122,7 @@ async fn create_database(target: &Target, config: &MySqlConfig) -> Result<(), Op
 
 /// One node at a time. The name is bounded, as the server wants it, and each database has its own.
 async fn lock(db: &mut MySqlConnection, target: &Target) -> Result<(), OpenError> {
-    let text = "SELECT GET_LOCK(CONCAT('whimbrel.migrate.', MD5(DATABASE())), ?)";
+    let text = "SELECT GET_LOCK(CONCAT('whimbrel.migrate.', LEFT(SHA2(DATABASE(), 256), 40)), ?)";
     let row = sqlx::query(text).bind(LOCK_WAIT_S).fetch_one(&mut *db).await.map_err(|error| target.explain(&error))?;
     match row.try_get::<Option<i64>, _>(0) {
         Ok(Some(1)) => Ok(()),

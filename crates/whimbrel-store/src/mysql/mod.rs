@@ -17,12 +17,17 @@
 mod change;
 mod directory;
 mod error;
+mod head;
 mod migrate;
 mod open;
+mod place;
 mod pool;
 mod server;
+mod sync;
 #[cfg(test)]
 mod tests;
+mod text;
+mod timeline;
 mod value;
 
 use std::sync::Arc;

@@ -2,6 +2,8 @@
 //! MySQL at 127.0.0.1:3306 with an open root. Every test has a database of its own, which it drops.
 
 mod opening;
+mod seed;
+mod suite;
 
 use std::sync::Arc;
 
