@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use whimbrel_store::copy::{self, Copied, CopyError, Progress, Step};
 use whimbrel_store::mysql::MySqlConfig;
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "sqlite:FOLDER", value_parser = source)]
     from: PathBuf,
     /// The cluster's database, after `whimbrel migrate`; without it: mysql.url of the configuration
-    #[arg(long, value_name = "mysql://…", value_parser = target)]
+    #[arg(long, value_name = "mysql://…")]
     to: Option<SecretString>,
     /// Print one JSON object: rows, written, conversations, tables, seconds
     #[arg(long)]
@@ -43,19 +43,18 @@ fn source(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// What is wrong with it is never said with the text, which may hold a password.
-fn target(text: &str) -> Result<SecretString, &'static str> {
-    match text.strip_prefix("mysql://") {
-        Some(rest) if !rest.is_empty() => Ok(SecretString::from(text)),
-        _ => Err("write mysql://user:password@host:port/database"),
-    }
+/// Checked here and not by clap, which says what is wrong together with the text, and the text may hold a password.
+fn target(url: SecretString) -> anyhow::Result<SecretString> {
+    let is_good = url.expose_secret().strip_prefix("mysql://").is_some_and(|rest| !rest.is_empty());
+    ensure!(is_good, "--to names no database; write mysql://user:password@host:port/database");
+    Ok(url)
 }
 
 /// Runs it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let from_config = base::mysql(&config::load(&args.config)?.config);
     let to = match args.to {
-        Some(url) => MySqlConfig { url, ..from_config },
+        Some(url) => MySqlConfig { url: target(url)?, ..from_config },
         None => from_config,
     };
     let began = Instant::now();
@@ -151,8 +150,8 @@ mod tests {
     fn both_ends_are_named_with_their_engine() {
         assert_eq!(source("sqlite:data"), Ok(PathBuf::from("data")));
         assert!(source("data").is_err() && source("sqlite:").is_err());
-        assert!(target("mysql://root@db/whimbrel").is_ok());
-        let refused = target("postgres://me:secret@db/x").expect_err("another engine");
-        assert!(!refused.contains("secret"));
+        assert!(target("mysql://root@db/whimbrel".into()).is_ok());
+        let refused = target("postgres://me:secret@db/x".into()).expect_err("another engine").to_string();
+        assert!(!refused.contains("secret"), "{refused}");
     }
 }
