@@ -10,6 +10,7 @@ mod log;
 mod people;
 mod places;
 mod relations;
+mod remembering;
 mod standing;
 mod sync;
 mod unread;
@@ -28,6 +29,7 @@ pub mod cases {
     pub use super::log::*;
     pub use super::places::*;
     pub use super::relations::*;
+    pub use super::remembering::*;
     pub use super::standing::*;
     pub use super::sync::*;
     pub use super::unread::*;
@@ -102,6 +104,20 @@ macro_rules! timeline_and_directory_conformance {
                 $crate::conformance::cases::$case(&*stores.timeline, &*stores.directory).await;
             }
         )*
+    };
+}
+
+/// Makes a test of every case of a directory that several processes use at once, and that remembers for each what the
+/// others changed; `$open`: an `async fn() -> Stores`.
+#[macro_export]
+macro_rules! remembering_directory_conformance {
+    ($open:path) => {
+        $crate::timeline_and_directory_conformance! { @cases $open;
+            whoever_may_not_stay_connected_is_remembered
+            log_outs_are_forgotten_after_an_hour
+            rows_are_untold_until_they_are_told
+            untold_rows_read_back_as_they_were_placed
+        }
     };
 }
 

@@ -20,10 +20,7 @@ const UNDO_MAX: Duration = Duration::from_secs(1);
 impl MySqlStore {
     /// Runs statements that need no common transaction, in the time that a call may take. The connection is used again
     /// only after success.
-    pub(super) async fn read<T, E>(
-        &self,
-        work: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T, E>,
-    ) -> Result<T, E>
+    pub(super) async fn read<T, E>(&self, work: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T, E>) -> Result<T, E>
     where
         E: From<StoreError>,
     {

@@ -64,9 +64,10 @@ pub async fn migrate(config: &MySqlConfig, progress: &mut (dyn FnMut(&str) + Sen
         None => {
             create_database(&target, &config).await?;
             progress(&format!("made the database {}", target.database));
-            target.connect(&config).await?.ok_or_else(|| {
-                OpenError::Away(format!("the database {} was made and is not there", target.database))
-            })?
+            target
+                .connect(&config)
+                .await?
+                .ok_or_else(|| OpenError::Away(format!("the database {} was made and is not there", target.database)))?
         }
     };
     super::server::check(&mut db, &target).await?;
@@ -88,10 +89,9 @@ pub(super) async fn check(db: &mut MySqlConnection, target: &Target) -> Result<(
              `whimbrel migrate`",
             target.database
         ))),
-        _ => Err(OpenError::Wrong(format!(
-            "the database {} has no schema yet: run `whimbrel migrate`",
-            target.database
-        ))),
+        _ => {
+            Err(OpenError::Wrong(format!("the database {} has no schema yet: run `whimbrel migrate`", target.database)))
+        }
     }
 }
 
@@ -165,7 +165,7 @@ async fn step(db: &mut MySqlConnection, statement: &str, at: &mut State) -> Resu
     write_state(db, *at).await?;
     match db.execute(sqlx::raw_sql(AssertSqlSafe(statement))).await {
         Err(error) if again && number(&error).is_some_and(|number| DONE_BEFORE.contains(&number)) => {}
-        other => drop(other?),
+        other => other.map(|_| ())?,
     }
     *at = State { done: at.done + 1, begun: false, ..*at };
     write_state(db, *at).await

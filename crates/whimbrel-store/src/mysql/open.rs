@@ -67,7 +67,8 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn of(config: &MySqlConfig) -> Result<Self, OpenError> {
         let parsed = config.url.expose_secret().parse::<MySqlConnectOptions>();
-        let options = parsed.map_err(|error| OpenError::Wrong(format!("the database's URL cannot be read: {error}")))?;
+        let options =
+            parsed.map_err(|error| OpenError::Wrong(format!("the database's URL cannot be read: {error}")))?;
         let database = options.get_database().filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(|| {
             OpenError::Wrong("the database's URL names no database: mysql://user:password@host:port/database".into())
         })?;

@@ -195,11 +195,8 @@ fn belongs(view: &View, head_id: Option<MessageId>, known: &Known, at_cursors: &
         return false;
     }
     let Some(expected) = known.message_id.filter(|_| known.cursor > Seq::ZERO) else { return true };
-    let stored = if known.cursor == view.head {
-        head_id
-    } else {
-        at_cursors.get(&(view.conversation, known.cursor)).copied()
-    };
+    let stored =
+        if known.cursor == view.head { head_id } else { at_cursors.get(&(view.conversation, known.cursor)).copied() };
     // At or below the floor a row may be gone: nothing speaks against the device then.
     stored.map_or(known.cursor <= view.floor, |stored| stored == expected)
 }
@@ -255,11 +252,7 @@ fn cut_to_rows(gaps: &mut Vec<Gap>, limit: u64) -> u64 {
 }
 
 /// Keeps those rows whose bodies fit into an answer; how many are left.
-async fn cut_to_bytes(
-    db: &mut MySqlConnection,
-    views: &[View],
-    gaps: &mut Vec<Gap>,
-) -> Result<u64, sqlx::Error> {
+async fn cut_to_bytes(db: &mut MySqlConnection, views: &[View], gaps: &mut Vec<Gap>) -> Result<u64, sqlx::Error> {
     let lengths = ranges("SELECT conv, OCTET_LENGTH(body)", views, gaps).rows(db).await?;
     let (mut fitting, mut bytes) = (0, Bytes::new());
     for row in &lengths {

@@ -7,7 +7,7 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, Either};
 
 /// A text in the making.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 pub(super) struct Text(String);
 
 impl Text {
@@ -18,10 +18,6 @@ impl Text {
     /// With room for so many bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self(String::with_capacity(bytes))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -73,12 +69,6 @@ impl Text {
             self.words(if index == 0 { first } else { between });
             write(self, value);
         }
-        self
-    }
-
-    /// Another text behind this one.
-    pub(super) fn append(&mut self, other: &Text) -> &mut Self {
-        self.0.push_str(&other.0);
         self
     }
 

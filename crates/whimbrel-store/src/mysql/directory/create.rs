@@ -75,12 +75,7 @@ async fn insert_users(work: &mut Work, new: &[(&NewUser, ConversationId)], now: 
     Ok(())
 }
 
-async fn insert_private(
-    work: &mut Work,
-    new: &[(&NewUser, ConversationId)],
-    ids: &Ids,
-    now: u64,
-) -> Result<(), Stop> {
+async fn insert_private(work: &mut Work, new: &[(&NewUser, ConversationId)], ids: &Ids, now: u64) -> Result<(), Stop> {
     let owned = new.iter().filter_map(|(user, private)| Some((*ids.get(&user.handle)?, *private)));
     let owned: Vec<(UserId, ConversationId)> = owned.collect();
     for chunk in rows(&owned) {

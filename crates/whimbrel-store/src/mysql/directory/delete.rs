@@ -44,10 +44,10 @@ async fn peers(db: &mut MySqlConnection, user: UserId) -> Result<Vec<UserId>, St
 }
 
 /// Ends what there is with these peers; if that is all, deletes the account.
-struct Delete {
-    user: UserId,
-    peers: Vec<UserId>,
-    now: u64,
+pub(super) struct Delete {
+    pub(super) user: UserId,
+    pub(super) peers: Vec<UserId>,
+    pub(super) now: u64,
 }
 
 impl Change for Delete {

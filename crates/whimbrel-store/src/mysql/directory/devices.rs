@@ -99,9 +99,9 @@ pub(super) async fn delete(work: &mut Work, keys: &[Key]) -> Result<(), Stop> {
             let chunk = filled(chunk);
             let which = format!("(user = ? AND {column} = ?)");
             let text = repeat(&format!("DELETE FROM {table} WHERE "), &which, " OR ", chunk.len(), "");
-            let delete = chunk.iter().fold(query(text), |delete, (user, device)| {
-                delete.bind(user.0).bind(&device.as_bytes()[..])
-            });
+            let delete = chunk
+                .iter()
+                .fold(query(text), |delete, (user, device)| delete.bind(user.0).bind(&device.as_bytes()[..]));
             delete.execute(work.db()).await?;
         }
     }

@@ -8,7 +8,6 @@
 //! | `users`, `create`, `delete` | accounts |
 //! | `devices`, `log_in`, `tokens` | devices and their refresh tokens |
 //! | `change`, `pair`, `relations`, `keys` | relations with their keys |
-//! | `members` | who is in which conversation |
 //! | `many`, `value` | statements for many, values out of rows |
 //!
 //! Every change runs in a transaction of its own, which reads what it decides on under locks, writes, and places the
@@ -22,7 +21,6 @@ mod ended;
 mod keys;
 mod log_in;
 mod many;
-mod members;
 mod pair;
 mod place;
 mod relations;
@@ -45,7 +43,7 @@ use self::log_in::LogInAll;
 use self::tokens::Exchange;
 use self::users::{SetPassword, SetProfile};
 use self::work::{run, run_all};
-use super::MySqlStore;
+use super::{MySqlStore, head};
 use crate::StoreError;
 use crate::directory::{
     Device, Directory, DirectoryError, LogIn, LoggedOut, NewUser, Refreshed, Relation, RelationChange, Rows, User,
@@ -162,7 +160,7 @@ impl Directory for MySqlStore {
     }
 
     async fn members(&self, conversations: &[ConversationId]) -> Result<Vec<Option<Members>>, StoreError> {
-        self.read(async |db| members::of(db, conversations).await).await
+        self.read(async |db| Ok(head::members(db, conversations).await?)).await
     }
 
     async fn rewrap_keys(&self) -> Result<u64, StoreError> {

@@ -9,10 +9,9 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 use sqlx::mysql::MySqlRow;
 use sqlx::query;
-use whimbrel_core::{
-    ConversationId, ConversationKind, DeviceId, DirectStanding, Members, Message, MessageId, PlacedRow, Seq, UserId,
-};
+use whimbrel_core::{ConversationId, DeviceId, DirectStanding, Members, Message, MessageId, PlacedRow, Seq, UserId};
 
+use super::super::head::{last_seq, read_members};
 use super::many::{STEP, filled, insert, repeat, rows};
 use super::tell::Letter;
 use super::value;
@@ -29,7 +28,7 @@ const MESSAGE: &str = "message (conv, seq, sender, device, message_id, kind, key
 
 /// The end of one direct conversation. Waits for a row that is being placed there.
 const DIRECT_END: &str = "SELECT conv, seq, n, own, sender, at FROM message FORCE INDEX (PRIMARY) \
-     WHERE conv = ? ORDER BY seq DESC LIMIT 1 FOR UPDATE";
+     WHERE conv = ? ORDER BY conv DESC, seq DESC LIMIT 1 FOR UPDATE";
 
 /// Places everything that the change has to tell; the rows, in the order in which it was told.
 pub(super) async fn post(work: &mut Work) -> Result<Rows, Stop> {
@@ -108,20 +107,6 @@ async fn lock(work: &mut Work, ids: &[ConversationId]) -> Result<Ends, Stop> {
     Ok(ends)
 }
 
-/// The first seven columns: id, kind, first, second, friends, first_blocks, second_blocks.
-pub(super) fn read_members(row: &MySqlRow) -> sqlx::Result<Members> {
-    let kind = ConversationKind::from_number(value::get(row, 1)?);
-    let first = value::user(row, 2)?;
-    let flag = |column| value::get::<u8>(row, column).map(|flag| flag != 0);
-    Ok(match kind.ok_or_else(|| value::unreadable(1, "a kind of conversation that this version does not know"))? {
-        ConversationKind::Direct => {
-            let standing = DirectStanding { friends: flag(4)?, first_blocks: flag(5)?, second_blocks: flag(6)? };
-            Members::Direct { first, second: value::user(row, 3)?, standing }
-        }
-        ConversationKind::Private => Members::Private { owner: first },
-    })
-}
-
 async fn set_standing(work: &mut Work, conversation: ConversationId, to: DirectStanding) -> Result<(), Stop> {
     query("UPDATE conversation SET friends = ?, first_blocks = ?, second_blocks = ? WHERE id = ?")
         .bind(to.friends)
@@ -140,9 +125,12 @@ async fn private_ends(work: &mut Work, ends: &mut Ends) -> Result<(), Stop> {
     for chunk in ids.chunks(STEP) {
         let chunk = filled(chunk);
         let text = repeat(
-            "SELECT m.conv, m.seq, m.n, m.own, m.sender, m.at FROM conversation c STRAIGHT_JOIN message m \
-             ON m.conv = c.id AND m.seq = \
-             (SELECT l.seq FROM message l WHERE l.conv = c.id ORDER BY l.seq DESC LIMIT 1) WHERE c.id IN (",
+            concat!(
+                "SELECT m.conv, m.seq, m.n, m.own, m.sender, m.at FROM conversation c JOIN message m \
+                 ON m.conv = c.id AND m.seq = ",
+                last_seq!("c.id"),
+                " WHERE c.id IN ("
+            ),
             "?",
             ", ",
             chunk.len(),

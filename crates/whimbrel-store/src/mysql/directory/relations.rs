@@ -41,8 +41,7 @@ pub(super) async fn list(
     after: UserId,
     limit: usize,
 ) -> Result<Vec<Relation>, StoreError> {
-    let list =
-        relation_sql!("peer > ? AND (state <> 0 OR blocks <> 0 OR conv IS NOT NULL) ORDER BY peer LIMIT ?");
+    let list = relation_sql!("peer > ? AND (state <> 0 OR blocks <> 0 OR conv IS NOT NULL) ORDER BY peer LIMIT ?");
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = query(list).bind(user.0).bind(after.0).bind(limit).fetch_all(db).await?;
     gather(keyring, &rows)

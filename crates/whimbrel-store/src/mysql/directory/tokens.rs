@@ -5,7 +5,6 @@
 
 use sqlx::{MySqlConnection, query};
 
-
 use super::super::MySqlStore;
 use super::devices::{self, Key};
 use super::users;
@@ -27,7 +26,9 @@ pub(super) struct Exchange {
 }
 
 pub(super) async fn refresh(store: &MySqlStore, exchange: Exchange) -> Result<Refreshed, StoreError> {
-    let Some((owner, is_current)) = store.read(async |db| owner(db, &exchange.token).await).await? else { return Ok(Refreshed::Unknown) };
+    let Some((owner, is_current)) = store.read(async |db| owner(db, &exchange.token).await).await? else {
+        return Ok(Refreshed::Unknown);
+    };
     let (user, device) = owner;
     if is_current && run_all(store, &Rotate { owner, exchange }).await?.0 {
         return Ok(Refreshed::Rotated { user, device });

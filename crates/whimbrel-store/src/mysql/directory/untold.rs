@@ -6,8 +6,8 @@ use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, Message, MessageKind, PlacedRow, Seq};
 
 use super::super::MySqlStore;
+use super::super::head::read_members;
 use super::many::{STEP, filled, repeat};
-use super::place::read_members;
 use super::value;
 use super::work::{Change, Stop, Work, run_all};
 use crate::StoreError;
@@ -74,9 +74,9 @@ impl Change for Told<'_> {
     async fn make(&self, work: &mut Work) -> Result<(), Stop> {
         let places = filled(self.places);
         let text = repeat("DELETE FROM untold WHERE ", "(conv = ? AND seq = ?)", " OR ", places.len(), "");
-        let delete = places.iter().fold(query(text), |delete, (conversation, seq)| {
-            delete.bind(&conversation.as_bytes()[..]).bind(seq.0)
-        });
+        let delete = places
+            .iter()
+            .fold(query(text), |delete, (conversation, seq)| delete.bind(&conversation.as_bytes()[..]).bind(seq.0));
         delete.execute(work.db()).await?;
         Ok(())
     }

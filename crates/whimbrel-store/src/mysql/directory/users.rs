@@ -34,7 +34,10 @@ pub(super) async fn by_handle(db: &mut MySqlConnection, handle: &str) -> Result<
     Ok(query(read).bind(handle).fetch_optional(db).await?.as_ref().map(value::account).transpose()?)
 }
 
-pub(super) async fn password_hash(db: &mut MySqlConnection, user: UserId) -> Result<Option<Option<String>>, StoreError> {
+pub(super) async fn password_hash(
+    db: &mut MySqlConnection,
+    user: UserId,
+) -> Result<Option<Option<String>>, StoreError> {
     let read = "SELECT password_hash FROM user WHERE id = ? AND deleted_at IS NULL";
     let row = query(read).bind(user.0).fetch_optional(db).await?;
     Ok(row.map(|row| value::get(&row, 0)).transpose()?)
@@ -143,9 +146,9 @@ impl Change for SetPassword {
 pub(super) async fn insert_members(work: &mut Work, members: &[(UserId, ConversationId)]) -> Result<(), Stop> {
     for chunk in rows(members) {
         let text = super::many::insert("member (user, conv)", 2, chunk.len());
-        let insert = chunk.iter().fold(query(text), |insert, (user, conversation)| {
-            insert.bind(user.0).bind(&conversation.as_bytes()[..])
-        });
+        let insert = chunk
+            .iter()
+            .fold(query(text), |insert, (user, conversation)| insert.bind(user.0).bind(&conversation.as_bytes()[..]));
         insert.execute(work.db()).await?;
     }
     Ok(())

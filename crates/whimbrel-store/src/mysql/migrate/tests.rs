@@ -1,0 +1,105 @@
+use std::fs;
+use std::path::Path;
+
+use super::super::tests::{TestDatabase, keyring};
+use super::super::{MySqlStore, OpenError};
+use super::*;
+
+fn names(engine: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(engine);
+    let files = fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<_> = files.map(|file| file.expect("a file").file_name().into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+/// Both engines have files of the same numbers and names, and this program has all of them.
+#[test]
+fn both_engines_have_the_same_migrations() {
+    assert_eq!(names("mysql"), names("sqlite"));
+    assert_eq!(names("mysql").len(), MIGRATIONS.len());
+    assert!(names("mysql").iter().zip(1..).all(|(name, number)| name.starts_with(&format!("{number:04}_"))));
+}
+
+#[test]
+fn files_are_cut_into_statements() {
+    let file = "-- one; two;\nCREATE TABLE a (\n    -- a key;\n    b INT\n);\n\nDROP TABLE c;\n";
+    assert_eq!(statements(file), ["CREATE TABLE a (\n    b INT\n)", "DROP TABLE c"]);
+    assert!(
+        MIGRATIONS.iter().all(|migration| statements(migration).iter().all(|one| one.starts_with("CREATE TABLE ")))
+    );
+}
+
+async fn open(database: &TestDatabase) -> Result<(), OpenError> {
+    MySqlStore::open(database.config(), keyring()).await.map(drop)
+}
+
+/// At every statement: interrupted before it, while it was carried out, and before it was counted. Migrating again ends
+/// with the whole schema; until then nobody opens it.
+#[tokio::test]
+async fn an_interrupted_migration_goes_on() {
+    let whole: Vec<_> = MIGRATIONS.iter().map(|migration| statements(migration)).collect();
+    for number in 0..MIGRATIONS.len() {
+        for done in 0..whole[number].len() {
+            for (begun, carried_out) in [(false, false), (true, false), (true, true)] {
+                let database = TestDatabase::migrated().await;
+                let mut db = database.connect().await;
+                // Back to where it was: what comes later is not there yet.
+                let later =
+                    whole[number][done + usize::from(carried_out)..].iter().chain(whole[number + 1..].iter().flatten());
+                for statement in later {
+                    let table = statement.split_whitespace().nth(2).expect("CREATE TABLE name");
+                    db.execute(sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {table}")))).await.expect("it is there");
+                }
+                let state = State { number: number as u32, done: done as u32, begun };
+                write_state(&mut db, state).await.expect("answers");
+                assert!(
+                    matches!(open(&database).await, Err(OpenError::Wrong(why)) if why.contains("whimbrel migrate"))
+                );
+                migrate(&database.config(), &mut |_| {}).await.expect("it goes on");
+                open(&database).await.expect("whole");
+            }
+        }
+    }
+}
+
+/// A table of somebody else's in the way is no work of ours: it stops, and says where.
+#[tokio::test]
+async fn a_foreign_table_is_not_taken_for_our_own() {
+    let database = TestDatabase::migrated().await;
+    let mut db = database.connect().await;
+    write_state(&mut db, State { number: 0, done: 3, begun: false }).await.expect("answers");
+    let stopped = migrate(&database.config(), &mut |_| {}).await;
+    assert!(
+        matches!(&stopped, Err(OpenError::Wrong(why)) if why.contains("stopped at \"CREATE TABLE conversation")),
+        "{stopped:?}"
+    );
+}
+
+/// Eight nodes at once on an empty server: all end well, and one of them did it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_nodes_may_migrate_at_once() {
+    let database = TestDatabase::named();
+    let nodes = (0..8).map(|_| {
+        let config = database.config();
+        tokio::spawn(async move { migrate(&config, &mut |_| {}).await })
+    });
+    let results = futures_util::future::join_all(nodes.collect::<Vec<_>>()).await;
+    let from: Vec<u32> = results.into_iter().map(|node| node.expect("no panic").expect("migrated").from).collect();
+    assert_eq!(from.iter().filter(|number| **number == 0).count(), 1, "{from:?}");
+    open(&database).await.expect("whole");
+}
+
+/// Another program's number: refused by both, and nothing is changed.
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let database = TestDatabase::migrated().await;
+    let mut db = database.connect().await;
+    let newer = State { number: known(MIGRATIONS) + 1, done: 0, begun: false };
+    write_state(&mut db, newer).await.expect("answers");
+    for refused in [open(&database).await.err(), migrate(&database.config(), &mut |_| {}).await.err()] {
+        assert!(matches!(&refused, Some(OpenError::Wrong(why)) if why.contains("use a newer program")), "{refused:?}");
+    }
+    let target = Target::of(&database.config()).expect("a good URL");
+    assert_eq!(read_state(&mut db, &target).await.expect("answers"), Some(newer));
+}

@@ -1,9 +1,9 @@
-//! What holds for MySQL: the conformance suites, and what they cannot see. Needs a server: `MYSQL_URL`, or MariaDB or
+//! What holds for MySQL and the conformance suites (`directory/tests`) cannot see. Needs a server: `MYSQL_URL`, or MariaDB or
 //! MySQL at 127.0.0.1:3306 with an open root. Every test has a database of its own, which it drops.
 
+mod faults;
 mod opening;
-mod seed;
-mod suite;
+mod seeks;
 
 use std::sync::Arc;
 

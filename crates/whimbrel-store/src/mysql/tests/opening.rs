@@ -1,13 +1,59 @@
 //! Opening and migrating: what is said, and what is never said.
 
-use super::fresh;
+use std::time::{Duration, Instant};
+
+use secrecy::SecretString;
+
+use super::super::{MySqlConfig, MySqlStore, OpenError, migrate};
+use super::{TestDatabase, fresh, keyring};
+
+async fn refused(url: String) -> OpenError {
+    MySqlStore::open(MySqlConfig::new(SecretString::from(url)), keyring()).await.expect_err("it cannot be opened")
+}
 
 /// A new database is made, migrated and opened; migrating again does nothing.
 #[tokio::test]
 async fn a_database_is_made_migrated_and_opened() {
     let (store, database) = fresh().await;
     let mut steps = Vec::new();
-    let again = super::migrate(&database.config(), &mut |step| steps.push(step.to_owned())).await.expect("answers");
+    let again = migrate(&database.config(), &mut |step| steps.push(step.to_owned())).await.expect("answers");
     assert_eq!((again.from, again.to, steps), (2, 2, Vec::new()));
     store.close().await;
+}
+
+/// Each fault is named, with where and whose it is; the password is not.
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    let database = TestDatabase::migrated().await;
+    let place = database.server.rsplit('@').next().expect("a place").to_owned();
+    let wrong = |error: OpenError, words: &[&str]| {
+        let OpenError::Wrong(said) = &error else { panic!("{error:?}") };
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        assert!(!said.contains("geheim"), "{said}");
+    };
+    wrong(refused(format!("mysql://root:geheim@{place}/{}", database.name)).await, &["refuses the user root", &place]);
+    wrong(refused(format!("mysql://nobody.here:geheim@{place}/x")).await, &["refuses the user nobody.here"]);
+    wrong(refused(format!("{}/wb_nowhere", database.server)).await, &["no database wb_nowhere", "whimbrel migrate"]);
+    wrong(refused(format!("{}/", database.server)).await, &["names no database"]);
+    wrong(refused("mysql://root:geheim@:x/y".into()).await, &["cannot be read"]);
+    wrong(refused(format!("{}/{}?ssl-mode=REQUIRED", database.server, database.name)).await, &["TLS"]);
+    wrong(refused(format!("{}/mysql", database.server)).await, &["mysql has no schema yet", "whimbrel migrate"]);
+}
+
+/// Nobody listens, and nobody answers: both are said in a few seconds, and both may become better.
+#[tokio::test]
+async fn away_is_told_from_wrong_and_soon() {
+    let begun = Instant::now();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = nobody.local_addr().expect("a port");
+    let closed = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        free.local_addr().expect("a port")
+    };
+    for address in [closed, silent] {
+        let error = refused(format!("mysql://root:geheim@{address}/whimbrel")).await;
+        assert!(matches!(&error, OpenError::Away(said) if said.contains(&address.to_string())), "{error:?}");
+        assert!(!error.to_string().contains("geheim"));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10));
 }
