@@ -1,5 +1,5 @@
-//! What holds for the directory on MySQL: that of every engine, what several processes at once cannot break, and what
-//! a lost connection leaves.
+//! What holds for the directory on MySQL beyond what holds for every engine (`mysql/tests`): what it remembers for other
+//! processes, what several at once cannot break, and what a lost connection leaves.
 
 mod lost;
 mod many;
@@ -21,7 +21,6 @@ async fn stores() -> Stores {
     Stores { timeline: store.clone(), directory: store, keep: Box::new(database) }
 }
 
-crate::timeline_and_directory_conformance!(stores);
 crate::remembering_directory_conformance!(stores);
 
 /// Two processes on one database, and a connection past both.

@@ -1,15 +1,18 @@
 //! Several processes at once.
 
-use sqlx::mysql::MySqlConnection;
-use sqlx::{query, raw_sql};
-use tokio::task::JoinSet;
-use whimbrel_core::limits::{DEVICES_MAX, RELATIONS_MAX};
-use whimbrel_core::{ConversationId, UserId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{ask, assert_sound, count, log_in, two};
-use crate::Directory;
-use crate::conformance::{Dice, befriend, people};
+use sqlx::query;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use whimbrel_core::UserId;
+use whimbrel_core::limits::{DEVICES_MAX, RELATIONS_MAX};
+
+use super::{MySqlStore, ask, assert_sound, count, log_in, two};
+use crate::conformance::{Dice, Lane, people};
 use crate::directory::{DirectoryError, NewUser, Refreshed, RelationChange, RelationState, Rows};
+use crate::{CommitError, Directory, PlaceBatch, Timeline};
 
 const ROUNDS: usize = 25;
 
@@ -186,11 +189,11 @@ async fn a_storm_of_changes_leaves_everything_in_order() {
     let placed: usize = returned.iter().map(Vec::len).sum();
     assert_eq!(count(&mut db, "SELECT COUNT(*) FROM message").await, placed as i64);
     assert_eq!(count(&mut db, "SELECT COUNT(*) FROM untold").await, placed as i64);
-    assert!(placed > 200, "much happened: {placed}");
+    assert!(placed > 80, "much happened: {placed}");
     assert_sound(&mut db).await;
 }
 
-async fn storm(store: super::MySqlStore, users: Vec<UserId>, seed: u64) -> Rows {
+async fn storm(store: MySqlStore, users: Vec<UserId>, seed: u64) -> Rows {
     let mut dice = Dice::new(seed * 7919);
     let mut rows = Rows::new();
     for step in 0..40 {
@@ -233,82 +236,49 @@ async fn storm(store: super::MySqlStore, users: Vec<UserId>, seed: u64) -> Rows 
 async fn rights_change_while_an_archiver_places() {
     let (stores, mut db, database) = two().await;
     let users = people(&stores[0], "user", 2).await;
-    let conversation = befriend(&stores[0], users[0], users[1]).await.conversation.expect("friends have one");
-    let (done, over) = tokio::sync::watch::channel(false);
-    let archiver = tokio::spawn(archive(database.connect().await, conversation, users[0], over));
+    let lane = Lane::new(&stores[0], &stores[0], users[0], users[1]).await;
+    let (met, over) = (Arc::new(AtomicU32::new(0)), CancellationToken::new());
+    let archiver = tokio::spawn(archive(database.open().await, lane, Arc::clone(&met), over.clone()));
     let mut tasks = JoinSet::new();
     for (store, (me, peer)) in stores.into_iter().zip([(users[0], users[1]), (users[1], users[0])]) {
+        let met = Arc::clone(&met);
         tasks.spawn(async move {
-            for _ in 0..30 {
+            let mut rounds = 0;
+            while rounds < 30 || met.load(Ordering::Relaxed) < 10 {
                 for change in [RelationChange::Block, RelationChange::Unblock] {
                     let (_, rows) = store.change_relation(me, peer, change, 5).await.expect("friends may block");
                     assert_eq!(rows.len(), 2);
                 }
+                rounds += 1;
             }
+            rounds
         });
     }
-    tasks.join_all().await;
-    done.send(true).expect("the archiver is there");
+    let rounds: i64 = tasks.join_all().await.into_iter().sum();
+    over.cancel();
     let placed = archiver.await.expect("the archiver is well");
-    assert!(placed > 100, "it was busy: {placed}");
     let said = count(&mut db, "SELECT COUNT(*) FROM message WHERE kind = 1").await;
     assert_eq!(said, i64::from(placed));
-    assert_eq!(count(&mut db, "SELECT COUNT(*) FROM message WHERE kind = 1002").await, 1 + 2 * 2 * 30);
+    assert_eq!(count(&mut db, "SELECT COUNT(*) FROM message WHERE kind = 1002").await, 1 + 2 * rounds);
     let counted = "SELECT CAST(MAX(n) AS SIGNED) FROM message WHERE kind IN (1, 1002)";
     assert_eq!(count(&mut db, counted).await, said, "rows of the server count for nobody, and lose no count");
     assert_sound(&mut db).await;
 }
 
-/// Places one to four rows at once until it is over; how many were placed.
-async fn archive(
-    mut db: MySqlConnection,
-    conversation: ConversationId,
-    sender: UserId,
-    over: tokio::sync::watch::Receiver<bool>,
-) -> u32 {
+/// Places one to four rows at once until it is over; how many were placed. Counts how often its place was taken.
+async fn archive(store: MySqlStore, mut lane: Lane, met: Arc<AtomicU32>, over: CancellationToken) -> u32 {
     let mut placed = 0;
-    let (mut seq, mut n) = end(&mut db, conversation).await;
-    while !*over.borrow() {
-        let rows = 1 + placed % 4;
-        raw_sql("START TRANSACTION").execute(&mut db).await.expect("a session");
-        let mut failed = None;
-        for row in 1..=u64::from(rows) {
-            let insert = "INSERT INTO message \
-                 (conv, seq, sender, device, message_id, kind, key_version, at, n, own, hash, body) \
-                 VALUES (?, ?, ?, ?, ?, 1, 1, 7, ?, ?, ?, 'said')";
-            let id = whimbrel_core::MessageId::generate();
-            let inserted = query(insert)
-                .bind(&conversation.as_bytes()[..])
-                .bind(seq + row)
-                .bind(sender.0)
-                .bind(&[5; 16][..])
-                .bind(&id.as_bytes()[..])
-                .bind(n + row)
-                .bind(n + row)
-                .bind(&[7; 32][..])
-                .execute(&mut db)
-                .await;
-            if let Err(error) = inserted {
-                failed = Some(super::super::super::error::number(&error));
-                break;
+    while !over.is_cancelled() {
+        let rows: Vec<_> = (0..1 + placed % 4).map(|row| lane.row(row as usize % 2)).collect();
+        let count = rows.len() as u32;
+        match store.commit(PlaceBatch { rows, cursors: Vec::new() }).await {
+            Ok(_) => placed += count,
+            Err((_, CommitError::SeqTaken)) => {
+                met.fetch_add(1, Ordering::Relaxed);
+                lane = Lane::of(&store, lane.conversation, lane.users[0], lane.users[1]).await;
             }
-        }
-        match failed {
-            None => {
-                raw_sql("COMMIT").execute(&mut db).await.expect("a session");
-                (seq, n, placed) = (seq + u64::from(rows), n + u64::from(rows), placed + rows);
-            }
-            Some(number) => {
-                assert!(matches!(number, Some(1062 | 1213)), "{number:?}");
-                raw_sql("ROLLBACK").execute(&mut db).await.expect("a session");
-                (seq, n) = end(&mut db, conversation).await;
-            }
+            Err((_, other)) => panic!("{other}"),
         }
     }
     placed
-}
-
-async fn end(db: &mut MySqlConnection, conversation: ConversationId) -> (u64, u64) {
-    let last = "SELECT seq, n FROM message WHERE conv = ? ORDER BY seq DESC LIMIT 1";
-    sqlx::query_as(last).bind(&conversation.as_bytes()[..]).fetch_one(db).await.expect("it has rows")
 }
