@@ -65,8 +65,8 @@ impl Plan {
     }
 
     /// What is done to a cluster: more than any run has time for.
-    pub(super) fn troubles(&self, seed: u64) -> Vec<Planned> {
-        trouble::plan(&mut Dice::new(seed, 4), &Trouble::ALL, ROUNDS_MAX)
+    pub(super) fn troubles(&self, seed: u64, kinds: &[Trouble]) -> Vec<Planned> {
+        trouble::plan(&mut Dice::new(seed, 4), kinds, ROUNDS_MAX)
     }
 
     /// How often a device goes away and comes back.

@@ -54,10 +54,7 @@ impl Outcome {
             println!("  {name:<28} {value:>12}");
         }
         if let Done::Troubles(history) = &self.done {
-            println!("  fault                         times   longest without a SENT");
-            for (trouble, Passed { count, silence }) in history {
-                println!("    {trouble:<26} {count:>5} {:>21} ms", silence.as_millis());
-            }
+            print!("{}", troubles_table(history));
         }
         let all = self.faults.all();
         for fault in all.iter().take(FAULTS_SHOWN) {
@@ -122,10 +119,16 @@ impl Outcome {
 
     fn troubles(&self) -> serde_json::Value {
         let Done::Troubles(history) = &self.done else { return serde_json::Value::Null };
-        let passed = |passed: &Passed| json!({"times": passed.count, "silence_ms": passed.silence.as_millis() as u64});
+        let passed = |passed: &Passed| {
+            json!({
+                "times": passed.count,
+                "lasted_ms": passed.lasted.as_millis() as u64,
+                "silence_ms": passed.silence.as_millis() as u64,
+            })
+        };
         history
             .iter()
-            .map(|(trouble, done)| (trouble.to_string(), passed(done)))
+            .map(|(trouble, done)| (trouble.word(), passed(done)))
             .collect::<serde_json::Map<_, _>>()
             .into()
     }
@@ -157,5 +160,41 @@ impl Outcome {
             "wrong": wrong,
             "faults": faults,
         })
+    }
+}
+
+/// What was done, how often, how long it lasted at most, and how long nobody was answered at most.
+fn troubles_table(history: &History) -> String {
+    let mut table = format!("\n  {:<26} {:>5} {:>13} {:>23}\n", "fault", "times", "lasted up to", "longest without a SENT");
+    for (trouble, Passed { count, lasted, silence }) in history {
+        let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
+        table += &format!("  {trouble:<26} {count:>5} {:>13} {:>23}\n", seconds(lasted), seconds(silence));
+    }
+    table + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trouble::Trouble;
+    use super::*;
+
+    #[test]
+    fn faults_are_printed_in_columns() {
+        let passed = |count, lasted, silence| Passed {
+            count,
+            lasted: Duration::from_millis(lasted),
+            silence: Duration::from_millis(silence),
+        };
+        let history = History::from([
+            (Trouble::KillTransfer, passed(2, 1512, 340)),
+            (Trouble::KillRabbitmq, passed(11, 12_004, 12_950)),
+        ]);
+        let expected = "
+  fault                      times  lasted up to  longest without a SENT
+  kill -9 transfer               2        1.51 s                  0.34 s
+  kill -9 RabbitMQ              11       12.00 s                 12.95 s
+
+";
+        assert_eq!(troubles_table(&history), expected);
     }
 }
