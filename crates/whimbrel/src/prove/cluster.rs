@@ -97,6 +97,7 @@ impl<'a> Load<'a> {
     ) -> anyhow::Result<()> {
         let number = self.done() + 1;
         self.diary.write(&format!("fault {number}: {trouble}, number {which}, down for {down:.1?}"));
+        self.stage.world.slowest_sent_ms.store(0, Ordering::Relaxed);
         let (began, mut silence) = (Instant::now(), Silence::begin(self.stage));
         let causing = cause(cluster, trouble, which, down);
         tokio::pin!(causing);
@@ -136,11 +137,13 @@ impl<'a> Load<'a> {
 
     fn note(&mut self) {
         let Some(Last { trouble, lasted, silence }) = self.last.take() else { return };
-        self.diary.write(&format!("longest without a SENT: {:.2?}", silence.longest));
+        let slowest = Duration::from_millis(self.stage.world.slowest_sent_ms.load(Ordering::Relaxed));
+        self.diary.write(&format!("longest without a SENT {:.2?}, slowest SENT {slowest:.2?}", silence.longest));
         let passed = self.history.entry(trouble).or_default();
         passed.count += 1;
         passed.lasted = passed.lasted.max(lasted);
         passed.silence = passed.silence.max(silence.longest);
+        passed.slowest = passed.slowest.max(slowest);
     }
 }
 
@@ -247,7 +250,8 @@ async fn freeze_in_transaction(cluster: &mut PrivateCluster, which: usize) -> an
             return process.thaw();
         }
         process.thaw()?;
-        tokio::time::sleep(LOOK_EVERY).await;
+        // Not the same moment of its work each time.
+        tokio::time::sleep(Duration::from_millis(2 + 7 * (catch as u64 % 10))).await;
     }
     Ok(())
 }

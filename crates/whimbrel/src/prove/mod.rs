@@ -10,7 +10,7 @@
 //! | `trouble`, `cluster` | what is done to a cluster; `crate::local` has the servers |
 //! | `accounts` | users made with the administrator's key |
 //! | `clients` | the SDKs and what their applications do |
-//! | `ledger`, `receipts` | what was promised, shown and told, as it happens |
+//! | `ledger`, `receipts`, `punctual` | what was promised, shown and told, as it happens |
 //! | `settle` | the levels that have to be reached in the end |
 //! | `verdict` | the judgement; pure |
 //!
@@ -23,6 +23,7 @@ mod cluster;
 mod dice;
 mod ledger;
 mod plan;
+mod punctual;
 pub(crate) mod progress;
 mod receipts;
 mod report;
@@ -168,7 +169,8 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let receipts = stage.judge_receipts(&mut faults);
     bar.finish_and_clear();
     let seconds = stage.world.began.elapsed();
-    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, done, settled, seconds, faults })
+    let slowest_shown = Duration::from_millis(stage.world.slowest_shown_ms.load(Ordering::Relaxed));
+    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, done, settled, slowest_shown, seconds, faults })
 }
 
 /// The load and the kills; gives the slowest recovery: from starting the server again to the first SENT.

@@ -34,6 +34,8 @@ pub(super) struct Outcome {
     pub(super) done: Done,
     /// From the end of the load until everything had arrived and was compared.
     pub(super) settled: Duration,
+    /// The longest time from a SENT until a device that was online was shown the message.
+    pub(super) slowest_shown: Duration,
     pub(super) seconds: Duration,
     pub(super) faults: Faults,
 }
@@ -112,6 +114,7 @@ impl Outcome {
                 table.push(("faults", history.values().map(|passed| passed.count).sum::<usize>().to_string()));
             }
         }
+        table.push(("slowest from SENT to shown", format!("{} ms", self.slowest_shown.as_millis())));
         table.push(("settled after", format!("{} ms", self.settled.as_millis())));
         table.push(("time", format!("{:.1} s", self.seconds.as_secs_f64())));
         table
@@ -124,6 +127,7 @@ impl Outcome {
                 "times": passed.count,
                 "lasted_ms": passed.lasted.as_millis() as u64,
                 "silence_ms": passed.silence.as_millis() as u64,
+                "slowest_sent_ms": passed.slowest.as_millis() as u64,
             })
         };
         history
@@ -152,6 +156,7 @@ impl Outcome {
             "offline_spells": plan.offline_spells(),
             "slowest_recovery_ms": slowest,
             "troubles": self.troubles(),
+            "slowest_shown_ms": self.slowest_shown.as_millis() as u64,
             "settled_ms": self.settled.as_millis() as u64,
             "seconds": self.seconds.as_secs_f64().round(),
             "lost": lost,
@@ -165,10 +170,10 @@ impl Outcome {
 
 /// What was done, how often, how long it lasted at most, and how long nobody was answered at most.
 fn troubles_table(history: &History) -> String {
-    let mut table = format!("\n  {:<26} {:>5} {:>13} {:>23}\n", "fault", "times", "lasted up to", "longest without a SENT");
-    for (trouble, Passed { count, lasted, silence }) in history {
+    let mut table = format!("\n  {:<26} {:>5} {:>13} {:>23} {:>13}\n", "fault", "times", "lasted up to", "longest without a SENT", "slowest SENT");
+    for (trouble, Passed { count, lasted, silence, slowest }) in history {
         let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
-        table += &format!("  {trouble:<26} {count:>5} {:>13} {:>23}\n", seconds(lasted), seconds(silence));
+        table += &format!("  {trouble:<26} {count:>5} {:>13} {:>23} {:>13}\n", seconds(lasted), seconds(silence), seconds(slowest));
     }
     table + "\n"
 }
@@ -180,19 +185,18 @@ mod tests {
 
     #[test]
     fn faults_are_printed_in_columns() {
-        let passed = |count, lasted, silence| Passed {
-            count,
-            lasted: Duration::from_millis(lasted),
-            silence: Duration::from_millis(silence),
+        let passed = |count, times: [u64; 3]| {
+            let [lasted, silence, slowest] = times.map(Duration::from_millis);
+            Passed { count, lasted, silence, slowest }
         };
         let history = History::from([
-            (Trouble::KillTransfer, passed(2, 1512, 340)),
-            (Trouble::KillRabbitmq, passed(11, 12_004, 12_950)),
+            (Trouble::KillTransfer, passed(2, [1512, 340, 420])),
+            (Trouble::KillRabbitmq, passed(11, [12_004, 12_950, 13_100])),
         ]);
         let expected = "
-  fault                      times  lasted up to  longest without a SENT
-  kill -9 transfer               2        1.51 s                  0.34 s
-  kill -9 RabbitMQ              11       12.00 s                 12.95 s
+  fault                      times  lasted up to  longest without a SENT  slowest SENT
+  kill -9 transfer               2        1.51 s                  0.34 s        0.42 s
+  kill -9 RabbitMQ              11       12.00 s                 12.95 s       13.10 s
 
 ";
         assert_eq!(troubles_table(&history), expected);

@@ -125,6 +125,8 @@ pub(super) struct Passed {
     pub(super) lasted: Duration,
     /// The longest time in which nobody was answered SENT, from its beginning until the next fault.
     pub(super) silence: Duration,
+    /// The longest time from a draft to its SENT, while its device was online.
+    pub(super) slowest: Duration,
 }
 
 /// By kind.
