@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -26,7 +26,11 @@ const COUNTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 
 /// Begins to write log lines. A second call changes nothing.
 pub(crate) fn init_log(log: &Log) {
-    let filter: Targets = log.filter.parse().expect("the configuration's check parsed it");
+    let mut filter: Targets = log.filter.parse().expect("the configuration's check parsed it");
+    if !log.filter.contains("lapin") {
+        // It calls everything an error, before it says so to who asked; and that is logged where it is consumed.
+        filter = filter.with_target("lapin", LevelFilter::OFF);
+    }
     let layer = match log.format {
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());

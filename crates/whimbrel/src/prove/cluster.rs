@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long an older snapshot of Redis gets to become old.
 const SNAPSHOT_AGE: Duration = Duration::from_secs(3);
 /// How often an archiver is looked for that stands in a transaction.
-const CATCHES: usize = 200;
+const CATCHES: usize = 50;
 
 /// Starts a cluster with two processes of each role.
 pub(super) async fn start(folder: &Path) -> anyhow::Result<PrivateCluster> {
