@@ -124,8 +124,10 @@ async fn without_archivers_history_is_there_and_sends_wait() -> anyhow::Result<(
 #[tokio::test]
 async fn a_change_whose_api_died_is_told_all_the_same() -> anyhow::Result<()> {
     let mut cluster = Cluster::start(&TWO_OF_EACH).await?;
+    cluster.launch("api 2").await?;
     let (anna, ben) = friends(&cluster, "anna", "ben").await?;
-    let mut b = ben.device(&cluster).await?;
+    // The friend is told by a message, and asks the other API for the rest.
+    let mut b = ben.device(&cluster.by("connector b", "api 2")).await?;
     let access = anna.access(&cluster).await?;
     for transfer in ["transfer 1", "transfer 2"] {
         cluster.role(transfer).signal("STOP")?;

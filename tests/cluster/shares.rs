@@ -49,7 +49,7 @@ async fn a_stopping_connector_sends_its_clients_away() -> anyhow::Result<()> {
     cluster.role("connector a").signal("TERM")?;
     assert_eq!(within("the goodbye", raw.goodbye()).await?, GoodbyeCode::MOVING.0);
     Raw::attach(b.clients(), &access.token, access.device).await?;
-    cluster.role("connector a").stop().await?;
+    cluster.role("connector a").ended().await?;
     Ok(())
 }
 

@@ -12,6 +12,8 @@ use whimbrel_engines::{Persistence, Rabbit, Redis, RedisOptions, Sql};
 use crate::server::{ADMIN_KEY, Doors, program};
 use crate::wait::PATIENCE;
 
+/// Lines of a role's log that are shown when a test fails.
+const LOG_LINES: usize = 40;
 const DATABASE: &str = "whimbrel";
 const SECRET: &str = "test-cluster-secret-0123456789abcdef";
 const MASTER_KEY: &str = "test:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -146,6 +148,11 @@ impl Cluster {
         Through { clients: self.roles[connector].door, api: self.api() }
     }
 
+    /// The way through this connector and this API.
+    pub fn by(&self, connector: &str, api: &str) -> Through {
+        Through { clients: self.roles[connector].door, api: format!("http://{}", self.roles[api].door) }
+    }
+
     /// Root's address of the database.
     pub fn database_url(&self) -> String {
         self.sql.database_url(DATABASE)
@@ -187,9 +194,14 @@ impl Role {
         Ok(())
     }
 
-    /// Asks it to stop (SIGTERM) and waits for its end, which must be a good one.
+    /// Asks it to stop (SIGTERM) and waits for its end.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.signal("TERM")?;
+        self.ended().await
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub async fn ended(&mut self) -> anyhow::Result<()> {
         let started = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.as_mut().context("it runs")?.try_wait()? {
@@ -210,6 +222,17 @@ impl Role {
     /// Where its health and metrics are: `http://host:port`.
     pub fn health(&self) -> String {
         format!("http://{}", self.health)
+    }
+}
+
+/// What roles said is shown with the failure of a test, and with nothing else.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for name in self.roles.keys() {
+            let log = self.log(name);
+            let lines: Vec<&str> = log.lines().collect();
+            println!("{name}:\n  {}\n", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  "));
+        }
     }
 }
 
