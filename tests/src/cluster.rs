@@ -15,7 +15,8 @@ use crate::wait::PATIENCE;
 /// Lines of a role's log that are shown when a test fails.
 const LOG_LINES: usize = 40;
 const DATABASE: &str = "whimbrel";
-const SECRET: &str = "test-cluster-secret-0123456789abcdef";
+/// Between roles.
+pub const SECRET: &str = "test-cluster-secret-0123456789abcdef";
 const MASTER_KEY: &str = "test:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Engines and roles. Dropping it kills all of them.
@@ -27,6 +28,8 @@ pub struct Cluster {
     /// The timeline.
     pub sql: Sql,
     roles: BTreeMap<String, Role>,
+    /// Of every role and tool that is started from now on, the current one first.
+    pub master_keys: String,
     /// `section.key=value`, for every role that is started from now on.
     pub settings: Vec<String>,
     folder: TempDir,
@@ -61,9 +64,9 @@ impl Cluster {
         let (redis, rabbit, sql) =
             tokio::try_join!(Redis::start(&redis, options), Rabbit::start(&rabbit), Sql::start(&sql))?;
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut cluster = Self { redis, rabbit, sql, roles: BTreeMap::new(), settings, folder };
-        let output = cluster.command("migrate")?.output()?;
-        ensure!(output.status.success(), "migrate: {}", String::from_utf8_lossy(&output.stderr));
+        let master_keys = MASTER_KEY.to_owned();
+        let mut cluster = Self { redis, rabbit, sql, roles: BTreeMap::new(), master_keys, settings, folder };
+        cluster.run("migrate")?;
         for name in roles {
             cluster.begin(name)?;
         }
@@ -123,14 +126,34 @@ impl Cluster {
         }
     }
 
-    /// This program on this cluster's engines.
+    /// Kills every role and starts it again.
+    pub async fn relaunch(&mut self) -> anyhow::Result<()> {
+        let names: Vec<String> = self.roles.keys().cloned().collect();
+        for name in &names {
+            self.role(name).kill();
+            self.begin(name)?;
+        }
+        for name in &names {
+            self.wait_ready(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a command of this program to its good end; what it printed.
+    pub fn run(&self, what: &str) -> anyhow::Result<String> {
+        let output = self.command(what)?.output()?;
+        ensure!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// This program on this cluster's engines, with these words.
     pub fn command(&self, what: &str) -> anyhow::Result<Command> {
         let mut command = Command::new(program()?);
         command
-            .arg(what)
+            .args(what.split(' '))
             .current_dir(self.folder.path())
             .env("WHIMBREL_CLUSTER__SECRET", SECRET)
-            .env("WHIMBREL_MASTER_KEY__KEYS", MASTER_KEY)
+            .env("WHIMBREL_MASTER_KEY__KEYS", &self.master_keys)
             .env("WHIMBREL_ADMIN__KEY", ADMIN_KEY)
             .env("WHIMBREL_REDIS__URL", self.redis.url())
             .env("WHIMBREL_RABBITMQ__URL", self.rabbit.url())
@@ -217,6 +240,11 @@ impl Role {
     /// Its process id.
     pub fn pid(&self) -> anyhow::Result<u32> {
         Ok(self.child.as_ref().context("it runs")?.id())
+    }
+
+    /// Where it listens: for clients, for roles, for REST.
+    pub fn door(&self) -> SocketAddr {
+        self.door
     }
 
     /// Where its health and metrics are: `http://host:port`.
