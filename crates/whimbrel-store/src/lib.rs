@@ -17,6 +17,8 @@ pub mod copy;
 pub mod directory;
 pub mod error;
 mod files;
+#[cfg(test)]
+mod found;
 pub mod keyring;
 pub mod log;
 pub mod memory;
