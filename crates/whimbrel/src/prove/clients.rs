@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use whimbrel_client::{
-    Client, ConnectionState, ConversationId, Credentials, Event, Events, FirstSync, MessageId, Seq,
-};
+use whimbrel_client::{Client, ConnectionState, ConversationId, Credentials, Event, Events, FirstSync, MessageId, Seq};
 
 use super::accounts::Account;
 use super::dice::Dice;

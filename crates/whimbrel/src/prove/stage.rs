@@ -17,8 +17,8 @@ use super::clients::{Actor, Handle, Order, Role, World};
 use super::dice::Dice;
 use super::ledger::Book;
 use super::plan::Plan;
-use super::receipts::Receipts;
 use super::punctual::Punctual;
+use super::receipts::Receipts;
 use super::settle::Pair;
 use super::verdict::Faults;
 
