@@ -174,9 +174,7 @@ impl Counters {
         }
         match self.answered.map(|at| now.saturating_sub(at)) {
             None => Err("no message was answered yet".to_owned()),
-            Some(silent) if silent > SILENT_AFTER => {
-                Err(format!("no message was answered for {} s", silent.as_secs()))
-            }
+            Some(silent) if silent > SILENT_AFTER => Err(format!("no message was answered for {} s", silent.as_secs())),
             Some(_) => Ok(()),
         }
     }

@@ -57,10 +57,12 @@ pub(super) fn welcome(
     let place = if usual { String::new() } else { format!(" --server {clients} --api {api}") };
     let (people, bots, program) = (PEOPLE.join(", "), bots.join(", "), program());
     let [alice, bob, _] = PEOPLE.map(|person| format!("{program} chat --handle {person}{place}"));
-    let head = row(["time", "sent", "SENT", "DELIVERED", "READ", "lost", "doubled", "reordered", "slowest"].map(str::to_owned));
+    let head = row(
+        ["time", "sent", "SENT", "DELIVERED", "READ", "lost", "doubled", "reordered", "slowest"].map(str::to_owned)
+    );
     let what = match folder {
         Some(_) => "the whole server in this process. Its folder goes with it.",
-        None => "on a server that runs already. (People who were there before have the password of then.)",
+        None => "on a server that runs already. (People who were there before keep their passwords.)",
     };
     print(&format!(
         "Whimbrel demo: {what}
