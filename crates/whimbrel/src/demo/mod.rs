@@ -126,7 +126,7 @@ async fn open(
     };
     let bots = people::create(&doors.api, admin_key, &password, usize::from(args.bots), folder.is_none()).await?;
     let style = Style::of(args.json);
-    let names: Vec<_> = bots.iter().map(|bot| bot.name).collect();
+    let names: Vec<_> = bots.iter().map(|bot| bot.name.as_str()).collect();
     // Nobody reads: the next look at the counters notices, and ends it.
     let _ = screen::welcome(style, &doors, &password, &names, folder);
     chat(args, style, doors, bots, stop).await

@@ -62,7 +62,7 @@ pub(super) fn welcome(
     );
     let what = match folder {
         Some(_) => "the whole server in this process. Its folder goes with it.",
-        None => "on a server that runs already. (People who were there before have the password of then.)",
+        None => "on a server that runs already. (People who were there before keep their passwords.)",
     };
     print(&format!(
         "Whimbrel demo: {what}
