@@ -122,6 +122,8 @@ impl SqlRecipe {
     /// What initialising and running have in common.
     fn common(&self, command: &mut Command) {
         command.current_dir(&self.folder).arg(format!("--datadir={}", self.folder.join("data").display()));
+        // Each its own: a server that starts removes whatever temporary tables it finds, another's too.
+        command.env("TMPDIR", self.folder.join("tmp"));
         if rustix::process::geteuid().is_root() {
             command.arg("--user=root");
         }
@@ -146,7 +148,6 @@ impl Recipe for SqlRecipe {
         self.common(&mut command);
         command
             .arg(format!("--port={}", self.ports[0].number()))
-            .arg(format!("--tmpdir={}", self.folder.join("tmp").display()))
             .arg(format!("--init-file={}", self.folder.join("users.sql").display()))
             .args(["--bind-address=127.0.0.1", "--skip-name-resolve", "--loose-mysqlx=OFF"])
             // Below the data folder: a whole path could be longer than a socket's may be.

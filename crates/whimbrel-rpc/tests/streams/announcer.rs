@@ -68,7 +68,7 @@ async fn what_nobody_published_goes_by_its_conversation() {
 async fn a_transfer_that_is_found_late_hears_what_became_of_its_records() {
     let (mut early, mut late) = (Node::start().await, Node::start().await);
     let announcer = announcer(&[&early]).await;
-    let own = vec![placed(Some(late.id)), placed(Some(late.id))];
+    let own = [placed(Some(late.id)), placed(Some(late.id))];
     let others = vec![placed(Some(early.id)), placed(None), placed(Some(TransferId::generate()))];
     let all: Vec<PlacedBatch> = own.iter().chain(&others).cloned().collect();
     announcer.placed(all.clone(), Through::All).await;

@@ -23,8 +23,8 @@ mod cluster;
 mod dice;
 mod ledger;
 mod plan;
-mod punctual;
 pub(crate) mod progress;
+mod punctual;
 mod receipts;
 mod report;
 mod settle;
@@ -126,7 +126,8 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let kills = if args.cluster { 0 } else { args.kills.into() };
     let plan = Plan::new(seed, args.duration(), args.clients.into(), kills);
-    let troubles = if args.cluster { format!("faults of {} kinds in turn", args.kinds().len()) } else { format!("{kills} kills") };
+    let troubles =
+        if args.cluster { format!("faults of {} kinds in turn", args.kinds().len()) } else { format!("{kills} kills") };
     eprintln!("seed {seed}: {} clients of {} users, {troubles}", plan.devices.len(), plan.users);
     let bar = progress::bar(args.duration().as_secs());
     bar.set_message("starting");

@@ -130,11 +130,7 @@ impl Outcome {
                 "slowest_sent_ms": passed.slowest.as_millis() as u64,
             })
         };
-        history
-            .iter()
-            .map(|(trouble, done)| (trouble.word(), passed(done)))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+        history.iter().map(|(trouble, done)| (trouble.word(), passed(done))).collect::<serde_json::Map<_, _>>().into()
     }
 
     fn json(&self) -> serde_json::Value {
@@ -170,10 +166,18 @@ impl Outcome {
 
 /// What was done, how often, how long it lasted at most, and how long nobody was answered at most.
 fn troubles_table(history: &History) -> String {
-    let mut table = format!("\n  {:<26} {:>5} {:>13} {:>23} {:>13}\n", "fault", "times", "lasted up to", "longest without a SENT", "slowest SENT");
+    let mut table = format!(
+        "\n  {:<26} {:>5} {:>13} {:>23} {:>13}\n",
+        "fault", "times", "lasted up to", "longest without a SENT", "slowest SENT"
+    );
     for (trouble, Passed { count, lasted, silence, slowest }) in history {
         let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
-        table += &format!("  {trouble:<26} {count:>5} {:>13} {:>23} {:>13}\n", seconds(lasted), seconds(silence), seconds(slowest));
+        table += &format!(
+            "  {trouble:<26} {count:>5} {:>13} {:>23} {:>13}\n",
+            seconds(lasted),
+            seconds(silence),
+            seconds(slowest)
+        );
     }
     table + "\n"
 }
