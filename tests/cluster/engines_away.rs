@@ -6,7 +6,7 @@ use whimbrel_tests::cluster::Cluster;
 use whimbrel_tests::people::{Device, friends};
 use whimbrel_tests::raw::Raw;
 use whimbrel_tests::server::Doors;
-use whimbrel_tests::wait::within;
+use whimbrel_tests::wait::{until, within};
 
 use crate::{ONE_OF_EACH, TWO_OF_EACH, is_unanswered, places, shown_once, write};
 
@@ -75,6 +75,8 @@ async fn without_rabbitmq_sends_wait_and_everything_else_goes_on() -> anyhow::Re
     let access = anna.access(&cluster).await?;
     let me = reqwest::Client::new().get(format!("{}/v1/me", cluster.api())).bearer_auth(&access.token).send().await?;
     assert!(me.status().is_success(), "{}", me.status());
+    let new_friends = friends(&cluster, "carol", "dora").await?;
+    assert!(new_friends.0.device(&cluster).await?.with(&new_friends.1).await.is_ok());
     for id in &new {
         assert!(is_unanswered(&mut a, *id).await);
     }
@@ -84,6 +86,14 @@ async fn without_rabbitmq_sends_wait_and_everything_else_goes_on() -> anyhow::Re
     ids.extend(new);
     shown_once(&mut b, chat, &ids, &seqs).await;
     shown_once(&mut fresh, chat, &ids, &seqs).await;
+    within("the cursor is kept", b.client.advanced(chat, seqs[4])).await?;
+    // Whoever comes now is told by the database alone.
+    until("a new device knows what was read", async || {
+        let newest = ben.device(&cluster).await.expect("it logs in");
+        let known = newest.client.conversations().await.expect("a store");
+        known.iter().any(|one| one.id == chat && one.own.read == seqs[4])
+    })
+    .await;
     Ok(())
 }
 

@@ -34,26 +34,33 @@ async fn a_killed_connector_takes_nothing_with_it() -> anyhow::Result<()> {
 }
 
 /// One transfer, with sends under way in it (nothing is placed meanwhile): they go to the other one and get one place
-/// each. Both transfers have their turn, so that whichever had the conversation dies.
+/// each. Both transfers have their turn, so that whichever had the conversation dies; then both freeze, one after another.
 #[tokio::test]
-async fn sends_under_way_in_a_killed_transfer_get_one_place_each() -> anyhow::Result<()> {
+async fn sends_under_way_in_a_dead_or_frozen_transfer_get_one_place_each() -> anyhow::Result<()> {
     let mut cluster = Cluster::start(&TWO_OF_EACH).await?;
     let (anna, ben) = friends(&cluster, "anna", "ben").await?;
     let (a, mut b) = (anna.device(&cluster).await?, ben.device(&cluster.through("connector b")).await?);
     let chat = a.with(&ben).await?;
     let (mut ids, mut seqs) = (Vec::new(), Vec::new());
-    for (round, transfer) in ["transfer 1", "transfer 2"].into_iter().enumerate() {
+    let turns = [("transfer 1", "KILL"), ("transfer 2", "KILL"), ("transfer 1", "STOP"), ("transfer 2", "STOP")];
+    for (round, (transfer, how)) in turns.into_iter().enumerate() {
         for archiver in ["archiver 1", "archiver 2"] {
             cluster.role(archiver).signal("STOP")?;
         }
         let new = write(&a, chat, round * 20..round * 20 + 20).await;
-        cluster.role(transfer).kill();
+        match how {
+            "KILL" => cluster.role(transfer).kill(),
+            _ => cluster.role(transfer).signal(how)?,
+        }
         for archiver in ["archiver 1", "archiver 2"] {
             cluster.role(archiver).signal("CONT")?;
         }
         seqs.extend(places(&a, chat, &new).await);
         ids.extend(new);
-        cluster.launch(transfer).await?;
+        match how {
+            "KILL" => cluster.launch(transfer).await?,
+            _ => cluster.role(transfer).signal("CONT")?,
+        }
     }
     shown_once(&mut b, chat, &ids, &seqs).await;
     Ok(())
@@ -124,8 +131,10 @@ async fn without_archivers_history_is_there_and_sends_wait() -> anyhow::Result<(
 #[tokio::test]
 async fn a_change_whose_api_died_is_told_all_the_same() -> anyhow::Result<()> {
     let mut cluster = Cluster::start(&TWO_OF_EACH).await?;
+    cluster.launch("api 2").await?;
     let (anna, ben) = friends(&cluster, "anna", "ben").await?;
-    let mut b = ben.device(&cluster).await?;
+    // The friend is told by a message, and asks the other API for the rest.
+    let mut b = ben.device(&cluster.by("connector b", "api 2")).await?;
     let access = anna.access(&cluster).await?;
     for transfer in ["transfer 1", "transfer 2"] {
         cluster.role(transfer).signal("STOP")?;

@@ -1,7 +1,8 @@
 //! Roles that come and go.
 
-use whimbrel_core::GoodbyeCode;
-use whimbrel_tests::cluster::Cluster;
+use whimbrel_core::{GoodbyeCode, TransferId};
+use whimbrel_rpc::grpc::{Announcer, Limits, PROTOCOL, Role, Security, TransferAt};
+use whimbrel_tests::cluster::{Cluster, SECRET};
 use whimbrel_tests::people::friends;
 use whimbrel_tests::raw::Raw;
 use whimbrel_tests::server::Doors;
@@ -49,7 +50,26 @@ async fn a_stopping_connector_sends_its_clients_away() -> anyhow::Result<()> {
     cluster.role("connector a").signal("TERM")?;
     assert_eq!(within("the goodbye", raw.goodbye()).await?, GoodbyeCode::MOVING.0);
     Raw::attach(b.clients(), &access.token, access.device).await?;
-    cluster.role("connector a").stop().await?;
+    cluster.role("connector a").ended().await?;
+    Ok(())
+}
+
+/// A role of a neighbouring version is let in, one of a later version is not, and the transfer says why.
+#[tokio::test]
+async fn only_neighbouring_versions_run_together() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start(&["connector a", "transfer 1"]).await?;
+    let transfer = TransferAt { id: TransferId::generate(), address: cluster.role("transfer 1").door().to_string() };
+    let of = |protocol| {
+        let limits = Limits { protocol, ..Limits::default() };
+        let announcer = Announcer::with(Security { secret: SECRET.into(), tls: None }, Role::Api, limits);
+        announcer.set(vec![transfer.clone()]);
+        announcer
+    };
+    let (near, far) = (of(PROTOCOL + 1), of(PROTOCOL + 2));
+    until("the neighbour is let in", async || near.reachable() == 1).await;
+    until("the log says why", async || cluster.log("transfer 1").contains("only neighbouring versions run together"))
+        .await;
+    assert_eq!(far.reachable(), 0);
     Ok(())
 }
 

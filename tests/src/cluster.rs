@@ -12,8 +12,11 @@ use whimbrel_engines::{Persistence, Rabbit, Redis, RedisOptions, Sql};
 use crate::server::{ADMIN_KEY, Doors, program};
 use crate::wait::PATIENCE;
 
+/// Lines of a role's log that are shown when a test fails.
+const LOG_LINES: usize = 40;
 const DATABASE: &str = "whimbrel";
-const SECRET: &str = "test-cluster-secret-0123456789abcdef";
+/// Between roles.
+pub const SECRET: &str = "test-cluster-secret-0123456789abcdef";
 const MASTER_KEY: &str = "test:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Engines and roles. Dropping it kills all of them.
@@ -25,6 +28,8 @@ pub struct Cluster {
     /// The timeline.
     pub sql: Sql,
     roles: BTreeMap<String, Role>,
+    /// Of every role and tool that is started from now on, the current one first.
+    pub master_keys: String,
     /// `section.key=value`, for every role that is started from now on.
     pub settings: Vec<String>,
     folder: TempDir,
@@ -59,9 +64,9 @@ impl Cluster {
         let (redis, rabbit, sql) =
             tokio::try_join!(Redis::start(&redis, options), Rabbit::start(&rabbit), Sql::start(&sql))?;
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let mut cluster = Self { redis, rabbit, sql, roles: BTreeMap::new(), settings, folder };
-        let output = cluster.command("migrate")?.output()?;
-        ensure!(output.status.success(), "migrate: {}", String::from_utf8_lossy(&output.stderr));
+        let master_keys = MASTER_KEY.to_owned();
+        let mut cluster = Self { redis, rabbit, sql, roles: BTreeMap::new(), master_keys, settings, folder };
+        cluster.run("migrate")?;
         for name in roles {
             cluster.begin(name)?;
         }
@@ -121,14 +126,34 @@ impl Cluster {
         }
     }
 
-    /// This program on this cluster's engines.
+    /// Kills every role and starts it again.
+    pub async fn relaunch(&mut self) -> anyhow::Result<()> {
+        let names: Vec<String> = self.roles.keys().cloned().collect();
+        for name in &names {
+            self.role(name).kill();
+            self.begin(name)?;
+        }
+        for name in &names {
+            self.wait_ready(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a command of this program to its good end; what it printed.
+    pub fn run(&self, what: &str) -> anyhow::Result<String> {
+        let output = self.command(what)?.output()?;
+        ensure!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// This program on this cluster's engines, with these words.
     pub fn command(&self, what: &str) -> anyhow::Result<Command> {
         let mut command = Command::new(program()?);
         command
-            .arg(what)
+            .args(what.split(' '))
             .current_dir(self.folder.path())
             .env("WHIMBREL_CLUSTER__SECRET", SECRET)
-            .env("WHIMBREL_MASTER_KEY__KEYS", MASTER_KEY)
+            .env("WHIMBREL_MASTER_KEY__KEYS", &self.master_keys)
             .env("WHIMBREL_ADMIN__KEY", ADMIN_KEY)
             .env("WHIMBREL_REDIS__URL", self.redis.url())
             .env("WHIMBREL_RABBITMQ__URL", self.rabbit.url())
@@ -144,6 +169,11 @@ impl Cluster {
     /// The way through this connector, and any API.
     pub fn through(&self, connector: &str) -> Through {
         Through { clients: self.roles[connector].door, api: self.api() }
+    }
+
+    /// The way through this connector and this API.
+    pub fn by(&self, connector: &str, api: &str) -> Through {
+        Through { clients: self.roles[connector].door, api: format!("http://{}", self.roles[api].door) }
     }
 
     /// Root's address of the database.
@@ -187,9 +217,14 @@ impl Role {
         Ok(())
     }
 
-    /// Asks it to stop (SIGTERM) and waits for its end, which must be a good one.
+    /// Asks it to stop (SIGTERM) and waits for its end.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.signal("TERM")?;
+        self.ended().await
+    }
+
+    /// Waits for its end, which must be a good one.
+    pub async fn ended(&mut self) -> anyhow::Result<()> {
         let started = std::time::Instant::now();
         loop {
             if let Some(status) = self.child.as_mut().context("it runs")?.try_wait()? {
@@ -207,9 +242,25 @@ impl Role {
         Ok(self.child.as_ref().context("it runs")?.id())
     }
 
+    /// Where it listens: for clients, for roles, for REST.
+    pub fn door(&self) -> SocketAddr {
+        self.door
+    }
+
     /// Where its health and metrics are: `http://host:port`.
     pub fn health(&self) -> String {
         format!("http://{}", self.health)
+    }
+}
+
+/// What roles said is shown with the failure of a test, and with nothing else.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for name in self.roles.keys() {
+            let log = self.log(name);
+            let lines: Vec<&str> = log.lines().collect();
+            println!("{name}:\n  {}\n", lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  "));
+        }
     }
 }
 

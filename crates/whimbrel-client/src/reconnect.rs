@@ -1,13 +1,14 @@
-//! When to try again: full jitter, so that the clients of a server that restarts do not come back as one.
+//! When to try again: full jitter, so that the clients of a server that dies do not come back as one. Everybody who was
+//! connected to it notices at the same moment: the first pause spreads them, too.
 
 use std::time::Duration;
 
 /// The longest pause without a hint.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// What the second pause is at most; it doubles with each failure.
-const PAUSE_BASE: Duration = Duration::from_millis(500);
-/// What the first pause is at most.
-const FIRST_MAX: Duration = Duration::from_millis(200);
+/// What the second pause is at most is twice this; it doubles with each failure.
+const PAUSE_BASE: Duration = Duration::from_secs(1);
+/// What the first pause is at most: ten thousand clients of a connector are then five new sessions a millisecond.
+const FIRST_MAX: Duration = Duration::from_secs(2);
 
 /// The pauses since the last session that held.
 #[derive(Debug, Default)]

@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Some(command) = command else { return ExitCode::SUCCESS };
-    match tokio::process::Command::new(&command).args(words).envs(variables).status().await {
+    match std::process::Command::new(&command).args(words).envs(variables).status() {
         Ok(status) => ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)),
         Err(error) => {
             eprintln!("{} could not be started: {error}", command.to_string_lossy());

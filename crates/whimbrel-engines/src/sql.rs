@@ -122,8 +122,9 @@ impl SqlRecipe {
     /// What initialising and running have in common.
     fn common(&self, command: &mut Command) {
         command.current_dir(&self.folder).arg(format!("--datadir={}", self.folder.join("data").display()));
-        // Each its own: a server that starts removes whatever temporary tables it finds, another's too.
-        command.env("TMPDIR", self.folder.join("tmp"));
+        // A server that starts removes the temporary tables of all others from the folder for them.
+        let temporary = self.folder.join("tmp");
+        command.env("TMPDIR", &temporary).arg(format!("--tmpdir={}", temporary.display()));
         if rustix::process::geteuid().is_root() {
             command.arg("--user=root");
         }

@@ -13,9 +13,12 @@
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod copy;
 pub mod directory;
 pub mod error;
 mod files;
+#[cfg(test)]
+mod found;
 pub mod keyring;
 pub mod log;
 pub mod memory;

@@ -6,6 +6,7 @@
 //! | `server` | which server it is, and what it must be set to |
 //! | `pool`, `change` | connections, what every session is set to; transactions |
 //! | `migrate` | the schema |
+//! | `alone` | one connection for work on the whole database |
 //! | `error` | what went wrong, in this crate's words |
 //! | `timeline`, `place`, `head`, `sync` | [`Timeline`](crate::Timeline) |
 //! | `directory` | [`Directory`](crate::Directory) |
@@ -14,6 +15,7 @@
 //! outlives a process that froze by more than `wait_timeout`; no connection whose state is not known is used again; no
 //! foreign keys, whose checks would cost every row.
 
+mod alone;
 mod change;
 mod directory;
 mod error;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use crate::Keyring;
 use pool::Pool;
 
+pub(crate) use alone::alone;
 pub use error::OpenError;
 pub use migrate::{Migrated, migrate};
 pub use open::MySqlConfig;

@@ -10,6 +10,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0002_telling.sql"),
 ];
 
+/// The schema's number.
+pub(super) fn known() -> u64 {
+    MIGRATIONS.len() as u64
+}
+
 /// Applies what is missing, each step in one transaction with the new number.
 pub(super) fn run(db: &mut Connection) -> Result<(), StoreError> {
     let known = MIGRATIONS.len();

@@ -21,6 +21,7 @@ mod migrate;
 mod open;
 mod place;
 mod reader;
+mod snapshot;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::{Keyring, StoreError};
 
 pub use backup::{BackupProgress, backup};
 pub use open::DATABASE_FILE;
+pub(crate) use snapshot::snapshot;
 
 use reader::Readers;
 use writer::Writer;

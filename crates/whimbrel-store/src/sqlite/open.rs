@@ -65,7 +65,7 @@ fn create_file(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Reading anything fails if the file is no database; a database with tables and without our mark is another's.
-fn check_ownership(db: &Connection) -> Result<(), StoreError> {
+pub(super) fn check_ownership(db: &Connection) -> Result<(), StoreError> {
     let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let id: i32 = db.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if tables > 0 && id != APPLICATION_ID {

@@ -4,7 +4,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use whimbrel_connector::Connector;
 use whimbrel_core::ConnectorId;
@@ -15,6 +17,9 @@ use super::base::Base;
 use crate::config;
 use crate::config::flags::ConfigFlags;
 use crate::house::{descriptors, tls};
+
+/// So long the first renewal of the lease waits for a stream to a transfer.
+const FIRST_STREAM_WITHIN: Duration = Duration::from_secs(3);
 
 /// `whimbrel connector`: runs until a signal.
 pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
@@ -44,6 +49,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let list = transfers.clone();
     let following = base.follow_transfers(move |transfers| list.set(transfers));
     let membership = base.roster.join(base.member(Uuid::from_bytes(*id.as_bytes()), client_addr.to_string()));
+    first_stream(&transfers, &base.stop).await;
     connector.start(clients, certificate.filter(|_| config.clients.tls), transfers.clone());
     base.ready(&[("clients", client_addr.to_string()), ("health", health.to_string())]);
 
@@ -56,4 +62,18 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     following.abort();
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for the first stream, so that nobody is accepted before there is a lease: until then a device's older session
+/// elsewhere would count as the one that lives.
+async fn first_stream(transfers: &Transfers, stop: &CancellationToken) {
+    let open = async {
+        while transfers.reachable() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = tokio::time::timeout(FIRST_STREAM_WITHIN, open) => {}
+    }
 }

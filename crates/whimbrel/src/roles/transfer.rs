@@ -65,8 +65,8 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     // Others stop choosing this transfer; what it has let in is placed and answered while its streams still stand.
     membership.leave().await;
     stop_serving.cancel();
-    super::in_time("messages under way", deadline, role.stop()).await;
     super::in_time("the streams of other roles", deadline, serve).await;
+    super::in_time("messages under way", deadline, role.stop()).await;
     whimbrel_store::Log::close(&*log);
     store.close().await;
     tracing::info!("stopped");

@@ -1,5 +1,5 @@
-//! What holds for MySQL and the conformance suites (`directory/tests`) cannot see. Needs a server: `MYSQL_URL`, or MariaDB or
-//! MySQL at 127.0.0.1:3306 with an open root. Every test has a database of its own, which it drops.
+//! What holds for MySQL and the conformance suites (`directory/tests`) cannot see. Every test has a database of its
+//! own, which it drops.
 
 mod faults;
 mod opening;
@@ -10,9 +10,10 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
+use whimbrel_engines::Kind;
 
 use super::{MySqlConfig, MySqlStore, migrate};
-use crate::Keyring;
+use crate::{Keyring, found};
 
 const KEY: &str = "test:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -29,8 +30,7 @@ pub(super) struct TestDatabase {
 impl TestDatabase {
     /// A name that nobody has; the database is not made.
     pub(super) fn named() -> Self {
-        let server = std::env::var("MYSQL_URL").unwrap_or_else(|_| "mysql://root@127.0.0.1:3306".into());
-        Self::at(server.trim_end_matches('/').into())
+        Self::at(found::url(Kind::Sql))
     }
 
     /// The same at another server.
@@ -39,7 +39,7 @@ impl TestDatabase {
     }
 
     pub(super) fn config(&self) -> MySqlConfig {
-        MySqlConfig::new(SecretString::from(format!("{}/{}", self.server, self.name)))
+        MySqlConfig::new(SecretString::from(found::database_url(&self.server, &self.name)))
     }
 
     /// The newest schema, empty.
@@ -55,7 +55,7 @@ impl TestDatabase {
 
     /// A connection past the store.
     pub(super) async fn connect(&self) -> MySqlConnection {
-        let options: MySqlConnectOptions = format!("{}/{}", self.server, self.name).parse().expect("a good URL");
+        let options: MySqlConnectOptions = found::database_url(&self.server, &self.name).parse().expect("a good URL");
         options.connect().await.expect("a good server")
     }
 }

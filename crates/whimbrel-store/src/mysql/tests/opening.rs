@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::super::{MySqlConfig, MySqlStore, OpenError, migrate};
 use super::{TestDatabase, fresh, keyring};
+use crate::found;
 
 async fn refused(url: String) -> OpenError {
     MySqlStore::open(MySqlConfig::new(SecretString::from(url)), keyring()).await.expect_err("it cannot be opened")
@@ -33,11 +34,20 @@ async fn what_is_wrong_is_named() {
     };
     wrong(refused(format!("mysql://root:geheim@{place}/{}", database.name)).await, &["refuses the user root", &place]);
     wrong(refused(format!("mysql://nobody.here:geheim@{place}/x")).await, &["refuses the user nobody.here"]);
-    wrong(refused(format!("{}/wb_nowhere", database.server)).await, &["no database wb_nowhere", "whimbrel migrate"]);
-    wrong(refused(format!("{}/", database.server)).await, &["names no database"]);
+    wrong(
+        refused(found::database_url(&database.server, "wb_nowhere")).await,
+        &["no database wb_nowhere", "whimbrel migrate"],
+    );
+    wrong(refused(found::database_url(&database.server, "")).await, &["names no database"]);
     wrong(refused("mysql://root:geheim@:x/y".into()).await, &["cannot be read"]);
-    wrong(refused(format!("{}/{}?ssl-mode=REQUIRED", database.server, database.name)).await, &["TLS"]);
-    wrong(refused(format!("{}/mysql", database.server)).await, &["mysql has no schema yet", "whimbrel migrate"]);
+    wrong(
+        refused(format!("{}?ssl-mode=REQUIRED", found::database_url(&database.server, &database.name))).await,
+        &["TLS"],
+    );
+    wrong(
+        refused(found::database_url(&database.server, "mysql")).await,
+        &["mysql has no schema yet", "whimbrel migrate"],
+    );
 }
 
 /// Nobody listens, and nobody answers: both are said in a few seconds, and both may become better.

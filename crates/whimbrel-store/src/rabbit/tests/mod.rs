@@ -1,6 +1,5 @@
 //! What holds on a real broker. Queues have random names and are deleted at the end.
 
-mod broker;
 mod consuming;
 mod dead;
 mod faults;
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use lapin::uri::AMQPUri;
 use uuid::Uuid;
 use whimbrel_core::{BatchId, ConversationId, DeviceId, Draft, MessageId, MessageKind, TransferId, UserId};
 
@@ -21,7 +21,14 @@ use crate::log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 fn url() -> String {
-    std::env::var("AMQP_URL").unwrap_or_else(|_| "amqp://guest:guest@127.0.0.1:5672".into())
+    crate::found::url(whimbrel_engines::Kind::Rabbit)
+}
+
+/// The shared broker's address with a change.
+fn url_with(change: impl FnOnce(&mut AMQPUri)) -> String {
+    let mut uri: AMQPUri = url().parse().expect("an URL");
+    change(&mut uri);
+    uri.to_string()
 }
 
 /// A configuration with a prefix of its own on the broker that all tests share.

@@ -53,10 +53,11 @@ async fn what_only_an_operator_can_mend_is_an_error() {
     let wrong = |url: String| RabbitConfig { url: url.into(), ..config(1) };
     let opened = RabbitLog::open(wrong("http://h".into())).await;
     assert!(matches!(opened, Err(RabbitError::Config(_))));
-    let other = url().replacen("guest:guest", "guest:wrong", 1);
+    let other = url_with(|uri| uri.authority.userinfo.password = "wrong".into());
     let refused = RabbitLog::open(wrong(other)).await.err().expect("refused");
     assert!(matches!(refused, RabbitError::Refused { .. }), "{refused}");
-    let refused = RabbitLog::open(wrong(format!("{}/no.such.vhost", url()))).await.err().expect("refused");
+    let refused =
+        RabbitLog::open(wrong(url_with(|uri| uri.vhost = "no.such.vhost".into()))).await.err().expect("refused");
     assert!(matches!(refused, RabbitError::Refused { .. }), "{refused}");
 
     let config = config(1);

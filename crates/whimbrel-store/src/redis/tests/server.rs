@@ -1,5 +1,6 @@
 //! Private servers, killed when they are dropped, and the shared one.
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,9 @@ use std::time::Duration;
 use redis::{Cmd, FromRedisValue};
 use tempfile::TempDir;
 use uuid::Uuid;
+use whimbrel_engines::Kind;
 
+use crate::found;
 use crate::redis::RedisConfig;
 
 /// A server of one test's own.
@@ -139,10 +142,34 @@ impl Cluster {
     }
 }
 
-/// The server that tests share, with keys of this test's own, and sure from the beginning.
+/// The server that tests share, with keys of this test's own, which go when its thread ends, and sure from the beginning.
 pub(super) fn shared() -> RedisConfig {
-    let url = std::env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
-    quick(RedisConfig::new(url))
+    let config = quick(RedisConfig::new(found::url(Kind::Redis)));
+    KEYS.with_borrow_mut(|keys| keys.0.push(config.prefix.clone()));
+    config
+}
+
+thread_local! {
+    static KEYS: RefCell<Keys> = const { RefCell::new(Keys(Vec::new())) };
+}
+
+/// Prefixes of keys in the shared server.
+struct Keys(Vec<String>);
+
+impl Drop for Keys {
+    /// Not its failure decides the test.
+    fn drop(&mut self) {
+        let remove = |prefix: &String| {
+            let client = redis::Client::open(found::url(Kind::Redis))?;
+            let mut connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
+            let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(format!("*{prefix}*")).query(&mut connection)?;
+            match keys.is_empty() {
+                true => Ok(()),
+                false => redis::cmd("DEL").arg(keys).query::<()>(&mut connection),
+            }
+        };
+        self.0.iter().for_each(|prefix| drop(remove(prefix)));
+    }
 }
 
 /// The same with a prefix that nobody else has, and nobody is waited for.

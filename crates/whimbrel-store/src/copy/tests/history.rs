@@ -1,0 +1,132 @@
+//! A standalone server's data with something of everything: the source of all copies here.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+use whimbrel_core::{ConversationId, Cursors, DeviceId, MessageId, Seq, UserId};
+
+use super::keyring;
+use crate::conformance::{Dice, Lane, befriend};
+use crate::directory::{LogIn, NewUser, RelationChange};
+use crate::sqlite::{SqliteConfig, SqliteStore};
+use crate::{CursorWrite, Directory, PlaceBatch, Timeline};
+
+/// Deleted at the end.
+const DELETED: usize = 6;
+
+/// What is in it, and the folder.
+pub(super) struct History {
+    pub(super) folder: TempDir,
+    pub(super) users: Vec<UserId>,
+    pub(super) devices: Vec<(UserId, DeviceId)>,
+    pub(super) conversations: Vec<ConversationId>,
+    pub(super) messages: Vec<(ConversationId, UserId, MessageId)>,
+}
+
+pub(super) fn open(folder: &Path) -> SqliteStore {
+    SqliteStore::open(folder, keyring(), SqliteConfig::default()).expect("a good folder")
+}
+
+/// The refresh token that a device got at its log-in.
+pub(super) fn token(device: DeviceId) -> [u8; 32] {
+    [device.as_bytes()[0]; 32]
+}
+
+/// Made through the store, as the server does it, and closed.
+pub(super) async fn history() -> History {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path());
+    let users = accounts(&store).await;
+    let devices = log_ins(&store, &users).await;
+    let conversations = relations(&store, &users).await;
+    let messages = talk(&store, &users, &conversations).await;
+    store.delete_user(users[DELETED], 900).await.expect("there");
+    // One device's token is exchanged, another device is logged out.
+    store.refresh(token(devices[0].1), [0xEE; 32], 50, 10).await.expect("answers");
+    store.log_out(devices[3].0, Some(devices[3].1), 60).await.expect("there");
+    store.close().await.expect("in order");
+    History { folder, users, devices, conversations, messages }
+}
+
+/// Names in many alphabets; one of them long; with and without passwords.
+async fn accounts(store: &SqliteStore) -> Vec<UserId> {
+    let names = ["Anna", "Bérénice", "Ölaf", "李雷", "🦀 Ferris", "it's \\ \"quoted\"", "gone", ""];
+    let new = names.iter().enumerate().map(|(index, name)| NewUser {
+        handle: format!("user.{index}"),
+        display_name: (*name).to_owned(),
+        password_hash: (index % 2 == 0).then(|| format!("$argon2id$v=19$m=1,t=1,p=1${index}")),
+    });
+    let made = store.create_users(new.collect(), 10).await.expect("answers");
+    let users: Vec<UserId> = made.into_iter().map(|user| user.expect("free").id).collect();
+    let avatar = Some("https://example.org/🦀.png".to_owned());
+    store.set_profile(users[1], None, avatar, 11).await.expect("there");
+    users
+}
+
+async fn log_ins(store: &SqliteStore, users: &[UserId]) -> Vec<(UserId, DeviceId)> {
+    let devices = users.iter().flat_map(|user| [*user, *user]).enumerate();
+    let devices: Vec<(UserId, DeviceId)> =
+        devices.map(|(index, user)| (user, DeviceId::from_bytes([index as u8 + 1; 16]))).collect();
+    let log_ins = devices.iter().enumerate().map(|(index, (user, device))| LogIn {
+        user: *user,
+        device: *device,
+        platform: "linux".into(),
+        name: format!("{user:?}'s {index} 📱"),
+        refresh_hash: (index % 5 != 4).then(|| token(*device)),
+        now: 20 + index as u64,
+    });
+    let answers = store.log_in(log_ins.collect()).await.expect("answers");
+    assert!(answers.iter().all(Result::is_ok));
+    devices
+}
+
+/// Friends, former friends, friends again (with a second key), requests that wait, blocks.
+async fn relations(store: &SqliteStore, users: &[UserId]) -> Vec<ConversationId> {
+    let mut conversations = Vec::new();
+    for (one, two) in [(0, 1), (0, 2), (1, 2), (3, 0), (4, 3), (5, 6), (0, 6)] {
+        let relation = befriend(store, users[one], users[two]).await;
+        conversations.push(relation.conversation.expect("friends have one"));
+    }
+    let change = async |one: usize, two: usize, change| {
+        store.change_relation(users[one], users[two], change, 30).await.expect("it fits");
+    };
+    change(0, 2, RelationChange::Remove).await;
+    change(1, 2, RelationChange::Remove).await;
+    befriend(store, users[1], users[2]).await;
+    change(3, 4, RelationChange::Block).await;
+    change(7, 0, RelationChange::Request { greeting: "hello 👋 it's me".into() }).await;
+    change(2, 7, RelationChange::Block).await;
+    conversations
+}
+
+/// Messages of both sides, of empty and of long bodies with every byte, and cursors of both.
+async fn talk(
+    store: &SqliteStore,
+    users: &[UserId],
+    conversations: &[ConversationId],
+) -> Vec<(ConversationId, UserId, MessageId)> {
+    let mut dice = Dice::new(7);
+    let mut said = Vec::new();
+    for (index, conversation) in conversations.iter().enumerate() {
+        let members = store.members(&[*conversation]).await.expect("answers").remove(0).expect("there");
+        let whimbrel_core::Members::Direct { first, second, .. } = members else { panic!("a direct one") };
+        let mut lane = Lane::of(store, *conversation, first, second).await;
+        let mut rows: Vec<_> = (0..5 + 9 * index).map(|_| lane.row(dice.roll(2) as usize)).collect();
+        for row in &mut rows {
+            let len = [0, 3, 300, 3000][dice.roll(4) as usize];
+            row.message.body = (0..len).map(|at: usize| at as u8).collect();
+            row.hash = [dice.roll(256) as u8; 32];
+            row.message.device = DeviceId::from_bytes([dice.roll(256) as u8; 16]);
+        }
+        said.extend(rows.iter().map(|row| (*conversation, row.message.sender, row.message.message_id)));
+        let cursors = [first, second].into_iter().enumerate().map(|(side, user)| CursorWrite {
+            conversation: *conversation,
+            user,
+            cursors: Cursors { delivered: Seq(4 + side as u64 + index as u64), read: Seq(2 + index as u64) },
+        });
+        let batch = PlaceBatch { rows, cursors: cursors.collect() };
+        store.commit(batch).await.map_err(|(_, error)| error).expect("places are free");
+    }
+    assert_eq!(users.len(), 8);
+    said
+}
