@@ -91,7 +91,7 @@ pub(crate) struct Doors {
 
 /// What is doubted.
 enum House {
-    Standalone(PrivateServer),
+    Standalone(Box<PrivateServer>),
     Cluster(Box<PrivateCluster>),
 }
 
@@ -99,7 +99,7 @@ impl House {
     async fn start(args: &Args, folder: &Path) -> anyhow::Result<Self> {
         match args.cluster {
             true => Ok(Self::Cluster(Box::new(cluster::start(folder).await?))),
-            false => Ok(Self::Standalone(PrivateServer::start(folder, &[]).await?)),
+            false => Ok(Self::Standalone(Box::new(PrivateServer::start(folder, &[]).await?))),
         }
     }
 
