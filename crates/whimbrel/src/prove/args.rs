@@ -48,7 +48,7 @@ Examples:
 
 With --cluster it starts Redis, RabbitMQ and MySQL or MariaDB for itself, in a folder and on ports of their own: the \
 programs redis-server, rabbitmq-server and mariadbd or mysqld have to be installed; servers that run on this machine \
-already are left alone. Every round of faults has each kind once, in another order, and takes about two minutes; a \
+already are left alone. Every round of faults has each kind once, in another order, and takes about two minutes and a half; a \
 shorter run does not meet all of them. faults.log, in the folder, says what was done when.
 
 It exits with 0 only if nothing was lost, doubled, reordered or otherwise wrong. The folder is kept after a fault.";

@@ -13,7 +13,7 @@ use whimbrel_client::{Client, ConnectionState, ConversationId, Credentials, Even
 use super::accounts::Account;
 use super::dice::Dice;
 use super::ledger::{Book, Drafted, Told, write};
-use super::punctual::{Punctual, SHOWN_WITHIN};
+use super::punctual::{Punctual, SHOWN_WITHIN, Slowest};
 use super::receipts::Receipts;
 
 /// Events that may wait for an application: more than a run has between two of its turns.
@@ -53,8 +53,8 @@ pub(super) struct World {
     pub(super) sent: AtomicU64,
     /// When the first SENT came since this was 0, milliseconds of the run (at least 1).
     pub(super) first_sent_ms: AtomicU64,
-    /// The longest time from a draft to its SENT, while the device was online, since this was 0, in milliseconds.
-    pub(super) slowest_sent_ms: AtomicU64,
+    /// The longest times from a draft to its SENT, while the device was online.
+    pub(super) slowest_sent: Mutex<Slowest>,
     /// The longest time from a SENT to a device that was online, in milliseconds.
     pub(super) slowest_shown_ms: AtomicU64,
 }
@@ -261,8 +261,8 @@ impl Actor {
                 book.told.push(Told { conversation, message_id, seq });
                 self.world.punctual.lock().expect("nobody panics while writing").told(conversation, seq, now);
                 if let (Some(drafted), Some(online)) = (self.drafted.remove(&message_id), self.online) {
-                    let waited = now.saturating_sub(drafted.max(online)).as_millis() as u64;
-                    self.world.slowest_sent_ms.fetch_max(waited, Ordering::Relaxed);
+                    let mut slowest = self.world.slowest_sent.lock().expect("nobody panics while writing");
+                    slowest.waited(drafted.max(online), now);
                 }
                 self.world.sent.fetch_add(1, Ordering::Relaxed);
                 let ms = (now.as_millis() as u64).max(1);

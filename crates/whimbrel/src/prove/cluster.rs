@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 
+use super::punctual::Slowest;
 use super::stage::Stage;
 use super::trouble::{CUT, FROZEN, History, Planned, Trouble};
 use super::{Doors, show};
@@ -46,6 +48,8 @@ pub(super) struct Load<'a> {
     bar: &'a ProgressBar,
     until: Instant,
     history: History,
+    /// What was caused, one after the other.
+    order: Vec<Trouble>,
     last: Option<Last<'a>>,
     wrong: Vec<String>,
     diary: Diary,
@@ -60,7 +64,7 @@ impl<'a> Load<'a> {
         folder: &Path,
     ) -> anyhow::Result<Self> {
         let (until, diary) = (stage.world.began + duration, Diary::begin(folder)?);
-        Ok(Self { stage, bar, until, history: History::new(), last: None, wrong: Vec::new(), diary })
+        Ok(Self { stage, bar, until, history: History::new(), order: Vec::new(), last: None, wrong: Vec::new(), diary })
     }
 
     /// One fault after the other, until the time has passed. A process that ended by itself is noted and started again,
@@ -84,7 +88,17 @@ impl<'a> Load<'a> {
         }
         self.watch(self.until).await;
         self.note();
+        for (number, trouble) in self.order.iter().enumerate() {
+            let slowest = self.slowest().of(number);
+            self.diary.write(&format!("fault {}: {trouble}: slowest SENT {slowest:.2?}", number + 1));
+            let passed = self.history.entry(*trouble).or_default();
+            passed.slowest = passed.slowest.max(slowest);
+        }
         Ok((self.history, self.wrong))
+    }
+
+    fn slowest(&self) -> MutexGuard<'a, Slowest> {
+        self.stage.world.slowest_sent.lock().expect("nobody panics while writing")
     }
 
     /// Causes a fault and undoes it, and looks meanwhile how long nobody is answered.
@@ -97,7 +111,7 @@ impl<'a> Load<'a> {
     ) -> anyhow::Result<()> {
         let number = self.done() + 1;
         self.diary.write(&format!("fault {number}: {trouble}, number {which}, down for {down:.1?}"));
-        self.stage.world.slowest_sent_ms.store(0, Ordering::Relaxed);
+        self.slowest().begin(self.stage.world.began.elapsed());
         let (began, mut silence) = (Instant::now(), Silence::begin(self.stage));
         let causing = cause(cluster, trouble, which, down);
         tokio::pin!(causing);
@@ -137,13 +151,12 @@ impl<'a> Load<'a> {
 
     fn note(&mut self) {
         let Some(Last { trouble, lasted, silence }) = self.last.take() else { return };
-        let slowest = Duration::from_millis(self.stage.world.slowest_sent_ms.load(Ordering::Relaxed));
-        self.diary.write(&format!("longest without a SENT {:.2?}, slowest SENT {slowest:.2?}", silence.longest));
+        self.diary.write(&format!("longest without a SENT {:.2?}", silence.longest));
+        self.order.push(trouble);
         let passed = self.history.entry(trouble).or_default();
         passed.count += 1;
         passed.lasted = passed.lasted.max(lasted);
         passed.silence = passed.silence.max(silence.longest);
-        passed.slowest = passed.slowest.max(slowest);
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) struct Doors {
 
 /// What is doubted.
 enum House {
-    Standalone(PrivateServer),
+    Standalone(Box<PrivateServer>),
     Cluster(Box<PrivateCluster>),
 }
 
@@ -99,7 +99,7 @@ impl House {
     async fn start(args: &Args, folder: &Path) -> anyhow::Result<Self> {
         match args.cluster {
             true => Ok(Self::Cluster(Box::new(cluster::start(folder).await?))),
-            false => Ok(Self::Standalone(PrivateServer::start(folder, &[]).await?)),
+            false => Ok(Self::Standalone(Box::new(PrivateServer::start(folder, &[]).await?))),
         }
     }
 
@@ -126,8 +126,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let kills = if args.cluster { 0 } else { args.kills.into() };
     let plan = Plan::new(seed, args.duration(), args.clients.into(), kills);
-    let troubles =
-        if args.cluster { format!("faults of {} kinds in turn", args.kinds().len()) } else { format!("{kills} kills") };
+    let troubles = announced(args, kills);
     eprintln!("seed {seed}: {} clients of {} users, {troubles}", plan.devices.len(), plan.users);
     let bar = progress::bar(args.duration().as_secs());
     bar.set_message("starting");
@@ -172,6 +171,15 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let seconds = stage.world.began.elapsed();
     let slowest_shown = Duration::from_millis(stage.world.slowest_shown_ms.load(Ordering::Relaxed));
     Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, done, settled, slowest_shown, seconds, faults })
+}
+
+/// What will be done to the server, in words.
+fn announced(args: &Args, kills: usize) -> String {
+    match args.kinds()[..] {
+        _ if !args.cluster => format!("{kills} kills"),
+        [only] => format!("{only} again and again"),
+        ref kinds => format!("faults of {} kinds in turn", kinds.len()),
+    }
 }
 
 /// The load and the kills; gives the slowest recovery: from starting the server again to the first SENT.

@@ -17,7 +17,7 @@ use super::clients::{Actor, Handle, Order, Role, World};
 use super::dice::Dice;
 use super::ledger::Book;
 use super::plan::Plan;
-use super::punctual::Punctual;
+use super::punctual::{Punctual, Slowest};
 use super::receipts::Receipts;
 use super::settle::Pair;
 use super::verdict::Faults;
@@ -69,7 +69,7 @@ impl Stage {
             drafted: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             first_sent_ms: AtomicU64::new(0),
-            slowest_sent_ms: AtomicU64::new(0),
+            slowest_sent: Mutex::new(Slowest::default()),
             slowest_shown_ms: AtomicU64::new(0),
         });
         let (handles, fresh, tasks) = (Vec::new(), Vec::new(), JoinSet::new());

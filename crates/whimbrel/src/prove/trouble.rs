@@ -14,6 +14,10 @@ pub(super) const FROZEN: Duration = Duration::from_secs(15);
 pub(super) const CUT: Duration = Duration::from_secs(8);
 /// Between two faults.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
+/// Some pauses are longer than messages go to everybody after Redis lost something: what is wrong with routes shows then.
+const LONG_PAUSE: (Duration, Duration) = (Duration::from_secs(9), Duration::from_secs(12));
+/// How many, out of a hundred.
+const LONG_PERCENT: usize = 20;
 /// A process that was killed is away for so long.
 const DOWN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(2500));
 
@@ -110,7 +114,8 @@ pub(super) fn plan(dice: &mut Dice, kinds: &[Trouble], rounds: usize) -> Vec<Pla
             let trouble = round.swap_remove(dice.below(round.len()));
             // A third comes back at once, as under a supervisor.
             let down = if dice.percent(33) { DOWN.0 } else { dice.between(DOWN.0, DOWN.1) };
-            all.push(Planned { trouble, pause: dice.between(PAUSE.0, PAUSE.1), down, which: dice.below(1000) });
+            let (shortest, longest) = if dice.percent(LONG_PERCENT) { LONG_PAUSE } else { PAUSE };
+            all.push(Planned { trouble, pause: dice.between(shortest, longest), down, which: dice.below(1000) });
         }
     }
     all
