@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use whimbrel_engines::{Persistence, Rabbit, Redis, RedisOptions, Sql};
 
 use crate::server::{ADMIN_KEY, Doors, program};
-use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, until};
 
 /// Lines of a role's log that are shown when a test fails.
 const LOG_LINES: usize = 40;
@@ -73,6 +73,7 @@ impl Cluster {
         for name in roles {
             cluster.wait_ready(name).await?;
         }
+        cluster.wait_meshed().await?;
         Ok(cluster)
     }
 
@@ -136,6 +137,24 @@ impl Cluster {
         for name in &names {
             self.wait_ready(name).await?;
         }
+        self.wait_meshed().await
+    }
+
+    /// Waits until every transfer has its streams with all who run: what is written down of a cluster in which something
+    /// is away holds for one that was whole.
+    async fn wait_meshed(&self) -> anyhow::Result<()> {
+        let count = |kind: &str| self.roles.values().filter(|role| role.is(kind)).count();
+        let peers = ["connector", "archiver", "api"];
+        let wanted = peers.map(|peer| format!("whimbrel_rpc_streams{{peer=\"{peer}\"}} {}", count(peer)));
+        for transfer in self.roles.values().filter(|role| role.is("transfer")) {
+            let metrics = format!("{}/metrics", transfer.health());
+            until(&format!("the streams of the {}", transfer.name), async || {
+                let answer = reqwest::get(&metrics).await.expect("it runs").text().await.expect("text");
+                let has = |line: &String| line.ends_with(" 0") || answer.lines().any(|one| one == line);
+                wanted.iter().all(has)
+            })
+            .await;
+        }
         Ok(())
     }
 
@@ -196,12 +215,16 @@ impl Cluster {
     }
 
     fn first(&self, kind: &str) -> &Role {
-        let is_it = |role: &&Role| role.name.starts_with(kind) && role.child.is_some();
+        let is_it = |role: &&Role| role.is(kind);
         self.roles.values().find(is_it).unwrap_or_else(|| panic!("there is no {kind}"))
     }
 }
 
 impl Role {
+    fn is(&self, kind: &str) -> bool {
+        self.name.starts_with(kind) && self.child.is_some()
+    }
+
     /// Kills it with -9.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -66,6 +66,14 @@ pub struct Member {
     pub detail: BTreeMap<String, String>,
 }
 
+impl Member {
+    /// Whether this is a transfer at the other's address: the other died, and its lease has not run out yet. Two entries
+    /// would be two streams to one process. The addresses of other roles are for people, and may be alike.
+    fn follows(&self, other: &Self) -> bool {
+        self.role == RoleName::Transfer && !self.address.is_empty() && self.address == other.address
+    }
+}
+
 /// The roster, as one process uses it.
 pub struct Roster {
     engine: Arc<Engine>,
@@ -198,7 +206,11 @@ async fn read(engine: &Arc<Engine>, role: RoleName) -> Result<Read, StoreError> 
     for entry in answer.list().map_err(corrupt)? {
         let Value::BulkString(entry) = entry else { continue };
         match serde_json::from_slice::<Member>(&entry) {
-            Ok(member) => members.push(member),
+            // By the end of their leases: whoever came to an address later is the one who is there.
+            Ok(member) => {
+                members.retain(|former| !member.follows(former));
+                members.push(member);
+            }
             Err(error) => warn!(%error, %role, "an entry of the roster cannot be read"),
         }
     }
@@ -225,7 +237,8 @@ impl Seen {
         (self.is_blind, self.life) = (false, Some(read.life));
         let mut members = read.members;
         if self.grace.is_some_and(|grace| now < grace) {
-            let is_listed = |member: &Member| members.iter().any(|other| other.id == member.id);
+            let is_listed =
+                |member: &Member| members.iter().any(|other| other.id == member.id || other.follows(member));
             let missing: Vec<Member> = self.members.iter().filter(|member| !is_listed(member)).cloned().collect();
             members.extend(missing);
             members.sort_by_key(|member| member.id);

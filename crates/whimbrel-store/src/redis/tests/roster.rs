@@ -51,6 +51,24 @@ async fn members_are_listed_by_role_until_they_leave() {
     shows(&mut watched, &[one]).await;
 }
 
+/// Killed and started again at its address: the former one's lease stands for long, and still only the new one is listed.
+#[tokio::test]
+async fn a_transfer_that_is_started_again_takes_its_predecessors_place() {
+    let (here, role) = (roster(lasting(shared())), RoleName::Transfer);
+    let mut watched = here.watch(role);
+    let (old, other) = (member(role, 7), member(role, 8));
+    let new = Member { id: Uuid::from_bytes([1; 16]), ..old.clone() };
+    let mut memberships = [here.join(old.clone()), here.join(other.clone())];
+    for membership in &mut memberships {
+        membership.listed().await;
+    }
+    shows(&mut watched, &[old, other.clone()]).await;
+    let [killed, _stays] = memberships;
+    drop(killed);
+    let _started = here.join(new.clone());
+    shows(&mut watched, &[new, other]).await;
+}
+
 /// Dropped is like killed: nobody says goodbye.
 #[tokio::test]
 async fn who_dies_runs_out_with_its_lease() {
