@@ -69,6 +69,9 @@ impl Archiver {
             let is_first = backoff.is_first();
             let pause = backoff.pause();
             let is_away = matches!(end, End::Store(_));
+            if is_away {
+                self.placer.forget();
+            }
             match end {
                 End::Closed => return info!("the log is closed and empty: the archiver ends"),
                 End::Stopped => return info!("the archiver was told to stop"),

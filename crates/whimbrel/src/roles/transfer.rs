@@ -64,6 +64,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     serving.store(false, Ordering::Relaxed);
     // Others stop choosing this transfer; what it has let in is placed and answered while its streams still stand.
     membership.leave().await;
+    role.begin_stop();
     stop_serving.cancel();
     super::in_time("the streams of other roles", deadline, serve).await;
     super::in_time("messages under way", deadline, role.stop()).await;
