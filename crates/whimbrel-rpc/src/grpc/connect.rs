@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Request as Call, Status, Streaming};
-use whimbrel_core::ConnectorId;
+use whimbrel_core::{ConnectorId, TransferId};
 
 use super::connects::malformed;
 use super::fleet::{Dial, Line as _};
@@ -65,7 +65,7 @@ impl Dial for Connects {
     type Line = ConnectLine;
     type Down = pb::ToConnector;
 
-    async fn open(&self, channel: Channel) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
+    async fn open(&self, at: TransferId, channel: Channel) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
         let line =
             ConnectLine::new(hello::hello(self.limits.protocol, Role::Connector, out(self.id)), self.limits.clone());
         let mut call = Call::new(Drain::of_client(line.outbox.clone()));
@@ -75,7 +75,7 @@ impl Dial for Connects {
             .max_encoding_message_size(self.limits.message_max);
         let mut inbound = client.connect(call).await?.into_inner();
         let first = hello::first(&mut inbound).await?;
-        hello::answered(first.hello, first.refused, self.limits.protocol)?;
+        hello::answered(first.hello, first.refused, self.limits.protocol, at)?;
         Ok((Arc::new(line), inbound))
     }
 

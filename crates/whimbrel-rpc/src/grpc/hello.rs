@@ -1,8 +1,9 @@
 //! Who speaks, and whether both speak the same language.
 
 use tonic::{Status, Streaming};
+use whimbrel_core::TransferId;
 
-use crate::convert::pb;
+use crate::convert::{id, pb};
 
 /// The number of the cluster's protocol. It is raised when something is added that the other side must know of; what
 /// is removed must not have been needed for one number before.
@@ -87,13 +88,21 @@ pub(crate) fn judge(hello: &pb::Hello, mine: u32, expected: &[Role]) -> Result<P
     }
 }
 
-/// What a server's first message holds.
-pub(crate) fn answered(hello: Option<pb::Hello>, refused: Option<pb::Refused>, mine: u32) -> Result<Peer, Status> {
+/// What a server's first message holds. It has to be the transfer that was meant: one that was killed and runs again at
+/// its address is on the roster twice for a while, and who opened a stream to it under either name would have two.
+pub(crate) fn answered(
+    hello: Option<pb::Hello>,
+    refused: Option<pb::Refused>,
+    mine: u32,
+    meant: TransferId,
+) -> Result<(), Status> {
     if let Some(pb::Refused { sentence }) = refused {
         return Err(Status::failed_precondition(sentence));
     }
     let hello = hello.ok_or_else(|| Status::invalid_argument("the first message is not Hello"))?;
-    judge(&hello, mine, &[Role::Transfer]).map_err(|unlike| Status::failed_precondition(unlike.sentence))
+    let peer = judge(&hello, mine, &[Role::Transfer]).map_err(|unlike| Status::failed_precondition(unlike.sentence))?;
+    let here: TransferId = id(peer.id);
+    if here == meant { Ok(()) } else { Err(Status::failed_precondition(format!("transfer {here} answers there now"))) }
 }
 
 /// The first message of a stream; an end before it is an error.

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use hashbrown::HashMap;
 use metrics::Histogram;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tonic::transport::Channel;
 use tonic::{Request as Call, Status, Streaming};
+use whimbrel_core::TransferId;
 
 use super::fleet::{Dial, Line};
 use super::outbox::{Drain, Gather, Outbox, Queue};
@@ -35,9 +36,10 @@ const STOPS: u8 = 1;
 const REMOVED: u8 = 2;
 
 impl AnnounceLine {
-    /// Tells, and waits for the answer. `None`: the stream has ended, and whether it was told is unknown.
-    pub(super) async fn tell(&self, what: What, bytes: usize) -> Option<pb::Told> {
-        let told = self.outbox.with(|up| up.tell(what, bytes))?;
+    /// Tells, and waits for the answer. `None`: the stream has ended, and whether it was told is unknown. Its room is
+    /// taken until the answer came or the stream ended, whether or not somebody waits for that.
+    pub(super) async fn tell(&self, what: What, bytes: usize, room: OwnedSemaphorePermit) -> Option<pb::Told> {
+        let told = self.outbox.with(|up| up.tell(what, bytes, room))?;
         told.await.ok()
     }
 
@@ -62,7 +64,7 @@ impl Dial for Announces {
     type Line = AnnounceLine;
     type Down = pb::Announced;
 
-    async fn open(&self, channel: Channel) -> Result<(Arc<AnnounceLine>, Streaming<pb::Announced>), Status> {
+    async fn open(&self, at: TransferId, channel: Channel) -> Result<(Arc<AnnounceLine>, Streaming<pb::Announced>), Status> {
         let outbox = Outbox::new(Up::new(self.hello.clone(), self.limits.cut));
         let mut call = Call::new(Drain::of_client(outbox.clone()));
         self.security.sign(&mut call);
@@ -71,7 +73,7 @@ impl Dial for Announces {
             .max_encoding_message_size(self.limits.message_max);
         let mut inbound = client.announce(call).await?.into_inner();
         let first = hello::first(&mut inbound).await?;
-        hello::answered(first.hello, first.refused, self.limits.protocol)?;
+        hello::answered(first.hello, first.refused, self.limits.protocol, at)?;
         Ok((Arc::new(AnnounceLine { outbox, state: AtomicU8::new(OPEN) }), inbound))
     }
 
@@ -98,7 +100,7 @@ pub(super) struct Up {
     first: Option<pb::Hello>,
     news: Queue<pb::Telling>,
     asked: u64,
-    waiting: HashMap<u64, oneshot::Sender<pb::Told>>,
+    waiting: HashMap<u64, (oneshot::Sender<pb::Told>, OwnedSemaphorePermit)>,
     leaving: bool,
     cut: usize,
     batches: Histogram,
@@ -117,17 +119,17 @@ impl Up {
         }
     }
 
-    fn tell(&mut self, what: What, bytes: usize) -> oneshot::Receiver<pb::Told> {
+    fn tell(&mut self, what: What, bytes: usize, room: OwnedSemaphorePermit) -> oneshot::Receiver<pb::Told> {
         self.asked += 1;
         let (answer, told) = oneshot::channel();
-        self.waiting.insert(self.asked, answer);
+        self.waiting.insert(self.asked, (answer, room));
         self.news.push(pb::Telling { id: self.asked, what: Some(what) }, bytes);
         told
     }
 
     fn told(&mut self, told: Vec<pb::Told>) {
         for told in told {
-            if let Some(waiting) = self.waiting.remove(&told.id) {
+            if let Some((waiting, _room)) = self.waiting.remove(&told.id) {
                 let _ = waiting.send(told);
             }
         }

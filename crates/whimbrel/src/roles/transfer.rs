@@ -40,7 +40,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let log = Arc::new(RabbitLog::open(rabbit(config, &format!("transfer {id}"))).await.context("rabbitmq.url")?);
     let store = Arc::new(base.database().await?);
     let status = Arc::new(RedisUserStatus::new(redis(config)).context("redis.url cannot be used")?);
-    let streams = Streams::new(Limits::default());
+    let streams = Streams::new(id, Limits::default());
     let role = TransferRole::new(
         config.transfer.clone(),
         id,
