@@ -1,7 +1,7 @@
 //! The connector's lease, and what follows when it did not stand: sessions are asserted, and poked.
 //!
 //! Routes may be too many, never silently too few. So whenever UserStatus may have lost what was registered (another
-//! incarnation), or messages may have passed this connector by (the lease was not kept), every session is registered
+//! incarnation), or messages may have passed this connector by (another term, or it was out of reach), every session is registered
 //! again, and then synced by a poke. A session whose attach was not registered is too. A *life* is the time between two
 //! such events: a number that is raised at each.
 //!
@@ -18,9 +18,11 @@
 //!   assertion, so it is said again. No ghost stays.
 //! * An assertion that failed, or that another life overtook, is begun again at the next renewal; nobody leaves the list
 //!   but by an assertion that was taken, or by ending.
-//! * Nothing is known of UserStatus and the lease was not kept: those who are in are poked now, since what passed them by
-//!   did so already, and again after the assertion. A renewal is never given up halfway: that the lease was not kept is
-//!   told once.
+//! * The term is compared with that on which this connector acted last, and not with that of the last answer: an answer
+//!   that is lost on its way hides nothing.
+//! * Nothing is known of UserStatus and the connector was out of reach: those who are in are poked now, since what passed
+//!   them by did so already, and again after the assertion. A renewal is never given up halfway: that it was out of
+//!   reach is told once.
 //!
 //! Lists hold ids, not sessions: who has ended is skipped, and keeps nothing. Renewing waits for neither assertions nor
 //! pokes. With no session there is nothing to do.
@@ -54,9 +56,11 @@ struct State {
     life: u64,
     /// The one in which everybody is registered, but for those who are named below.
     incarnation: Option<Incarnation>,
+    /// The lease on which this connector has acted.
+    term: Option<u64>,
     /// All who are in have to be asserted.
     everybody: bool,
-    /// The lease was not kept, and nobody was poked for that yet.
+    /// Messages may have passed by, and nobody was poked for that yet.
     passed_by: bool,
     /// These have to be asserted. Who was let in during an assertion that failed may be here twice, nobody more often.
     owed: Vec<SessionId>,
@@ -97,15 +101,19 @@ impl Lease {
     fn renewed(&self, answer: whimbrel_rpc::Lease) -> Next {
         let mut state = self.state.lock();
         let another = answer.incarnation.is_some() && answer.incarnation != state.incarnation;
+        let is_away = answer.incarnation.is_none();
+        let lapsed = !is_away && state.term != Some(answer.term);
         if another {
             state.incarnation = answer.incarnation;
         }
-        if another || !answer.kept {
+        if lapsed {
+            state.term = Some(answer.term);
+        }
+        if another || lapsed || !answer.kept {
             state.life += 1;
             state.everybody = true;
-            state.passed_by |= !answer.kept;
+            state.passed_by |= lapsed || !answer.kept;
         }
-        let is_away = answer.incarnation.is_none();
         let poke = is_away && mem::take(&mut state.passed_by);
         let assert = !is_away && !state.asserting && (state.everybody || !state.owed.is_empty());
         state.asserting |= assert;

@@ -29,7 +29,7 @@ impl Transfer for Echo {
     }
     async fn detach(&self, _: Vec<SessionRef>) {}
     async fn renew(&self, _: ConnectorId) -> Lease {
-        Lease { incarnation: None, kept: true }
+        Lease { incarnation: None, term: 0, kept: true }
     }
     async fn assert(&self, _: ConnectorId, _: Vec<Standing>) -> bool {
         true

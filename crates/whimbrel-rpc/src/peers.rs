@@ -13,6 +13,12 @@ pub trait Peers: Send + Sync + 'static {
 
     /// All of them.
     fn connectors(&self) -> Vec<(ConnectorId, Arc<dyn Push>)>;
+
+    /// Those whose stream broke so lately that they may hold a lease, also when they are back: who asks for
+    /// [`Peers::connectors`] first finds everybody in one of the two.
+    fn lost(&self) -> Vec<ConnectorId> {
+        Vec::new()
+    }
 }
 
 /// A house with one connector: its own.

@@ -53,8 +53,12 @@ pub struct Lease {
     /// The life of UserStatus; another one than last time: everything that was registered may be gone. `None`:
     /// UserStatus does not answer.
     pub incarnation: Option<Incarnation>,
-    /// Nobody can have taken this connector for dead since it asked last. Otherwise messages may have passed it by: it
-    /// asserts its sessions, and pokes them.
+    /// Which unbroken lease this is, when there is an incarnation; another one than last time: somebody may have taken
+    /// this connector for dead, and messages may have passed it by, so that it asserts its sessions, and pokes them. An
+    /// answer that is lost does no harm: the next one has the same number.
+    pub term: u64,
+    /// False: between this call and the last one there was a time in which no transfer could have reached this
+    /// connector, which means the same. Told once, by what knows it in the connector's own process.
     pub kept: bool,
 }
 

@@ -31,8 +31,9 @@ pub struct Route {
 pub struct Renewed {
     /// The engine's life.
     pub incarnation: Incarnation,
-    /// The lease stood until now.
-    pub kept: bool,
+    /// Which unbroken lease this is: another number whenever it did not stand until now (never had, ran out, was ended).
+    /// It is the engine's to remember, so that an answer that is lost on its way says the same when asked for again.
+    pub term: u64,
 }
 
 /// Sets of sessions by user.

@@ -98,13 +98,22 @@ impl Reach {
         }
         match self.ask(&users).await {
             Some(routes) => Whereabouts::Known(Routes(users.into_iter().zip(routes).collect())),
-            None => Whereabouts::Anywhere(self.connectors()),
+            None => Whereabouts::Anywhere(self.anywhere()),
         }
     }
 
     /// All connectors in reach.
     pub(crate) fn connectors(&self) -> Vec<ConnectorId> {
         self.peers.connectors().into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// All who may have sessions: those in reach, and those that were until lately, whom another transfer may reach.
+    fn anywhere(&self) -> Vec<ConnectorId> {
+        let mut all = self.connectors();
+        all.extend(self.peers.lost());
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     /// Asks UserStatus; twice, if it has answered so far and says at once that it cannot.

@@ -169,9 +169,9 @@ impl Transfer for TransferRole {
 
     async fn renew(&self, connector: ConnectorId) -> Lease {
         match self.reach.renew(connector).await {
-            Some(renewed) => Lease { incarnation: Some(renewed.incarnation), kept: renewed.kept },
+            Some(renewed) => Lease { incarnation: Some(renewed.incarnation), term: renewed.term, kept: true },
             // That nobody answers says nothing against it: who took it for dead says so at the next renewal.
-            None => Lease { incarnation: None, kept: true },
+            None => Lease { incarnation: None, term: 0, kept: true },
         }
     }
 

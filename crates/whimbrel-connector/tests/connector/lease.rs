@@ -59,11 +59,12 @@ async fn another_incarnation_or_a_lease_that_was_not_kept_asserts_and_then_pokes
     let mut clients = [world.log_in().await, world.log_in().await];
     let mut expected: Vec<_> = clients.iter().map(|client| client.session).collect();
     expected.sort_unstable();
-    for lost in [false, true] {
+    for what in ["incarnation", "term", "reach"] {
         world.transfer.asserting.forget_permits(usize::MAX);
-        match lost {
-            true => world.transfer.lost_once.store(true, Ordering::SeqCst),
-            false => world.transfer.begin_incarnation(),
+        match what {
+            "incarnation" => world.transfer.begin_incarnation(),
+            "term" => world.transfer.begin_term(),
+            _ => world.transfer.lost_once.store(true, Ordering::SeqCst),
         }
         until("they are asserted", || !asserted(&world).is_empty()).await;
         let mut sessions = asserted(&world);
@@ -83,6 +84,27 @@ async fn another_incarnation_or_a_lease_that_was_not_kept_asserts_and_then_pokes
         let since = world.transfer.attached.lock().iter().map(|attach| attach.since).collect::<Vec<_>>();
         assert!(standing.len() == 2 && standing.iter().all(|standing| since.contains(&standing.since)));
     }
+}
+
+/// The idea: the first answers of the new term are lost, which is all that the connector sees of them: nothing is known.
+/// The answer that comes through says what they said, and is acted on.
+#[tokio::test]
+async fn a_lease_that_did_not_stand_is_noticed_although_the_first_answers_that_say_so_are_lost() {
+    let world = World::new(config()).await;
+    let mut client = world.log_in().await;
+    world.transfer.renewed().await;
+    let stood = *world.transfer.lease.lock();
+    *world.transfer.lease.lock() = Lease { incarnation: None, term: 0, kept: true };
+    world.transfer.renewed().await;
+    nothing_came(&world, &mut client).await;
+    *world.transfer.lease.lock() = Lease { term: stood.term + 1, ..stood };
+    until("it is asserted", || asserted(&world) == [client.session]).await;
+    poked(&mut client).await;
+    *world.transfer.lease.lock() = Lease { incarnation: None, term: 0, kept: true };
+    world.transfer.renewed().await;
+    *world.transfer.lease.lock() = Lease { term: stood.term + 1, ..stood };
+    world.transfer.renewed().await;
+    assert_eq!(asserted(&world), [client.session], "it was acted on, once");
 }
 
 #[tokio::test]
@@ -107,14 +129,14 @@ async fn a_session_that_was_not_registered_is_asserted_until_it_is_and_poked_the
 async fn with_user_status_away_it_waits_and_who_was_passed_by_is_poked_at_once() {
     let world = World::new(config()).await;
     let mut client = world.log_in().await;
-    let stood = world.transfer.lease.lock().incarnation;
+    let stood = *world.transfer.lease.lock();
     world.transfer.lease.lock().incarnation = None;
     world.transfer.renewed().await;
     world.transfer.lost_once.store(true, Ordering::SeqCst);
     poked(&mut client).await;
     world.transfer.renewed().await;
     assert!(asserted(&world).is_empty(), "there is nobody to take it");
-    *world.transfer.lease.lock() = Lease { incarnation: stood, kept: true };
+    *world.transfer.lease.lock() = stood;
     until("it is asserted", || asserted(&world) == [client.session]).await;
     poked(&mut client).await;
 }

@@ -77,7 +77,7 @@ pub(crate) struct Recorder {
     pub(crate) attaching: Semaphore,
     pub(crate) lease: Mutex<Lease>,
     pub(crate) renewals: AtomicUsize,
-    /// `kept: false` is told once, as transfers do it.
+    /// `kept: false` is told once, as the streams do it.
     pub(crate) lost_once: AtomicBool,
     /// Renewing takes a permit.
     pub(crate) renewing: Semaphore,
@@ -101,7 +101,7 @@ impl Recorder {
             greet: Mutex::default(),
             greeted: Mutex::default(),
             attaching: Semaphore::new(1000),
-            lease: Mutex::new(Lease { incarnation: Some(Incarnation::generate()), kept: true }),
+            lease: Mutex::new(Lease { incarnation: Some(Incarnation::generate()), term: 1, kept: true }),
             renewals: AtomicUsize::new(0),
             lost_once: AtomicBool::new(false),
             renewing: Semaphore::new(1_000_000),
@@ -170,6 +170,11 @@ impl Recorder {
     /// UserStatus begins another life.
     pub(crate) fn begin_incarnation(&self) {
         self.lease.lock().incarnation = Some(Incarnation::generate());
+    }
+
+    /// The lease did not stand, and is another one now.
+    pub(crate) fn begin_term(&self) {
+        self.lease.lock().term += 1;
     }
 
     pub(crate) fn requests(&self) -> usize {

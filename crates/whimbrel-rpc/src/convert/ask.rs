@@ -55,12 +55,12 @@ impl TryFrom<pb::Standing> for Standing {
 
 impl From<&Lease> for pb::Lease {
     fn from(lease: &Lease) -> Self {
-        Self { incarnation: lease.incarnation.map(out), kept: lease.kept }
+        Self { incarnation: lease.incarnation.map(out), term: lease.term }
     }
 }
 
 impl From<pb::Lease> for Lease {
     fn from(lease: pb::Lease) -> Self {
-        Self { incarnation: lease.incarnation.map(id), kept: lease.kept }
+        Self { incarnation: lease.incarnation.map(id), term: lease.term, kept: true }
     }
 }

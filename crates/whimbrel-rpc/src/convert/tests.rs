@@ -235,10 +235,10 @@ proptest! {
 
     #[test]
     fn the_rest_comes_as_it_went(
-        incarnation in option::of(id_of()), kept in any::<bool>(), blind in any::<bool>(),
+        incarnation in option::of(id_of()), term in any::<u64>(), blind in any::<bool>(),
         offline in vec(number(), 0..4), unreached in vec(id_of(), 0..4), device in option::of(id_of::<DeviceId>()), user in number(),
     ) {
-        let lease = Lease { incarnation, kept };
+        let lease = Lease { incarnation, term, kept: true };
         prop_assert_eq!(Lease::from(wire(&pb::Lease::from(&lease))), lease);
         let went = Told { offline: offline.into_iter().map(UserId).collect(), unreached: unreached.clone(), blind };
         prop_assert_eq!(told(wire(&pb::Told::from(&went))), went);

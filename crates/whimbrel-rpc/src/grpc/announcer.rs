@@ -34,8 +34,8 @@ const EXPEL_AGAIN: Duration = Duration::from_millis(100);
 pub struct Announcer {
     fleet: Arc<Fleet<Announces>>,
     missed: Arc<Missed>,
-    /// Announcements under way.
-    room: Semaphore,
+    /// Announcements under way, also those that nobody waits for any more.
+    room: Arc<Semaphore>,
 }
 
 /// What is brought to connectors.
@@ -70,9 +70,9 @@ impl Announcer {
         let limits = Arc::new(limits);
         // Nobody asks for an announcer by its id: it says which run of the process speaks.
         let hello = hello(limits.protocol, role, out(TransferId::generate()));
-        let room = Semaphore::new(limits.announcements);
+        let room = Arc::new(Semaphore::new(limits.announcements));
         let announces = Announces { hello, security: security.clone(), limits: limits.clone() };
-        let missed = Missed::new(limits.missed);
+        let missed = Missed::new(limits.missed, room.clone());
         let fleet = Fleet::new(announces, security, limits, CancellationToken::new());
         tokio::spawn(missed.clone().run(fleet.clone()));
         Arc::new(Self { fleet, missed, room })
@@ -112,8 +112,8 @@ impl Announcer {
     }
 
     async fn tell(&self, line: &AnnounceLine, what: What, bytes: usize) -> Option<pb::Told> {
-        let _room = self.room.acquire().await.ok()?;
-        line.tell(what, bytes).await
+        let room = self.room.clone().acquire_owned().await.ok()?;
+        line.tell(what, bytes, room).await
     }
 
     async fn tell_news(&self, line: &AnnounceLine, news: News<'_>, part: Part, through: &Through) -> Option<Told> {

@@ -2,6 +2,9 @@
 //!
 //! They begin in the order in which they came and end each in its own time: a connector that takes slowly holds up those
 //! announcements only that have something for it. A caller that awaits one before it gives the next has them in order.
+//!
+//! What has begun is finished also when the stream breaks: the sessions that waited for it were taken off their list by
+//! then, and whoever tells it again finds nobody to answer.
 
 use std::sync::Arc;
 
@@ -54,6 +57,9 @@ impl Gather for Down {
     }
 }
 
+/// Announcements under way.
+type Under = FuturesUnordered<BoxFuture<'static, pb::Told>>;
+
 /// One stream's reader.
 pub(super) struct Announcements {
     pub(super) role: Role,
@@ -66,7 +72,8 @@ impl Announcements {
     /// Until the stream ends.
     pub(super) async fn run(self, inbound: Streaming<pb::Announcement>) {
         let _up = Up::new(self.role.name());
-        match self.read(inbound).await {
+        let mut telling = Under::new();
+        match self.read(inbound, &mut telling).await {
             Ok(()) => {
                 self.outbox.with(|down| down.over = true);
             }
@@ -80,13 +87,17 @@ impl Announcements {
                 } else {
                     debug!(role = self.role.name(), %status, "a stream of announcements broke");
                 }
+                // At once: the announcer asks another transfer meanwhile.
                 self.outbox.end(Some(status));
+                let finish = async { while telling.next().await.is_some() {} };
+                if tokio::time::timeout(self.streams.limits.drain, finish).await.is_err() {
+                    warn!(role = self.role.name(), "what was being told when the stream broke is given up");
+                }
             }
         }
     }
 
-    async fn read(&self, mut inbound: Streaming<pb::Announcement>) -> Result<(), Status> {
-        let mut telling: FuturesUnordered<BoxFuture<'static, pb::Told>> = FuturesUnordered::new();
+    async fn read(&self, mut inbound: Streaming<pb::Announcement>, telling: &mut Under) -> Result<(), Status> {
         let (mut open, mut said) = (true, false);
         while open || !telling.is_empty() {
             tokio::select! {

@@ -80,6 +80,7 @@ impl Connection {
         let (leaving, closing) = (self.streams.leaving.clone(), self.streams.closing.clone());
         let (gone, most) = (self.peer.gone.clone(), self.streams.limits.asks);
         let mut told = false;
+        let mut sweep = tokio::time::interval(self.streams.limits.taken_within / 4);
         loop {
             tokio::select! {
                 message = inbound.message(), if self.asking.len() <= most => match message? {
@@ -91,6 +92,7 @@ impl Connection {
                     told = true;
                     self.peer.outbox.with(|down| down.leave());
                 }
+                _ = sweep.tick() => self.peer.sweep(),
                 () = gone.cancelled() => return Ok(()),
                 () = closing.cancelled() => return Err(Status::unavailable("the transfer has stopped")),
             }
@@ -109,8 +111,9 @@ impl Connection {
             self.ask(message.asks).map_err(malformed)?;
         }
         if message.done {
-            self.streams.remove(&self.peer);
+            // Finished first: it is gone politely, and not lost.
             self.peer.outbox.with(|down| down.finish());
+            self.streams.remove(&self.peer);
         }
         Ok(())
     }

@@ -106,12 +106,12 @@ pub(crate) fn judge(hello: &pb::Hello, mine: u32, expected: &[Role]) -> Result<P
 }
 
 /// What a server's first message holds.
-pub(crate) fn answered(hello: Option<pb::Hello>, refused: Option<pb::Refused>, mine: u32) -> Result<Peer, Status> {
+pub(crate) fn answered(hello: Option<pb::Hello>, refused: Option<pb::Refused>, mine: u32) -> Result<(), Status> {
     if let Some(pb::Refused { sentence }) = refused {
         return Err(Status::failed_precondition(sentence));
     }
     let hello = hello.ok_or_else(|| Status::invalid_argument("the first message is not Hello"))?;
-    judge(&hello, mine, &[Role::Transfer]).map_err(|unlike| Status::failed_precondition(unlike.sentence))
+    judge(&hello, mine, &[Role::Transfer]).map(drop).map_err(|unlike| Status::failed_precondition(unlike.sentence))
 }
 
 /// The first message of a stream; an end before it is an error.

@@ -27,6 +27,13 @@ pub struct Limits {
     pub push_items: usize,
     /// The same in bytes.
     pub push_bytes: usize,
+    /// How long a push may wait for its acknowledgement. Longer: the connector does not take, and its stream ends, so that
+    /// those who tell several connectors do not wait for one.
+    pub taken_within: Duration,
+    /// How long one transfer may take to renew a lease before another one is asked.
+    pub renew_within: Duration,
+    /// Connectors that are remembered as lost. More: the one that was lost first is forgotten.
+    pub lost: usize,
     /// Requests that wait to be sent to one transfer. More: it does not take them, and they are answered as if it were
     /// not there.
     pub requests: usize,
@@ -74,6 +81,9 @@ impl Default for Limits {
             message_max: 16 * 1024 * 1024,
             push_items: 65_536,
             push_bytes: 64 * 1024 * 1024,
+            taken_within: Duration::from_secs(3),
+            renew_within: Duration::from_millis(1500),
+            lost: 4096,
             requests: 65_536,
             request_bytes: 64 * 1024 * 1024,
             under_way: 262_144,

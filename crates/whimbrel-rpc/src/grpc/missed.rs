@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use whimbrel_core::TransferId;
 
@@ -38,12 +38,14 @@ pub(super) struct Missed {
     entries: Mutex<VecDeque<Entry>>,
     most: usize,
     news: Notify,
+    /// Of all announcements under way.
+    room: Arc<Semaphore>,
 }
 
 impl Missed {
     /// Keeps so many batches.
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { entries: Mutex::default(), most, news: Notify::new() })
+    pub(super) fn new(most: usize, room: Arc<Semaphore>) -> Arc<Self> {
+        Arc::new(Self { entries: Mutex::default(), most, news: Notify::new(), room })
     }
 
     /// `told` brought these; those that another one published are kept for it.
@@ -114,7 +116,8 @@ impl Missed {
         let bytes = entries.iter().map(|entry| weight::placed(&entry.batch)).sum();
         let batches = entries.iter().map(|entry| (&entry.batch).into()).collect();
         let through = convert::through_out(&Through::All);
-        if member.line.tell(What::Placed(pb::Placed { batches, through }), bytes).await.is_none() {
+        let room = self.room.clone().acquire_owned().await.expect("never closed");
+        if member.line.tell(What::Placed(pb::Placed { batches, through }), bytes, room).await.is_none() {
             entries.into_iter().for_each(|entry| self.keep(entry));
             self.news.notify_one();
         }

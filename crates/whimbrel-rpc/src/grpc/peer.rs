@@ -2,11 +2,15 @@
 //!
 //! Pushes are numbered in the order in which they were given, and stay on a list until the connector has acknowledged
 //! their numbers. Whatever ends a stream drops the list, which tells everybody on it that their pushes are lost: so
-//! nobody can wait for a connector that is gone. What is not acknowledged is bounded; a connector that lets it grow
-//! beyond that does not take, and its stream ends.
+//! nobody can wait for a connector that is gone. What is not acknowledged is bounded, in number and in time; a connector
+//! that lets it grow beyond that does not take, and its stream ends.
+//!
+//! A connector whose stream ended without its goodbye is remembered as lost for as long as its lease may last: it is off
+//! the one list only when it is on the other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hashbrown::HashMap;
@@ -17,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tracing::{info, warn};
+use whimbrel_core::limits::LEASE;
 use whimbrel_core::{ConnectorId, SessionId, TransferId};
 
 use super::hello::{Role, hello};
@@ -30,13 +35,20 @@ pub struct Streams {
     pub(super) limits: Arc<Limits>,
     pub(super) id: pb::Id,
     pub(super) hello: pb::Hello,
-    connected: RwLock<HashMap<ConnectorId, Arc<Peer>>>,
+    known: RwLock<Known>,
     /// The transfer stops: peers are told.
     pub(super) leaving: CancellationToken,
     /// It waits no longer.
     pub(super) closing: CancellationToken,
     /// One for each stream of a connector.
     pub(super) tasks: TaskTracker,
+}
+
+#[derive(Default)]
+struct Known {
+    connected: HashMap<ConnectorId, Arc<Peer>>,
+    /// When each was lost.
+    lost: HashMap<ConnectorId, Instant>,
 }
 
 impl Streams {
@@ -48,7 +60,7 @@ impl Streams {
             hello: hello(limits.protocol, Role::Transfer, id),
             limits: Arc::new(limits),
             id,
-            connected: RwLock::default(),
+            known: RwLock::default(),
             leaving: CancellationToken::new(),
             closing: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -58,7 +70,7 @@ impl Streams {
     /// A connector's stream. An older one of the same connector ends: its end was not noticed here yet.
     pub(super) fn add(&self, connector: ConnectorId) -> Arc<Peer> {
         let peer = Arc::new(Peer::new(connector, self.limits.clone(), self.hello.clone()));
-        let older = self.connected.write().insert(connector, peer.clone());
+        let older = self.known.write().connected.insert(connector, peer.clone());
         if let Some(older) = older {
             older.end(Some(Status::aborted("the connector opened another stream")));
         }
@@ -67,20 +79,45 @@ impl Streams {
 
     /// Pushes for this connector find another way from now on.
     pub(super) fn remove(&self, peer: &Arc<Peer>) {
-        let mut connected = self.connected.write();
-        if connected.get(&peer.connector).is_some_and(|known| Arc::ptr_eq(known, peer)) {
-            connected.remove(&peer.connector);
+        let is_done = peer.outbox.with(|down| down.done).unwrap_or(false);
+        let mut known = self.known.write();
+        if known.connected.get(&peer.connector).is_some_and(|known| Arc::ptr_eq(known, peer)) {
+            known.connected.remove(&peer.connector);
+            if !is_done {
+                known.lose(peer.connector, Instant::now(), self.limits.lost);
+            }
         }
+    }
+}
+
+impl Known {
+    fn lose(&mut self, connector: ConnectorId, now: Instant, most: usize) {
+        self.lost.retain(|_, since| now.duration_since(*since) < LEASE);
+        self.lost.insert(connector, now);
+        if self.lost.len() > most
+            && let Some(first) = self.lost.iter().min_by_key(|(_, since)| **since).map(|(id, _)| *id)
+        {
+            self.lost.remove(&first);
+        }
+    }
+
+    fn lost(&self, now: Instant) -> Vec<ConnectorId> {
+        let lately = self.lost.iter().filter(|(_, since)| now.duration_since(**since) < LEASE);
+        lately.map(|(connector, _)| *connector).collect()
     }
 }
 
 impl Peers for Streams {
     fn connector(&self, id: ConnectorId) -> Option<Arc<dyn Push>> {
-        self.connected.read().get(&id).map(|peer| Arc::clone(peer) as Arc<dyn Push>)
+        self.known.read().connected.get(&id).map(|peer| Arc::clone(peer) as Arc<dyn Push>)
     }
 
     fn connectors(&self) -> Vec<(ConnectorId, Arc<dyn Push>)> {
-        self.connected.read().iter().map(|(id, peer)| (*id, Arc::clone(peer) as Arc<dyn Push>)).collect()
+        self.known.read().connected.iter().map(|(id, peer)| (*id, Arc::clone(peer) as Arc<dyn Push>)).collect()
+    }
+
+    fn lost(&self) -> Vec<ConnectorId> {
+        self.known.read().lost(Instant::now())
     }
 }
 
@@ -104,6 +141,15 @@ impl Peer {
     pub(super) fn end(&self, last: Option<Status>) {
         drop(self.outbox.end(last));
         self.gone.cancel();
+    }
+
+    /// Ends the stream if a push has waited for too long.
+    pub(super) fn sweep(&self) {
+        let within = self.limits.taken_within;
+        if self.outbox.with(|down| down.is_late(within, Instant::now())) == Some(true) {
+            warn!(connector = %self.connector, ?within, "a connector has not taken a push in time; its stream ends, and pushes go another way");
+            self.end(Some(Status::deadline_exceeded("the connector did not take a push in time")));
+        }
     }
 
     /// Puts a call's items on the stream. `None`: they are lost.
@@ -158,6 +204,7 @@ pub(super) struct Down {
 struct Call {
     last: u64,
     bytes: usize,
+    since: Instant,
     unknown: Vec<SessionId>,
     done: oneshot::Sender<Taken>,
 }
@@ -194,7 +241,7 @@ impl Down {
         }
         self.given += items.len() as u64;
         self.bytes += bytes;
-        self.calls.push_back(Call { last: self.given, bytes, unknown: Vec::new(), done });
+        self.calls.push_back(Call { last: self.given, bytes, since: Instant::now(), unknown: Vec::new(), done });
         for (item, bytes) in items {
             self.waiting.push(item, bytes);
         }
@@ -219,6 +266,11 @@ impl Down {
             call.unknown.extend(unknown);
         }
         Ok(())
+    }
+
+    /// The oldest call has waited for longer than this.
+    fn is_late(&self, within: Duration, now: Instant) -> bool {
+        self.calls.front().is_some_and(|call| now.duration_since(call.since) > within)
     }
 
     pub(super) fn answer(&mut self, answers: Vec<pb::Answer>) {

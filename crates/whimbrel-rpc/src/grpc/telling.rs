@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use hashbrown::HashMap;
 use metrics::Histogram;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tonic::transport::Channel;
 use tonic::{Request as Call, Status, Streaming};
 use whimbrel_core::TransferId;
@@ -36,9 +36,10 @@ const STOPS: u8 = 1;
 const REMOVED: u8 = 2;
 
 impl AnnounceLine {
-    /// Tells, and waits for the answer. `None`: the stream has ended, and whether it was told is unknown.
-    pub(super) async fn tell(&self, what: What, bytes: usize) -> Option<pb::Told> {
-        let told = self.outbox.with(|up| up.tell(what, bytes))?;
+    /// Tells, and waits for the answer. `None`: the stream has ended, and whether it was told is unknown. Its room is
+    /// taken until the answer came or the stream ended, whether or not somebody waits for that.
+    pub(super) async fn tell(&self, what: What, bytes: usize, room: OwnedSemaphorePermit) -> Option<pb::Told> {
+        let told = self.outbox.with(|up| up.tell(what, bytes, room))?;
         told.await.ok()
     }
 
@@ -103,7 +104,7 @@ pub(super) struct Up {
     first: Option<pb::Hello>,
     news: Queue<pb::Telling>,
     asked: u64,
-    waiting: HashMap<u64, oneshot::Sender<pb::Told>>,
+    waiting: HashMap<u64, (oneshot::Sender<pb::Told>, OwnedSemaphorePermit)>,
     leaving: bool,
     cut: usize,
     batches: Histogram,
@@ -122,17 +123,17 @@ impl Up {
         }
     }
 
-    fn tell(&mut self, what: What, bytes: usize) -> oneshot::Receiver<pb::Told> {
+    fn tell(&mut self, what: What, bytes: usize, room: OwnedSemaphorePermit) -> oneshot::Receiver<pb::Told> {
         self.asked += 1;
         let (answer, told) = oneshot::channel();
-        self.waiting.insert(self.asked, answer);
+        self.waiting.insert(self.asked, (answer, room));
         self.news.push(pb::Telling { id: self.asked, what: Some(what) }, bytes);
         told
     }
 
     fn told(&mut self, told: Vec<pb::Told>) {
         for told in told {
-            if let Some(waiting) = self.waiting.remove(&told.id) {
+            if let Some((waiting, _room)) = self.waiting.remove(&told.id) {
                 let _ = waiting.send(told);
             }
         }

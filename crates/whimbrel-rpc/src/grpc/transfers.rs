@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use whimbrel_core::{ConnectorId, GoodbyeCode, UserId};
@@ -115,6 +115,33 @@ impl Transfers {
         }
     }
 
+    /// Asks one transfer after the other, each once and not for long, until one has renewed the lease. `None`: nobody
+    /// answered; a lease without an incarnation: nobody who did has UserStatus.
+    async fn renew_by_any(&self) -> Option<Lease> {
+        let (mut asked, mut answer) = (Vec::<Arc<ConnectLine>>::new(), None);
+        let first = rand::random_range(0..TRIES);
+        while asked.len() < TRIES {
+            let members = self.fleet.members();
+            let mut open = open(&members);
+            open.retain(|member| !asked.iter().any(|line| Arc::ptr_eq(line, &member.line)));
+            if open.is_empty() {
+                break;
+            }
+            let line = open[first % open.len()].line.clone();
+            let renewing = timeout(self.fleet.limits.renew_within, line.ask(Asked::Renew(pb::Nothing {}), 0));
+            if let Ok(Ok(Answered::Renew(lease))) = renewing.await {
+                let lease = Lease::from(lease);
+                if lease.incarnation.is_some() {
+                    return Some(lease);
+                }
+                answer = Some(lease);
+            }
+            figures::asked_again("connector");
+            asked.push(line);
+        }
+        answer
+    }
+
     /// Asks any transfer, and another one when that is gone. `None`: nobody answered.
     async fn ask_any(&self, ask: impl Fn() -> (Asked, usize)) -> Option<Answered> {
         let first = rand::random_range(0..TRIES);
@@ -191,12 +218,10 @@ impl Transfer for Transfers {
     }
 
     async fn renew(&self, _: ConnectorId) -> Lease {
-        match self.ask_any(|| (Asked::Renew(pb::Nothing {}), 0)).await {
-            Some(Answered::Renew(lease)) => {
-                let lease = Lease::from(lease);
-                Lease { kept: lease.kept && !self.fleet.had_gap(), ..lease }
-            }
-            _ => Lease { incarnation: None, kept: true },
+        match self.renew_by_any().await {
+            // Asked after the answer came, and whatever it says: the flag is taken down by it.
+            Some(lease) => Lease { kept: !self.fleet.had_gap(), ..lease },
+            None => Lease { incarnation: None, term: 0, kept: true },
         }
     }
 

@@ -1,6 +1,8 @@
 //! What is announced reaches everybody, whichever transfers there are.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use whimbrel_core::{
     Audience, ConnectorId, ConversationId, CursorMoved, Cursors, DeviceId, GoodbyeCode, Message, MessageId,
@@ -245,4 +247,59 @@ async fn a_long_record_is_told_in_parts() {
         }
     }
     assert_eq!(whole, batch);
+}
+
+/// The idea: a session that waits is off the lists once its place is being told; whoever drops the telling drops its answer.
+#[tokio::test]
+async fn what_has_begun_is_told_to_the_end_when_the_announcers_stream_breaks() {
+    let mut node = Node::start().await;
+    let client = Client::start(&[&node]).await;
+    node.push_to(client.id).await;
+    let announcer = announcer(&[&node]).await;
+    node.announce.gate.set(false);
+    let telling = tokio::spawn({
+        let announcer = announcer.clone();
+        async move { announcer.placed(vec![placed(None)], Through::All).await }
+    });
+    next(&mut node.told).await;
+    node.proxy.kill();
+    // The connector's stream breaks with it: the transfer has noticed.
+    eventually("both ends know", || node.streams.connectors().is_empty() && announcer.reachable() == 0).await;
+    assert!(tokio::time::timeout(Duration::from_millis(100), node.told.recv()).await.is_err());
+    node.announce.gate.set(true);
+    eventually("it is told to the end", || node.announce.finished.load(Ordering::SeqCst) == 1).await;
+    telling.abort();
+}
+
+#[tokio::test]
+async fn a_transfer_under_a_former_id_is_not_told() {
+    let node = Node::start().await;
+    let announcer = announcer(&[]).await;
+    announcer.set(vec![node.former()]);
+    eventually("it was tried", || node.proxy.accepted.load(Ordering::SeqCst) >= 4).await;
+    assert_eq!(announcer.reachable(), 0);
+    announcer.set(vec![node.at()]);
+    eventually("itself it is", || announcer.reachable() == 1).await;
+}
+
+/// The idea: room for one. Its caller goes, the transfer still has it; so the second one waits.
+#[tokio::test]
+async fn who_stops_waiting_makes_no_room_for_another() {
+    let mut node = Node::start().await;
+    let announcer = Announcer::with(security(), Role::Archiver, Limits { announcements: 1, ..limits() });
+    announcer.set(vec![node.at()]);
+    node.announce.gate.set(false);
+    let tell = || {
+        let announcer = announcer.clone();
+        tokio::spawn(async move { announcer.placed(vec![placed(None)], Through::All).await })
+    };
+    let first = tell();
+    next(&mut node.told).await;
+    first.abort();
+    assert!(first.await.is_err());
+    let second = tell();
+    assert!(tokio::time::timeout(Duration::from_millis(100), node.told.recv()).await.is_err(), "there is no room");
+    node.announce.gate.set(true);
+    next(&mut node.told).await;
+    assert_eq!(second.await.expect("told"), Told::default());
 }

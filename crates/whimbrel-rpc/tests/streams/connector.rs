@@ -20,7 +20,7 @@ async fn everything_a_connector_asks_is_answered_over_one_stream() {
     assert_eq!(attached, [Ok(Attached { registered: true }), Ok(Attached { registered: true })]);
     let Asked::Attach(attaches) = next(&mut node.asked).await else { panic!("attaches") };
     assert_eq!((attaches.len(), attaches[0].connector, attaches[0].session), (2, client.id, who));
-    assert_eq!(client.transfers.renew(client.id).await, Lease { incarnation: Some(LIFE), kept: true });
+    assert_eq!(client.transfers.renew(client.id).await, Lease { incarnation: Some(LIFE), term: 7, kept: true });
     assert!(matches!(next(&mut node.asked).await, Asked::Renew));
     assert!(client.transfers.assert(client.id, vec![Standing { session: who, since: 3 }]).await);
     let Asked::Assert(standing) = next(&mut node.asked).await else { panic!("an assertion") };

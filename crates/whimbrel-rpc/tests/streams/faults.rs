@@ -1,5 +1,7 @@
 //! Streams that break, freeze, fill up, or end politely while something is under way.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -86,7 +88,7 @@ async fn without_any_transfer_sends_are_retried_attaches_refused_and_syncs_wait(
     let Err(refused) = &refused[0] else { panic!("refused") };
     assert_eq!(refused.code, GoodbyeCode::UNAVAILABLE);
     assert!((1500..=4500).contains(&refused.retry_after_ms));
-    assert_eq!(client.transfers.renew(client.id).await, Lease { incarnation: None, kept: true });
+    assert_eq!(client.transfers.renew(client.id).await, Lease { incarnation: None, term: 0, kept: true });
     assert!(!client.transfers.assert(client.id, Vec::new()).await);
     client.submit(vec![send(who, ConversationId::generate(), vec![draft()])]);
     assert!(is_retry(client.answers().await[0].1[0].1));
@@ -273,4 +275,63 @@ async fn another_stream_of_the_same_connector_takes_over() {
     assert!(!node.push_to(id).await.push(vec![poke(session().session)]).await.lost);
     next(&mut second).await;
     assert!(first.try_recv().is_err());
+}
+
+/// It is on the list for as long as its lease may last, also when it is back; who leaves politely is not.
+#[tokio::test]
+async fn a_connector_whose_stream_broke_is_named_as_lost() {
+    let node = Node::start().await;
+    let (breaks, leaves) = (Client::start(&[]).await, Client::start(&[&node]).await);
+    leaves.transfers.set(Vec::new());
+    eventually("it has left", || node.streams.connectors().is_empty() && leaves.transfers.reachable() == 0).await;
+    breaks.transfers.set(vec![node.at()]);
+    node.push_to(breaks.id).await;
+    assert_eq!(node.streams.lost(), []);
+    node.proxy.cut();
+    eventually("it is lost", || node.streams.lost() == [breaks.id]).await;
+    node.push_to(breaks.id).await;
+    assert_eq!(node.streams.lost(), [breaks.id]);
+}
+
+/// It answers pings, and its queue is far from full; so only the time ends it.
+#[tokio::test]
+async fn a_connector_that_takes_nothing_is_not_waited_for() {
+    let node = Node::with(Limits { taken_within: Duration::from_millis(100), ..limits() }, security()).await;
+    let client = Client::start(&[&node]).await;
+    let push = node.push_to(client.id).await;
+    client.push.gate.set(false);
+    let taken = timeout(Duration::from_secs(20), push.push(vec![poke(session().session)])).await;
+    assert!(taken.expect("nobody waits").lost);
+    eventually("it is lost", || node.streams.lost() == [client.id]).await;
+}
+
+/// One does not reach UserStatus, another one answers nothing: whichever is asked first, the lease is renewed.
+#[tokio::test]
+async fn a_lease_is_renewed_by_whoever_can() {
+    let nodes = [Node::start().await, Node::start().await, Node::start().await];
+    let hasty = Limits { renew_within: Duration::from_millis(100), ..limits() };
+    let client = Client::with(hasty, &nodes.iter().collect::<Vec<_>>()).await;
+    *nodes[0].transfer.is_blind.lock() = true;
+    nodes[1].transfer.gate.set(false);
+    for _ in 0..20 {
+        let lease = timeout(Duration::from_secs(20), client.transfers.renew(client.id)).await.expect("in time");
+        assert_eq!(lease, Lease { incarnation: Some(LIFE), term: 7, kept: true });
+    }
+    *nodes[2].transfer.is_blind.lock() = true;
+    let lease = client.transfers.renew(client.id).await;
+    assert_eq!(lease, Lease { incarnation: None, term: 0, kept: true });
+}
+
+/// It was killed and runs again under another id: the roster names both for a while, at one address.
+#[tokio::test]
+async fn a_transfer_that_runs_again_has_one_stream_and_not_two_that_end_each_other() {
+    let node = Node::start().await;
+    let client = Client::start(&[&node]).await;
+    let push = node.push_to(client.id).await;
+    let tries = node.proxy.accepted.load(Ordering::SeqCst) + 4;
+    client.transfers.set(vec![node.at(), node.former()]);
+    eventually("it was tried", || node.proxy.accepted.load(Ordering::SeqCst) >= tries).await;
+    assert_eq!(client.transfers.reachable(), 1);
+    assert!(Arc::ptr_eq(&push, &node.push_to(client.id).await), "the stream stands");
+    assert!(!push.push(vec![poke(session().session)]).await.lost);
 }

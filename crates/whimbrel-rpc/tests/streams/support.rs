@@ -1,6 +1,7 @@
 //! Transfers on real sockets behind a proxy that can break, and fakes of what is on either side of the streams.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -122,6 +123,8 @@ pub(crate) struct FakeTransfer {
     pub(crate) asked: mpsc::UnboundedSender<Asked>,
     /// Answers wait behind it.
     pub(crate) gate: Gate,
+    /// It does not reach UserStatus.
+    pub(crate) is_blind: Mutex<bool>,
 }
 
 pub(crate) const LIFE: Incarnation = Incarnation::from_bytes([9; 16]);
@@ -144,7 +147,10 @@ impl Transfer for FakeTransfer {
     async fn renew(&self, _: ConnectorId) -> Lease {
         let _ = self.asked.send(Asked::Renew);
         self.gate.pass().await;
-        Lease { incarnation: Some(LIFE), kept: true }
+        match *self.is_blind.lock() {
+            true => Lease { incarnation: None, term: 0, kept: true },
+            false => Lease { incarnation: Some(LIFE), term: 7, kept: true },
+        }
     }
     async fn assert(&self, _: ConnectorId, sessions: Vec<Standing>) -> bool {
         let _ = self.asked.send(Asked::Assert(sessions));
@@ -170,12 +176,15 @@ pub(crate) struct FakeAnnounce {
     pub(crate) gate: Gate,
     /// What is answered to everything with [`Through::All`], and to the rest.
     pub(crate) answers: Mutex<(Told, Told)>,
+    /// How many were told to the end.
+    pub(crate) finished: AtomicUsize,
 }
 
 impl FakeAnnounce {
     async fn answer(&self, told: ToldOf, through: Through) -> Told {
         let _ = self.told.send(told);
         self.gate.pass().await;
+        self.finished.fetch_add(1, Ordering::SeqCst);
         let answers = self.answers.lock();
         if through == Through::All { answers.0.clone() } else { answers.1.clone() }
     }
@@ -244,13 +253,19 @@ impl Node {
         let proxy = Proxy::start(listener.local_addr().expect("an address").to_string()).await;
         let (asked_in, asked) = mpsc::unbounded_channel();
         let (told_in, told) = mpsc::unbounded_channel();
-        let transfer = Arc::new(FakeTransfer { asked: asked_in, gate: Gate::open() });
-        let announce = Arc::new(FakeAnnounce { told: told_in, gate: Gate::open(), answers: Mutex::default() });
+        let transfer = Arc::new(FakeTransfer { asked: asked_in, gate: Gate::open(), is_blind: Mutex::default() });
+        let (answers, finished) = (Mutex::default(), AtomicUsize::new(0));
+        let announce = Arc::new(FakeAnnounce { told: told_in, gate: Gate::open(), answers, finished });
         let id = TransferId::generate();
         let (streams, stop) = (Streams::new(id, limits), CancellationToken::new());
         let serving =
             tokio::spawn(serve(listener, security, streams.clone(), transfer.clone(), announce.clone(), stop.clone()));
         Self { id, streams, transfer, announce, asked, told, proxy, stop, serving }
+    }
+
+    /// The one that was killed at this address, and is still on the roster.
+    pub(crate) fn former(&self) -> TransferAt {
+        TransferAt { id: TransferId::generate(), ..self.at() }
     }
 
     pub(crate) fn at(&self) -> TransferAt {
@@ -322,6 +337,8 @@ enum State {
 /// Forwards TCP until it is told otherwise.
 pub(crate) struct Proxy {
     pub(crate) address: String,
+    /// Connections so far.
+    pub(crate) accepted: Arc<AtomicUsize>,
     state: Arc<watch::Sender<State>>,
     accepting: JoinHandle<()>,
 }
@@ -332,8 +349,11 @@ impl Proxy {
         let address = listener.local_addr().expect("an address").to_string();
         let state = Arc::new(watch::Sender::new(State::Forwards));
         let states = state.clone();
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counted = accepted.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
                 let (to, state) = (to.clone(), states.subscribe());
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(to).await else { return };
@@ -346,7 +366,7 @@ impl Proxy {
                 });
             }
         });
-        Self { address, state, accepting }
+        Self { address, accepted, state, accepting }
     }
 
     /// Ends all connections; new ones are forwarded.

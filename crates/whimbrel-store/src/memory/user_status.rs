@@ -6,7 +6,7 @@
 use std::hash::BuildHasher;
 
 use async_trait::async_trait;
-use hashbrown::{DefaultHashBuilder, HashSet, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use whimbrel_core::{ConnectorId, Incarnation, SessionId, UserId};
@@ -22,7 +22,14 @@ pub struct MemoryUserStatus {
     shards: Vec<Mutex<HashTable<Online>>>,
     hasher: DefaultHashBuilder,
     incarnation: Incarnation,
-    connectors: Mutex<HashSet<ConnectorId>>,
+    leases: Mutex<Leases>,
+}
+
+/// The term of each, and the last one that was given.
+#[derive(Default)]
+struct Leases {
+    terms: HashMap<ConnectorId, u64>,
+    last: u64,
 }
 
 /// A user with several sessions has several entries under one hash.
@@ -39,7 +46,7 @@ impl MemoryUserStatus {
             shards,
             hasher: DefaultHashBuilder::default(),
             incarnation: Incarnation::generate(),
-            connectors: Mutex::default(),
+            leases: Mutex::default(),
         }
     }
 
@@ -119,8 +126,8 @@ impl Default for MemoryUserStatus {
 #[async_trait]
 impl UserStatus for MemoryUserStatus {
     async fn online(&self, sessions: &[(UserId, Route)]) -> Result<Vec<SmallVec<[Route; 1]>>, StoreError> {
-        let connectors = self.connectors.lock();
-        let is_leased = |connector| connectors.contains(&connector);
+        let leases = self.leases.lock();
+        let is_leased = |connector| leases.terms.contains_key(&connector);
         Ok(sessions.iter().map(|(user, route)| self.add(*user, *route, is_leased)).collect())
     }
 
@@ -130,29 +137,33 @@ impl UserStatus for MemoryUserStatus {
     }
 
     async fn locate(&self, users: &[UserId]) -> Result<Vec<SmallVec<[Route; 2]>>, StoreError> {
-        let connectors = self.connectors.lock();
+        let leases = self.leases.lock();
         let standing = |user: &UserId| {
             let mut routes = self.routes(*user);
-            routes.retain(|route| connectors.contains(&route.connector));
+            routes.retain(|route| leases.terms.contains_key(&route.connector));
             routes
         };
         Ok(users.iter().map(standing).collect())
     }
 
     async fn renew(&self, connector: ConnectorId) -> Result<Renewed, StoreError> {
-        let kept = !self.connectors.lock().insert(connector);
-        Ok(Renewed { incarnation: self.incarnation, kept })
+        let Leases { terms, last } = &mut *self.leases.lock();
+        let term = *terms.entry(connector).or_insert_with(|| {
+            *last += 1;
+            *last
+        });
+        Ok(Renewed { incarnation: self.incarnation, term })
     }
 
     async fn expel(&self, connectors: &[ConnectorId]) -> Result<(), StoreError> {
-        let mut standing = self.connectors.lock();
+        let mut leases = self.leases.lock();
         for connector in connectors {
-            standing.remove(connector);
+            leases.terms.remove(connector);
         }
         Ok(())
     }
 
     async fn connectors(&self) -> Result<Vec<ConnectorId>, StoreError> {
-        Ok(self.connectors.lock().iter().copied().collect())
+        Ok(self.leases.lock().terms.keys().copied().collect())
     }
 }

@@ -56,9 +56,14 @@ impl RedisUserStatus {
     }
 
     /// The same of every group: each has its own leases, so that no call needs two groups.
-    async fn of_all_groups(&self, script: &'static Script, add: impl Fn(&mut Cmd)) -> Result<Vec<Answer>, StoreError> {
+    async fn of_all_groups(
+        &self,
+        script: &'static Script,
+        keys: &[&str],
+        add: impl Fn(&mut Cmd),
+    ) -> Result<Vec<Answer>, StoreError> {
         let calls = (0..self.engine.groups()).map(|group| {
-            let mut call = self.engine.call(script, group, Keys::Named(&[]), true);
+            let mut call = self.engine.call(script, group, Keys::Named(keys), true);
             add(&mut call.command);
             call
         });
@@ -142,17 +147,22 @@ impl UserStatus for RedisUserStatus {
 
     async fn renew(&self, connector: ConnectorId) -> Result<Renewed, StoreError> {
         let lease = self.engine.config.lease.as_millis() as u64;
-        let answers = self.of_all_groups(&RENEW, |command| {
+        let answers = self.of_all_groups(&RENEW, &["terms"], |command| {
             command.arg(connector.as_bytes()).arg(lease);
         });
         let answers = answers.await?;
-        let kept = answers.iter().all(|answer| matches!(answer.rest.first(), Some(Value::Int(1))));
+        let terms = answers.iter().map(|answer| match answer.rest.first() {
+            Some(Value::Int(term)) => Ok(*term as u64),
+            _ => Err(corrupt("renew", Unreadable("a term"))),
+        });
+        // A group's term only rises, so that the sum is another one when any of them is.
+        let term = terms.sum::<Result<u64, StoreError>>()?;
         let lives: Vec<Life> = answers.iter().map(|answer| answer.life).collect();
-        Ok(Renewed { incarnation: incarnation(&lives), kept })
+        Ok(Renewed { incarnation: incarnation(&lives), term })
     }
 
     async fn expel(&self, connectors: &[ConnectorId]) -> Result<(), StoreError> {
-        let answers = self.of_all_groups(&EXPEL, |command| {
+        let answers = self.of_all_groups(&EXPEL, &[], |command| {
             connectors.iter().for_each(|connector| {
                 command.arg(connector.as_bytes());
             });

@@ -66,6 +66,23 @@ async fn without_user_status_everybody_is_told_by_every_connector() {
     archiver.kill().await;
 }
 
+/// Nobody says where Bob is, and the connector where he may be is cut off: it is named, so that another transfer brings it
+/// there or its lease is ended. One that is back by then gets it here.
+#[tokio::test]
+async fn blind_telling_names_connectors_that_were_lost_lately() {
+    let house = House::cluster();
+    let (ann, bob, chat) = apart(&house).await;
+    let (there, _) = &house.connectors[1];
+    let batches = placed(&house, chat, ann.user, bob.user).await;
+    house.status.away.store(1_000_000, Ordering::Release);
+    house.webs[0].lose(*there);
+    let unreached = Told { blind: true, unreached: vec![*there], ..Told::default() };
+    assert_eq!(house.transfer.placed(batches.clone(), Through::All).await, unreached);
+    house.webs[0].mend(*there);
+    let reached = Told { blind: true, ..Told::default() };
+    assert_eq!(house.transfer.placed(batches, Through::All).await, reached);
+}
+
 /// In one transfer's own telling the session that is answered does not get the row, though nobody knows where it is.
 #[tokio::test]
 async fn blind_telling_leaves_out_who_has_the_answer() {
@@ -135,11 +152,13 @@ async fn another_transfer_brings_it_or_the_connector_is_expelled() {
     seq(house.say(ann, chat, &drafts(&["a"])).await[0]);
     recorder.wait(bob.session, |got| (got.messages(chat).len() == 1).then_some(())).await;
     until(|| house.log.waiting() == 0).await;
-    assert!(house.transfers[1].renew(*there).await.kept);
+    let stood = house.transfers[1].renew(*there).await;
     house.webs[1].cut(*there);
     seq(house.say(ann, chat, &drafts(&["b"])).await[0]);
     until(|| house.log.waiting() == 0).await;
-    assert!(!house.transfers[1].renew(*there).await.kept, "it learns that messages may have passed it by");
+    let after = house.transfers[1].renew(*there).await;
+    assert_ne!(after.term, stood.term, "it learns that messages may have passed it by");
+    assert_eq!(house.transfers[0].renew(*there).await, after, "and again, should that have been lost");
     archiver.kill().await;
 }
 

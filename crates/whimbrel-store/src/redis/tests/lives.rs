@@ -13,7 +13,7 @@ use whimbrel_core::{ConnectorId, DeviceId, SessionId, UserId};
 
 use super::server::{Server, eventually};
 use crate::redis::{RedisConfig, RedisUserStatus};
-use crate::{Renewed, Route, StoreError, UserStatus};
+use crate::{Route, StoreError, UserStatus};
 
 pub(super) const CONNECTOR: ConnectorId = ConnectorId::from_bytes([9; 16]);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -63,7 +63,7 @@ async fn a_redis_that_was_killed_and_came_back_empty_is_noticed() {
     let held = register(&status, 1).await;
     assert_eq!(status.locate(&[UserId(1)]).await.expect("sure")[0].to_vec(), [held]);
     let before = status.renew(CONNECTOR).await.expect("answers");
-    assert!(before.kept);
+    assert_eq!(status.renew(CONNECTOR).await.expect("answers"), before, "it stands");
     server.kill();
     assert!(status.locate(&[UserId(1)]).await.is_err());
     server.start_again();
@@ -74,8 +74,8 @@ async fn a_redis_that_was_killed_and_came_back_empty_is_noticed() {
     })
     .await;
     assert!(is_rebuilding(&status.connectors().await), "an emptied Redis knows no connectors either");
-    let Renewed { incarnation, kept } = status.renew(CONNECTOR).await.expect("answers");
-    assert!(!kept && incarnation != before.incarnation);
+    let after = status.renew(CONNECTOR).await.expect("answers");
+    assert!(after.term != before.term && after.incarnation != before.incarnation);
 }
 
 /// All is asserted while routes are unsure; the first answer after it is whole.
@@ -87,8 +87,9 @@ async fn routes_are_whole_once_they_are_sure_again() {
     let status = another(RedisConfig { timeout: Duration::from_secs(10), ..config });
     assert!(is_rebuilding(&status.locate(&[UserId(1)]).await), "the first life is no better known than any other");
     eventually(async || status.locate(&[UserId(1)]).await.is_ok()).await;
+    let before = status.renew(CONNECTOR).await.expect("answers");
     server.ask::<()>(cmd("FLUSHALL"));
-    assert!(!status.renew(CONNECTOR).await.expect("answers").kept);
+    assert_ne!(status.renew(CONNECTOR).await.expect("answers").term, before.term);
     let held = register(&status, 1).await;
     let mut located = None;
     eventually(async || {

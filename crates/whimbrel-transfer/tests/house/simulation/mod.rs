@@ -40,7 +40,7 @@ struct World {
     /// The second one waits for its turn.
     archivers: Vec<Running>,
     /// What each connector remembers of its lease; and whether it has to assert, and to poke.
-    leases: Vec<(Option<Incarnation>, bool)>,
+    leases: Vec<(Option<(Incarnation, u64)>, bool)>,
 }
 
 impl World {
@@ -142,15 +142,18 @@ impl World {
         let (id, recorder) = &house.connectors[connector];
         let lease = house.transfers[transfer].renew(*id).await;
         let (known, in_doubt) = &mut self.leases[connector];
-        *in_doubt |= !lease.kept || lease.incarnation.is_some_and(|life| *known != Some(life));
-        *known = lease.incarnation.or(*known);
+        let standing = lease.incarnation.map(|life| (life, lease.term));
+        *in_doubt |= standing.is_some() && standing != *known;
+        *known = standing.or(*known);
         if *in_doubt && house.transfers[transfer].assert(*id, recorder.standing()).await {
             *in_doubt = false;
             recorder.poke();
         }
         // Time enough has passed once everybody has asserted in this life.
-        let (first, _) = self.leases[0];
-        if lease.incarnation.is_some() && self.leases.iter().all(|(life, in_doubt)| *life == first && !in_doubt) {
+        let first = self.leases[0].0.map(|(life, _)| life);
+        let mut all = self.leases.iter();
+        if lease.incarnation.is_some() && all.all(|(known, in_doubt)| known.map(|(life, _)| life) == first && !in_doubt)
+        {
             house.status.unsure.store(lease.incarnation != first, Ordering::Release);
         }
     }

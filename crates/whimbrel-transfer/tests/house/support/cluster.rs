@@ -19,15 +19,23 @@ use super::wrapped::take;
 pub struct Web {
     all: Vec<(ConnectorId, Arc<Recorder>)>,
     cut: Mutex<HashSet<ConnectorId>>,
+    /// Cut off lately.
+    lost: Mutex<Vec<ConnectorId>>,
 }
 
 impl Web {
     pub fn new(all: &[(ConnectorId, Arc<Recorder>)]) -> Self {
-        Self { all: all.to_vec(), cut: Mutex::default() }
+        Self { all: all.to_vec(), cut: Mutex::default(), lost: Mutex::default() }
     }
 
     pub fn cut(&self, connector: ConnectorId) {
         self.cut.lock().insert(connector);
+    }
+
+    /// Cuts it off, and remembers it.
+    pub fn lose(&self, connector: ConnectorId) {
+        self.cut(connector);
+        self.lost.lock().push(connector);
     }
 
     pub fn mend(&self, connector: ConnectorId) {
@@ -47,6 +55,10 @@ impl Peers for Web {
     fn connectors(&self) -> Vec<(ConnectorId, Arc<dyn Push>)> {
         let reached = self.all.iter().filter(|(id, _)| self.reaches(*id));
         reached.map(|(id, recorder)| (*id, recorder.clone() as Arc<dyn Push>)).collect()
+    }
+
+    fn lost(&self) -> Vec<ConnectorId> {
+        self.lost.lock().clone()
     }
 }
 
