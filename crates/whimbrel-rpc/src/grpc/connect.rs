@@ -65,9 +65,13 @@ impl Dial for Connects {
     type Line = ConnectLine;
     type Down = pb::ToConnector;
 
-    async fn open(&self, at: TransferId, channel: Channel) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
-        let line =
-            ConnectLine::new(hello::hello(self.limits.protocol, Role::Connector, out(self.id)), self.limits.clone());
+    async fn open(
+        &self,
+        at: TransferId,
+        channel: Channel,
+    ) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
+        let hello = hello::hello(self.limits.protocol, Role::Connector, out(self.id));
+        let line = ConnectLine::new(pb::Hello { meant: Some(out(at)), ..hello }, self.limits.clone());
         let mut call = Call::new(Drain::of_client(line.outbox.clone()));
         self.security.sign(&mut call);
         let mut client = TransferClient::new(channel)

@@ -59,7 +59,7 @@ pub(crate) fn hello(protocol: u32, role: Role, id: pb::Id) -> pb::Hello {
         Role::Archiver => pb::Role::Archiver,
         Role::Api => pb::Role::Api,
     };
-    pb::Hello { protocol, role: role.into(), id: Some(id), version: env!("CARGO_PKG_VERSION").to_owned() }
+    pb::Hello { protocol, role: role.into(), id: Some(id), version: env!("CARGO_PKG_VERSION").to_owned(), meant: None }
 }
 
 /// Why a Hello was not accepted, for labels, and the sentence.

@@ -104,6 +104,10 @@ impl Desk {
         let opening = tokio::time::timeout(self.streams.limits.open_within, first(inbound)).await;
         let opening = opening.map_err(|_| Status::deadline_exceeded("Hello did not come in time"))??;
         let hello = hello(opening).ok_or_else(|| Status::invalid_argument("the first message is not Hello"))?;
+        // Before the stream counts as the peer's: it may have another one here, under this transfer's own id.
+        if hello.meant.is_some() && hello.meant != self.streams.hello.id {
+            return Ok(Err("another transfer answers at this address now".to_owned()));
+        }
         Ok(judge(&hello, self.streams.limits.protocol, expected).map_err(|unlike| {
             figures::hello_refused(unlike.why);
             warn!(why = unlike.why, "a stream was refused: {}", unlike.sentence);

@@ -13,9 +13,9 @@ use whimbrel_core::TransferId;
 use super::fleet::{Dial, Line};
 use super::outbox::{Drain, Gather, Outbox, Queue};
 use super::{Limits, Security, figures, hello};
-use crate::convert::pb;
 use crate::convert::pb::telling::What;
 use crate::convert::pb::transfer_client::TransferClient;
+use crate::convert::{out, pb};
 
 /// How announcements' streams are opened and read.
 pub(super) struct Announces {
@@ -64,8 +64,12 @@ impl Dial for Announces {
     type Line = AnnounceLine;
     type Down = pb::Announced;
 
-    async fn open(&self, at: TransferId, channel: Channel) -> Result<(Arc<AnnounceLine>, Streaming<pb::Announced>), Status> {
-        let outbox = Outbox::new(Up::new(self.hello.clone(), self.limits.cut));
+    async fn open(
+        &self,
+        at: TransferId,
+        channel: Channel,
+    ) -> Result<(Arc<AnnounceLine>, Streaming<pb::Announced>), Status> {
+        let outbox = Outbox::new(Up::new(pb::Hello { meant: Some(out(at)), ..self.hello.clone() }, self.limits.cut));
         let mut call = Call::new(Drain::of_client(outbox.clone()));
         self.security.sign(&mut call);
         let mut client = TransferClient::new(channel)

@@ -152,7 +152,8 @@ impl World {
         // Time enough has passed once everybody has asserted in this life.
         let first = self.leases[0].0.map(|(life, _)| life);
         let mut all = self.leases.iter();
-        if lease.incarnation.is_some() && all.all(|(known, in_doubt)| known.map(|(life, _)| life) == first && !in_doubt) {
+        if lease.incarnation.is_some() && all.all(|(known, in_doubt)| known.map(|(life, _)| life) == first && !in_doubt)
+        {
             house.status.unsure.store(lease.incarnation != first, Ordering::Release);
         }
     }
