@@ -9,7 +9,7 @@ use whimbrel_core::{
     MessageKind, PlacedRow, Seq, TransferId, UserId,
 };
 use whimbrel_rpc::grpc::{Announcer, Limits, Role};
-use whimbrel_rpc::{Announce as _, PlacedBatch, Revoked, Through, Told};
+use whimbrel_rpc::{Announce as _, Peers as _, PlacedBatch, Revoked, Through, Told};
 
 use crate::support::*;
 
