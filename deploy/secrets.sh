@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the secrets that a cluster shares, once, in a volume that only its roles read. Those that are there stay.
+# Makes the secrets that a cluster shares, once, in volumes that only its roles read. Those that are there stay.
 set -eu
 cd "${1:-/run/whimbrel}"
 umask 077
@@ -10,6 +10,10 @@ make() { # FILE COMMAND...
   mv "$file.new" "$file"
   echo "made $file"
 }
-make master.key whimbrel keys new
-make cluster.secret sh -c 'od -An -N32 -tx1 /dev/urandom | tr -d " \n"; echo'
-make admin.key sh -c 'od -An -N32 -tx1 /dev/urandom | tr -d " \n"; echo'
+random() { # BYTES
+  od -An -v "-N$1" -tx1 /dev/urandom | tr -d ' \n'; echo
+}
+make roles/master.key whimbrel keys new
+make roles/cluster.secret random 32
+make people/admin.key random 32
+make people/password random 5

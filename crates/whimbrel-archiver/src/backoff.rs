@@ -31,6 +31,11 @@ impl Backoff {
         pause / 2 + pause.mul_f64(chance as f64 / 2048.0)
     }
 
+    /// Whether it has worked since the last pause.
+    pub(crate) fn is_first(&self) -> bool {
+        self.next == self.min
+    }
+
     /// It works again.
     pub(crate) fn reset(&mut self) {
         self.next = self.min;
@@ -45,11 +50,14 @@ mod tests {
     fn pauses_double_up_to_the_longest_and_begin_again_after_success() {
         let ms = Duration::from_millis;
         let mut backoff = Backoff::new(ms(10), ms(35));
+        assert!(backoff.is_first());
         assert_eq!(
             [backoff.pause(), backoff.pause(), backoff.pause(), backoff.pause()],
             [ms(10), ms(20), ms(35), ms(35)]
         );
+        assert!(!backoff.is_first());
         backoff.reset();
+        assert!(backoff.is_first());
         assert_eq!(backoff.pause(), ms(10));
         let mut apart = Backoff::new(ms(10), ms(10));
         let pauses: std::collections::HashSet<_> = (0..50).map(|_| apart.apart()).collect();

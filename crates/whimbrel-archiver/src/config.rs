@@ -25,7 +25,7 @@ impl Default for Config {
             place_rows_max: limits::PLACE_ROWS_MAX,
             conversations_cached: limits::CONVERSATIONS_CACHED,
             pause_min: Duration::from_millis(20),
-            pause_max: Duration::from_secs(2),
+            pause_max: Duration::from_secs(1),
             stop_grace: Duration::from_secs(5),
         }
     }

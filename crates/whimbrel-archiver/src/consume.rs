@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use whimbrel_core::limits;
 use whimbrel_rpc::Announce;
 use whimbrel_store::{Consumer, Delivered, Log, LogError, StoreError, Timeline};
@@ -66,12 +66,18 @@ impl Archiver {
                 Ok(consumer) => self.serve(consumer, &stop, &mut backoff).await,
                 Err(error) => End::Log(error),
             };
+            let is_first = backoff.is_first();
             let pause = backoff.pause();
             let is_away = matches!(end, End::Store(_));
+            if is_away {
+                self.placer.forget();
+            }
             match end {
                 End::Closed => return info!("the log is closed and empty: the archiver ends"),
                 End::Stopped => return info!("the archiver was told to stop"),
-                End::Log(error) => warn!(%error, ?pause, "the log failed; consuming again"),
+                // Once, and not with every try: this may last.
+                End::Log(error) if is_first => warn!(%error, ?pause, "the log failed; consuming again"),
+                End::Log(error) => debug!(%error, ?pause, "the log still fails"),
                 End::Store(error) => warn!(%error, ?pause, "the database is away; nothing is placed until it answers"),
             }
             let waiting = async {

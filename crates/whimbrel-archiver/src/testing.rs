@@ -38,6 +38,10 @@ pub(crate) struct State {
     pub(crate) commits: usize,
     pub(crate) head_reads: usize,
     pub(crate) finds: usize,
+    /// How often the engine was reached anew.
+    pub(crate) connections: u64,
+    /// It goes back, and is reached anew, before the next commit.
+    pub(crate) goes_back: bool,
 }
 
 /// The timeline of friends [`ANN`] and [`BOB`] in any number of conversations.
@@ -67,6 +71,14 @@ impl Shelf {
         let mut row = row(conversation, head.seq.0 + 1, ANN, "");
         (row.message.kind, row.n, row.own) = (MessageKind::STANDING, head.n, head.first_own);
         state.rows.insert((conversation, row.message.seq), row);
+    }
+
+    /// The last row of every conversation is lost, and the engine that lost it is reached anew.
+    pub(crate) fn go_back(&self) {
+        let mut state = self.state.lock();
+        let last: HashMap<ConversationId, Seq> = state.rows.keys().copied().collect();
+        state.rows.retain(|(conversation, seq), _| last.get(conversation) != Some(seq));
+        state.connections += 1;
     }
 
     /// The bodies of a conversation, in order; panics if its places are not 1, 2, 3, ….
@@ -177,6 +189,24 @@ impl Timeline for Shelf {
         }
         let moved = state.apply(&batch);
         Ok((batch, moved))
+    }
+
+    fn connections(&self) -> u64 {
+        self.state.lock().connections
+    }
+
+    async fn commit_since(
+        &self,
+        batch: PlaceBatch,
+        connections: u64,
+    ) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {
+        if std::mem::take(&mut self.state.lock().goes_back) {
+            self.go_back();
+        }
+        if self.connections() != connections {
+            return Err((batch, CommitError::Anew));
+        }
+        self.commit(batch).await
     }
 
     async fn sync(&self, _: UserId, _: SyncQuestion) -> Result<SyncAnswer, StoreError> {

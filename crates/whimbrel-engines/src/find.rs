@@ -55,7 +55,23 @@ impl Kind {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Those whose programs are not installed on this machine.
+    #[must_use]
+    pub fn missing() -> Vec<Self> {
+        Self::ALL.into_iter().filter(|kind| !kind.is_installed()).collect()
+    }
+
+    fn is_installed(self) -> bool {
+        match self {
+            Self::Redis => crate::redis::program().is_some(),
+            Self::Rabbit => crate::rabbit::program().is_some(),
+            Self::Sql => crate::sql::program().is_some(),
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Redis => "Redis",
             Self::Rabbit => "RabbitMQ",
@@ -89,7 +105,8 @@ impl Kind {
     }
 
     /// What to install on this machine.
-    fn packages(self) -> &'static str {
+    #[must_use]
+    pub fn packages(self) -> &'static str {
         match self {
             Self::Redis => "redis-server",
             Self::Rabbit => "rabbitmq-server",
@@ -173,12 +190,10 @@ async fn standing(kind: Kind) -> Option<Found> {
 
 /// The installed one, started; nothing if it is not installed.
 async fn installed(kind: Kind) -> Option<anyhow::Result<Found>> {
-    match kind {
-        Kind::Redis => crate::redis::program()?,
-        Kind::Rabbit => crate::rabbit::program()?,
-        Kind::Sql => crate::sql::program()?,
-    };
-    Some(start(kind).await)
+    match kind.is_installed() {
+        true => Some(start(kind).await),
+        false => None,
+    }
 }
 
 async fn start(kind: Kind) -> anyhow::Result<Found> {

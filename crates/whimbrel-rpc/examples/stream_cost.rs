@@ -83,7 +83,8 @@ async fn main() {
     let address = listener.local_addr().expect("an address").to_string();
     let (asked_in, mut asked) = mpsc::unbounded_channel::<(ConnectorId, Vec<Request>)>();
     let echo = Arc::new(Echo(asked_in));
-    let streams = Streams::new(Limits::default());
+    let here = TransferId::generate();
+    let streams = Streams::new(here, Limits::default());
     tokio::spawn(serve(listener, security.clone(), streams.clone(), echo.clone(), echo, CancellationToken::new()));
     tokio::spawn(async move {
         while let Some((from, requests)) = asked.recv().await {
@@ -95,7 +96,7 @@ async fn main() {
     let (answered_in, mut answered) = mpsc::unbounded_channel();
     let id = ConnectorId::generate();
     let transfers = Transfers::new(id, Arc::new(Count(answered_in)), security);
-    transfers.set(vec![TransferAt { id: TransferId::generate(), address }]);
+    transfers.set(vec![TransferAt { id: here, address }]);
     while transfers.reachable() == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

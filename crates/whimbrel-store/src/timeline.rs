@@ -75,6 +75,9 @@ pub enum CommitError {
         /// Its words.
         reason: String,
     },
+    /// Nothing was sent: connections were made anew since what the batch was planned on was read.
+    #[error("what was read before may be void: the engine was reached anew")]
+    Anew,
     /// The engine is away; whether the batch was committed is unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -103,6 +106,24 @@ pub trait Timeline: Send + Sync + 'static {
     /// Commits the batch, all or nothing; it is on disk when this returns. Gives back the batch (whose rows are to be
     /// announced) and every member's cursor that was named, raised or not, as it stands now.
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)>;
+
+    /// Grows whenever the engine may be another one, or may have gone back: what was read and remembered under a lower
+    /// number may be void. A process that has its database in itself knows of no such thing.
+    fn connections(&self) -> u64 {
+        0
+    }
+
+    /// As [`commit`](Timeline::commit), for rows that were planned on what was read since [`connections`] gave this
+    /// number: if the engine was reached anew since then nothing is sent, and the answer is [`CommitError::Anew`].
+    ///
+    /// [`connections`]: Timeline::connections
+    async fn commit_since(
+        &self,
+        batch: PlaceBatch,
+        _connections: u64,
+    ) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {
+        self.commit(batch).await
+    }
 
     /// Answers a device's sync for `user` (client.proto, `Sync`): views of the range, rows after the named cursors
     /// within [`SYNC_MESSAGES_MAX`](whimbrel_core::limits::SYNC_MESSAGES_MAX) and

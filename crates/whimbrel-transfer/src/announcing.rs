@@ -73,7 +73,7 @@ impl Announcing {
             let mut next = Some(first);
             while let Some((batch, draft)) = next {
                 let DraftPlaced { conversation, sender: user, device, message_id, outcome } = *draft;
-                if let Some(to) = lane.settle(Key { user, device, conversation }, message_id, batch, outcome) {
+                if let Some(to) = lane.settle(Key { user, device, conversation }, message_id, batch) {
                     answered.push(Answered { user, to, conversation, message_id, outcome });
                 }
                 next = outcomes.next_if(|(_, draft)| self.lanes.of(draft.conversation) == partition);

@@ -151,6 +151,7 @@ impl Lanes {
         }
     }
 
+    /// No sender waits for anything.
     pub(crate) fn is_idle(&self) -> bool {
         self.lanes.iter().all(|lane| lane.lock().is_idle())
     }

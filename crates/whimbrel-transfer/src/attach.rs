@@ -6,7 +6,9 @@
 //!   seen by the attach.
 //! - A session may begin while UserStatus is away; its connector asserts it later. None begins while the devices' rows
 //!   cannot be read.
-//! - Of two sessions of one device the older one ends, whichever came first here.
+//! - Of two sessions of one device the older one ends, whichever came first here. One that only now attaches and turns out
+//!   to be the older one is not told that it was replaced, which would be for good: the clock that says so is its
+//!   connector's, and may be behind. It comes again, and is the newer one then if it is still wanted.
 
 use std::sync::Arc;
 
@@ -46,13 +48,14 @@ impl Attaching {
         let (mut answers, mut closings, mut gone) = (Vec::with_capacity(sessions.len()), Vec::new(), Vec::new());
         for (at, (user, own)) in sessions.into_iter().enumerate() {
             let others = replaced.next().unwrap_or_default();
-            let refused = match standing.as_ref().map(|standing| standing.get(at).copied().unwrap_or(false)) {
+            let barred = match standing.as_ref().map(|standing| standing.get(at).copied().unwrap_or(false)) {
                 None => Some(GoodbyeCode::UNAVAILABLE),
                 Some(false) => Some(GoodbyeCode::LOGGED_OUT),
-                Some(true) => others.contains(&own).then_some(GoodbyeCode::REPLACED),
+                Some(true) => None,
             };
+            let refused = barred.or(others.contains(&own).then_some(GoodbyeCode::UNAVAILABLE));
             // The others of the device have lost their routes: whatever happens here, they must not stay open.
-            let code = refused.unwrap_or(GoodbyeCode::REPLACED);
+            let code = barred.unwrap_or(GoodbyeCode::REPLACED);
             closings.extend(others.into_iter().filter(|other| *other != own).map(|other| self.closing(other, code)));
             if refused.is_some() && registered {
                 gone.push((user, own.session));

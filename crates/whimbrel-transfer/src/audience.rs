@@ -2,7 +2,8 @@
 //!
 //! Members are forgotten when a row is announced that changes them, before anybody hears of that row. What is
 //! remembered may still be stale (another transfer may have been told): so it decides only what never changes, that
-//! somebody is *not* in a conversation is never remembered at all, and rights are the archiver's to decide.
+//! somebody is *not* in a conversation is never remembered at all, and rights are the archiver's to decide. Everything is
+//! forgotten when the database was reached anew: it may have gone back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,7 +12,7 @@ use whimbrel_core::{ConversationId, Members, PlacedRow, Seq};
 
 pub(crate) struct Audiences {
     members: Cache<ConversationId, Members>,
-    /// Heads only grow, so a remembered one is a lower bound of what is committed.
+    /// Heads only grow while the database stays the same, so a remembered one is a lower bound of what is committed.
     heads: Cache<ConversationId, Seq>,
     /// Counts invalidations: what was read before one may not be remembered after it.
     changes: AtomicU64,
@@ -29,6 +30,13 @@ impl Audiences {
     /// A place up to which the conversation is committed, if any is known.
     pub(crate) fn head(&self, conversation: ConversationId) -> Option<Seq> {
         self.heads.get(&conversation)
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.members.clear();
+        self.heads.clear();
     }
 
     /// To be taken before members are read.

@@ -169,18 +169,12 @@ impl Lane {
         at.and_then(|at| self.flights.remove(at)).is_some()
     }
 
-    /// Takes whoever waits for this draft's outcome, if any does. A place is the truth whichever record
-    /// brought it; that a draft was not placed counts only from the record that it went with last, because a later
-    /// one may still place it.
-    pub(crate) fn settle(
-        &mut self,
-        key: Key,
-        message_id: MessageId,
-        batch: Option<BatchId>,
-        outcome: Outcome,
-    ) -> Option<Waiter> {
+    /// Takes whoever waits for this draft's outcome, if any does. It counts only from the record that the draft went
+    /// with last: that a draft was not placed, because a later record may still place it; that it was, because the
+    /// earlier one may have had another body under the same id. The archiver decides that for the last one, too.
+    pub(crate) fn settle(&mut self, key: Key, message_id: MessageId, batch: Option<BatchId>) -> Option<Waiter> {
         let pending = self.pending.get_mut(&key)?;
-        if !matches!(outcome, Outcome::Sent { .. }) && pending.batch != batch {
+        if pending.batch != batch {
             return None;
         }
         let at = pending.drafts.iter().position(|draft| draft.message_id == message_id)?;
@@ -233,9 +227,9 @@ impl Lane {
         answers
     }
 
-    /// Nobody waits for anything.
+    /// No sender waits for anything. Cursors may be gathered or under way: their owners repeat them.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.gathered.is_empty() && self.flights.is_empty()
+        self.pending.is_empty()
     }
 
     /// Gives up everything: the transfer ends.
@@ -287,7 +281,7 @@ fn size_of(entry: &Entry) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use whimbrel_core::{ConnectorId, Cursors, MessageKind, Refusal, Seq, SessionId};
+    use whimbrel_core::{ConnectorId, Cursors, MessageKind, SessionId};
 
     use super::*;
 
@@ -326,24 +320,24 @@ mod tests {
         for drafts in [vec![other], vec![drafts[0].clone(), draft("c")]] {
             assert_eq!(lane.admit(from, key, &drafts, now, &config), Admitted::Busy(config.retry_soon));
         }
-        let sent = Outcome::Sent { seq: Seq(1), at: 1 };
-        assert_eq!(lane.settle(key, drafts[0].message_id, None, sent), Some(again));
-        assert_eq!(lane.settle(key, drafts[1].message_id, None, sent), Some(again));
-        assert_eq!(lane.settle(key, drafts[1].message_id, None, sent), None);
+        assert_eq!(lane.settle(key, drafts[0].message_id, None), Some(again));
+        assert_eq!(lane.settle(key, drafts[1].message_id, None), Some(again));
+        assert_eq!(lane.settle(key, drafts[1].message_id, None), None);
         assert!(lane.is_idle());
     }
 
-    /// The first attempt timed out and is refused in the end, while the second, in a later record, may yet be placed.
+    /// The first attempt timed out. That it is refused in the end says nothing of the second, in a later record; that it
+    /// is placed neither: it may have had another body. Nor does either while the second has not gone out.
     #[test]
-    fn a_refusal_of_an_earlier_attempt_is_not_the_answer() {
+    fn the_outcome_of_an_earlier_attempt_is_not_the_answer() {
         let (config, mut lane) = (Config::default(), Lane::default());
         let one = draft("a");
         let key = put(&mut lane, &config, std::slice::from_ref(&one));
         let (first, second) = (BatchId::generate(), BatchId::generate());
+        assert_eq!(lane.settle(key, one.message_id, Some(first)), None);
         lane.published(second, &[key], Instant::now());
-        let refused = Outcome::Refused(Refusal::Blocked);
-        assert_eq!(lane.settle(key, one.message_id, Some(first), refused), None);
-        assert!(lane.settle(key, one.message_id, Some(second), refused).is_some());
+        assert_eq!(lane.settle(key, one.message_id, Some(first)), None);
+        assert!(lane.settle(key, one.message_id, Some(second)).is_some());
     }
 
     /// One record may be under way: what comes meanwhile leaves together, a Send never split.

@@ -96,12 +96,18 @@ impl TransferRole {
         })
     }
 
-    /// Lets nothing new in (senders are told to come again), logs the cursors that gathered, and waits until what was
-    /// let in is placed and answered, at most [`Config::stop_timeout`]. Then everything left is given up. The
-    /// archiver and the connectors must still be there, and be stopped after it.
-    pub async fn stop(&self) {
+    /// Lets nothing new in (senders are told to come again), and logs the cursors that gathered. To be called while
+    /// connectors and archivers still reach this transfer, if they are cut off before [`stop`](Self::stop).
+    pub fn begin_stop(&self) {
         self.lanes.begin_stopping();
         self.cursors.log_now();
+    }
+
+    /// As [`begin_stop`](Self::begin_stop); then waits until every draft that was let in is placed and answered, at
+    /// most [`Config::stop_timeout`]. Then everything left is given up. The archiver and the connectors must still be
+    /// there, and be stopped after it. Cursors that are under way are not waited for: their owners repeat them.
+    pub async fn stop(&self) {
+        self.begin_stop();
         let end = Instant::now() + self.config.stop_timeout;
         // A place may come from anywhere; looking now and then costs less than telling of each.
         while !self.lanes.is_idle() && Instant::now() < end {
@@ -157,6 +163,7 @@ impl Transfer for TransferRole {
     }
 
     async fn detach(&self, sessions: Vec<SessionRef>) {
+        self.syncs.gone(&sessions);
         self.attaching.detach(sessions).await;
     }
 

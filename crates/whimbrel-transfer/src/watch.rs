@@ -2,6 +2,9 @@
 //!
 //! Every transfer looks every [`Config::watch_every`](crate::Config). What it finds in the time that two looks have in
 //! common was handled by the first; so the log-outs that one look finds are all that has to be remembered for the next.
+//! Rows that were told while nobody knew who is where are not counted as told: a connector may be out of reach. They are
+//! told again, once, when that is known again; meanwhile they must not hide later ones.
+//!
 //! An engine that fails is written down once, and what was missed meanwhile is found by the look that succeeds.
 
 use std::sync::Arc;
@@ -23,6 +26,9 @@ use crate::closings::Closings;
 
 /// Log-outs that are remembered; beyond it they are closed again, which harms nobody.
 const HANDLED_MAX: usize = 100_000;
+/// Rows that are told once for each time without UserStatus, by every transfer; those beyond them are told when it is
+/// back.
+const BLIND_MAX: usize = 4096;
 /// How far back log-outs are looked for after the engine was away, at most.
 const BACK_MAX: Duration = Duration::from_secs(3000);
 
@@ -37,6 +43,8 @@ pub(crate) struct Watch {
 /// What the last look found.
 struct Seen {
     handled: HashSet<LoggedOut>,
+    /// Rows that were told without knowing who is where.
+    blindly: HashSet<(ConversationId, Seq)>,
     /// When log-outs were last read.
     at: u64,
     failing: bool,
@@ -44,13 +52,13 @@ struct Seen {
 
 impl Watch {
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut seen = Seen { handled: HashSet::new(), at: now_ms(), failing: false };
+        let mut seen = Seen { handled: HashSet::new(), blindly: HashSet::new(), at: now_ms(), failing: false };
         let rounds = async {
             loop {
                 tokio::time::sleep(self.config.watch_every).await;
                 self.closings.again().await;
                 let looked = match self.log_outs(&mut seen).await {
-                    Ok(()) => self.untold().await,
+                    Ok(()) => self.untold(&mut seen.blindly).await,
                     failed => failed,
                 };
                 match &looked {
@@ -90,36 +98,70 @@ impl Watch {
 
     /// Tells rows that whoever placed them did not. They count as told once every connector of their audience has
     /// them; those of which that is not certain are left to the next look, here or elsewhere.
-    async fn untold(&self) -> Result<(), StoreError> {
+    async fn untold(&self, blindly: &mut HashSet<(ConversationId, Seq)>) -> Result<(), StoreError> {
         let before = before(now_ms(), self.config.untold_after);
-        let rows = self.directory.untold(before, self.config.untold_max).await?;
+        let mut rows = self.directory.untold(before, self.config.untold_max + blindly.len()).await?;
+        if rows.is_empty() || !blindly.is_empty() && self.sees(&rows[0]).await {
+            blindly.clear();
+        }
+        rows.retain(|row| !blindly.contains(&place(row)));
+        rows.truncate(self.config.untold_max);
         if rows.is_empty() {
             return Ok(());
         }
         counter!("whimbrel_transfer_untold_rows_total").increment(rows.len() as u64);
         debug!(rows = rows.len(), "rows are told whose writer did not");
-        if self.tell(rows.clone()).await {
-            return self.directory.told(&places(&rows)).await;
+        match self.tell(rows.clone()).await {
+            Telling::Done => return self.directory.told(&places(&rows)).await,
+            Telling::Blind => {
+                blindly.extend(places(&rows).into_iter().take(BLIND_MAX.saturating_sub(blindly.len())));
+                return Ok(());
+            }
+            Telling::Unreached => {}
         }
         // One whose audience is out of reach must not keep the others here.
         let mut told = Vec::new();
         for row in rows {
             let place = places(std::slice::from_ref(&row));
-            if self.tell(vec![row]).await {
+            if self.tell(vec![row]).await == Telling::Done {
                 told.extend(place);
             }
         }
         if told.is_empty() { Ok(()) } else { self.directory.told(&told).await }
     }
 
-    async fn tell(&self, rows: Vec<PlacedRow>) -> bool {
+    /// Whether it is known who is where.
+    async fn sees(&self, row: &PlacedRow) -> bool {
+        self.announcing.reach.locate(row.audience.users().collect()).await.is_known()
+    }
+
+    async fn tell(&self, rows: Vec<PlacedRow>) -> Telling {
         let told = self.announcing.placed(vec![PlacedBatch { rows, ..PlacedBatch::default() }], Through::All).await;
-        told.unreached.is_empty() && !told.blind
+        match (told.blind, told.unreached.is_empty()) {
+            (true, _) => Telling::Blind,
+            (false, false) => Telling::Unreached,
+            (false, true) => Telling::Done,
+        }
     }
 }
 
+/// Who has got rows.
+#[derive(Debug, PartialEq, Eq)]
+enum Telling {
+    /// Every connector of their audience.
+    Done,
+    /// A connector of their audience has not.
+    Unreached,
+    /// Every connector in reach; nobody knows whether that is all of them.
+    Blind,
+}
+
+fn place(row: &PlacedRow) -> (ConversationId, Seq) {
+    (row.message.conversation, row.message.seq)
+}
+
 fn places(rows: &[PlacedRow]) -> Vec<(ConversationId, Seq)> {
-    rows.iter().map(|row| (row.message.conversation, row.message.seq)).collect()
+    rows.iter().map(place).collect()
 }
 
 /// Milliseconds since 1970.

@@ -133,3 +133,55 @@ fn a_device_of_an_earlier_demo_begins_anew_and_keeps_the_old_file() {
     assert!(errors[1].contains("Another server"), "{}", errors[1]);
     assert!(folder.path().join("alice.old-1.db").exists());
 }
+
+/// Two demos, one after the other, on a server that runs already. The second finds alice there, who has the password of
+/// then, and its bots are her friends all the same, under the names that it says.
+#[test]
+fn bots_that_join_a_server_are_found_by_the_names_that_are_said_and_befriend_who_was_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("text").to_owned();
+    let key = "k".repeat(40);
+    for (name, line) in [("key", key.as_str()), ("password", "correct horse")] {
+        std::fs::write(path(name), line).expect("a file");
+        std::fs::set_permissions(path(name), std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
+    }
+    let [listen, http] = [0, 0].map(|port| TcpListener::bind(("127.0.0.1", port)).expect("a free port"));
+    let [listen, http] = [listen, http].map(|bound| bound.local_addr().expect("it is bound").to_string());
+    let api = format!("http://{http}");
+    let server = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+        .args(["standalone", "--data", &path("data"), "--listen", &listen, "--http", &http])
+        .env("WHIMBREL_ADMIN__KEY", &key)
+        .stderr(Stdio::null())
+        .spawn();
+    let _server = Demo(server.expect("the program starts"));
+    let ready = || Command::new(env!("CARGO_BIN_EXE_whimbrel")).args(["health", "--url", &api]).output();
+    while !ready().expect("it runs").status.success() {}
+    for _ in 0..2 {
+        let (keys, password) = (path("key"), path("password"));
+        let mut demo = Demo::start(&[
+            "--json",
+            "--join",
+            &listen,
+            "--api",
+            &api,
+            "--admin-key-file",
+            &keys,
+            "--password-file",
+            &password,
+        ]);
+        let welcome: Value = serde_json::from_str(&demo.lines().next().expect("a welcome")).expect("an object");
+        let bot = welcome["bots"][0].as_str().expect("a name");
+        let mut chat = Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+            .args(["chat", "--plain", "--handle", "alice", "--server", &listen, "--api", &api])
+            .args(["--password-file", &password, "--store", &path("alice.db")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        chat.stdin.take().expect("a pipe").write_all(format!("@{bot} hello\n").as_bytes()).expect("it listens");
+        let ended = chat.wait_with_output().expect("it ends");
+        let error = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status.success() && !error.contains("! "), "{error}");
+    }
+}

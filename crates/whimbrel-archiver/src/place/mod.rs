@@ -7,7 +7,8 @@
 //!
 //! Invariants
 //! - Pieces are settled in the batch's order, so the rows of a conversation are committed in the log's order.
-//! - Remembered heads move only with a commit; after any error those of the touched conversations are forgotten.
+//! - Remembered heads move only with a commit; after any error those of the touched conversations are forgotten, and all
+//!   of them when the database failed or was reached anew.
 //! - A sender is refused only by a head that was read for it, and only after its id was looked up since then: a retry
 //!   of a placed message gets its seq, whatever was changed between the two people since.
 //! - Rows that are found instead of placed are told again: whoever placed them may not have told anybody.
@@ -123,6 +124,11 @@ impl Placer {
 }
 
 impl Placer {
+    /// The database failed: what was remembered of it may be void.
+    pub(crate) fn forget(&mut self) {
+        self.heads.clear();
+    }
+
     /// Whether the database answers.
     pub(crate) async fn is_answered(&self) -> bool {
         self.timeline.heads(&[ConversationId::from_bytes([0; 16])]).await.is_ok()

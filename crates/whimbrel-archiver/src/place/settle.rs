@@ -63,7 +63,7 @@ impl Placer {
             if batch.rows.is_empty() && batch.cursors.is_empty() {
                 return Ok(());
             }
-            match self.timeline.commit(batch).await {
+            match self.timeline.commit_since(batch, self.heads.since()).await {
                 Ok((batch, moved)) => {
                     job.placed(&plan.slots, batch, &ends);
                     job.moved.extend(moved);
@@ -132,6 +132,9 @@ impl Placer {
                 Some(&slot) => self.park(job, slot, reason).await?,
                 None => return Err(Trouble::Unclear(reason)),
             },
+            CommitError::Anew => {
+                counter!("whimbrel_archiver_retries_total", "reason" => "anew").increment(1);
+            }
             CommitError::Store(error) => return Err(error.into()),
         }
         // What was read before the rollback is not fresh any more.

@@ -262,6 +262,39 @@ async fn an_unknown_commit_is_found_and_not_made_twice() {
     assert_eq!(house.shelf.bodies(chat), ["a", "b"]);
 }
 
+/// The database lost its last row and is reached anew, before a batch or between its plan and its commit: the next places
+/// follow what is there. Of what is remembered nothing would collide.
+#[tokio::test]
+async fn a_database_that_went_back_gets_no_hole() {
+    for during in [false, true] {
+        let mut house = house();
+        let chat = house.chat;
+        house.place(vec![said(chat, ANN, &[draft("a"), draft("b"), draft("lost")])]).await;
+        if during {
+            house.shelf.state.lock().goes_back = true;
+        } else {
+            house.shelf.go_back();
+        }
+        let placed = house.place(vec![said(chat, ANN, &[draft("c")])]).await;
+        assert_eq!(seqs(&placed), [3], "during: {during}");
+        assert_eq!(house.shelf.bodies(chat), ["a", "b", "c"]);
+        let reads = house.shelf.state.lock().head_reads;
+        house.place(vec![said(chat, ANN, &[draft("d")])]).await;
+        assert_eq!(house.shelf.state.lock().head_reads, reads, "what was read anew is remembered");
+    }
+}
+
+/// After a failure everything is read again, also of conversations that had no part in it.
+#[tokio::test]
+async fn nothing_is_remembered_of_a_database_that_failed() {
+    let mut house = house();
+    house.place(vec![said(house.chat, ANN, &[draft("a")])]).await;
+    let reads = house.shelf.state.lock().head_reads;
+    house.placer.forget();
+    house.place(vec![said(house.chat, ANN, &[draft("b")])]).await;
+    assert_eq!(house.shelf.state.lock().head_reads, reads + 1);
+}
+
 /// Cursors of a batch are one write for each user and conversation, no further than the head, and members' only.
 #[tokio::test]
 async fn cursors_coalesce_and_strangers_have_none() {

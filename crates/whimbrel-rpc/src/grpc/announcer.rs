@@ -1,7 +1,7 @@
 //! All transfers as one, for archivers and the API.
 //!
 //! What is told goes to the transfer that waits for it, and otherwise to that of the conversation. If that one dies, what
-//! it did not answer goes whole to another. It returns when everybody was told who can be: connectors that one transfer
+//! it did not answer goes whole to another; should it come back, it hears the outcomes afterwards (`missed`). It returns when everybody was told who can be: connectors that one transfer
 //! does not reach are told by another, and those that none reaches lose their lease, so that nobody waits for them and
 //! they learn of it when they come back.
 
@@ -18,6 +18,7 @@ use whimbrel_core::{ConnectorId, ConversationId, CursorMoved, TransferId, UserId
 
 use super::fleet::{Fleet, Line as _, Member, TransferAt};
 use super::hello::{Role, hello};
+use super::missed::Missed;
 use super::placing::{batches as placing_batches, cut};
 use super::rendezvous::choose;
 use super::telling::{AnnounceLine, Announces};
@@ -32,6 +33,7 @@ const EXPEL_AGAIN: Duration = Duration::from_millis(100);
 /// All transfers, as one [`Announce`]. It is made inside a tokio runtime; dropping it closes its streams.
 pub struct Announcer {
     fleet: Arc<Fleet<Announces>>,
+    missed: Arc<Missed>,
     /// Announcements under way.
     room: Semaphore,
 }
@@ -70,7 +72,10 @@ impl Announcer {
         let hello = hello(limits.protocol, role, out(TransferId::generate()));
         let room = Semaphore::new(limits.announcements);
         let announces = Announces { hello, security: security.clone(), limits: limits.clone() };
-        Arc::new(Self { fleet: Fleet::new(announces, security, limits, CancellationToken::new()), room })
+        let missed = Missed::new(limits.missed);
+        let fleet = Fleet::new(announces, security, limits, CancellationToken::new());
+        tokio::spawn(missed.clone().run(fleet.clone()));
+        Arc::new(Self { fleet, missed, room })
     }
 
     /// Replaces the list of transfers.
@@ -121,6 +126,9 @@ impl Announcer {
         loop {
             let member = self.wait_for(own, news.conversation()).await;
             if let Some(told) = self.tell_news(&member.line, news, Part::Whole, &Through::All).await {
+                if let News::Placed(batches) = news {
+                    self.missed.note(member.id, batches);
+                }
                 return self.settle(&member, told, news).await;
             }
             figures::asked_again("announcement");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Request as Call, Status, Streaming};
-use whimbrel_core::ConnectorId;
+use whimbrel_core::{ConnectorId, TransferId};
 
 use super::connects::malformed;
 use super::fleet::{Dial, Line as _};
@@ -65,9 +65,13 @@ impl Dial for Connects {
     type Line = ConnectLine;
     type Down = pb::ToConnector;
 
-    async fn open(&self, channel: Channel) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
-        let line =
-            ConnectLine::new(hello::hello(self.limits.protocol, Role::Connector, out(self.id)), self.limits.clone());
+    async fn open(
+        &self,
+        to: TransferId,
+        channel: Channel,
+    ) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
+        let hello = hello::hello(self.limits.protocol, Role::Connector, out(self.id));
+        let line = ConnectLine::new(hello::addressed(&hello, to), self.limits.clone());
         let mut call = Call::new(Drain::of_client(line.outbox.clone()));
         self.security.sign(&mut call);
         let mut client = TransferClient::new(channel)

@@ -48,8 +48,8 @@ pub(super) trait Dial: Send + Sync + 'static {
     type Line: Line;
     type Down: Send + 'static;
 
-    /// Opens a stream; returns once both Hellos were said.
-    fn open(&self, channel: Channel) -> impl Future<Output = Result<Opened<Self>, Status>> + Send;
+    /// Opens a stream to this transfer and no other; returns once both Hellos were said.
+    fn open(&self, to: TransferId, channel: Channel) -> impl Future<Output = Result<Opened<Self>, Status>> + Send;
 
     /// Something came. Never cancelled.
     fn take(&self, line: &Self::Line, message: Self::Down) -> impl Future<Output = Result<(), Status>> + Send;
@@ -176,7 +176,7 @@ impl<D: Dial> Fleet<D> {
         let opening = async {
             let endpoint = self.security.endpoint(&at.address, &self.limits).map_err(|error| causes(&error))?;
             let channel = endpoint.connect().await.map_err(|error| causes(&error))?;
-            self.dial.open(channel).await.map_err(|status| status.message().to_owned())
+            self.dial.open(at.id, channel).await.map_err(|status| status.message().to_owned())
         };
         let opened = tokio::select! {
             opened = timeout(self.limits.open_within, opening) => opened,

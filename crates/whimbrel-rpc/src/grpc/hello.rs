@@ -1,8 +1,9 @@
 //! Who speaks, and whether both speak the same language.
 
 use tonic::{Status, Streaming};
+use whimbrel_core::TransferId;
 
-use crate::convert::pb;
+use crate::convert::{out, pb};
 
 /// The number of the cluster's protocol. It is raised when something is added that the other side must know of; what
 /// is removed must not have been needed for one number before.
@@ -50,6 +51,23 @@ pub(crate) struct Peer {
     pub(crate) id: pb::Id,
 }
 
+/// The Hello for one transfer and no other: where it listened, another one may listen now, and is on the list by its
+/// own id as well.
+pub(crate) fn addressed(hello: &pb::Hello, to: TransferId) -> pb::Hello {
+    pb::Hello { to: Some(out(to)), ..hello.clone() }
+}
+
+/// Judges whom a Hello is for.
+pub(crate) fn meant(hello: &pb::Hello, me: pb::Id) -> Result<(), Unlike> {
+    match hello.to {
+        Some(to) if to != me => Err(Unlike {
+            why: "elsewhere",
+            sentence: "the transfer that is meant has ended, and another one listens at its address".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// This side's Hello. `protocol` is [`PROTOCOL`] outside tests.
 pub(crate) fn hello(protocol: u32, role: Role, id: pb::Id) -> pb::Hello {
     let role = match role {
@@ -58,7 +76,7 @@ pub(crate) fn hello(protocol: u32, role: Role, id: pb::Id) -> pb::Hello {
         Role::Archiver => pb::Role::Archiver,
         Role::Api => pb::Role::Api,
     };
-    pb::Hello { protocol, role: role.into(), id: Some(id), version: env!("CARGO_PKG_VERSION").to_owned() }
+    pb::Hello { protocol, role: role.into(), id: Some(id), version: env!("CARGO_PKG_VERSION").to_owned(), to: None }
 }
 
 /// Why a Hello was not accepted, for labels, and the sentence.

@@ -39,6 +39,9 @@ pub struct Limits {
     pub asks: usize,
     /// Announcements under way from one archiver or API process. More wait.
     pub announcements: usize,
+    /// Batches whose outcomes are kept for the transfers that published them and could not be told. More: the oldest are
+    /// left out, and their senders send again.
+    pub missed: usize,
     /// Syncs that wait for a transfer, of one connector. More are refused.
     pub syncs_waiting: usize,
     /// How long a sync waits for a transfer before its session ends.
@@ -76,6 +79,7 @@ impl Default for Limits {
             under_way: 262_144,
             asks: 16_384,
             announcements: 256,
+            missed: 1024,
             syncs_waiting: 16_384,
             sync_wait: Duration::from_secs(5),
             own_answers: 65_536,

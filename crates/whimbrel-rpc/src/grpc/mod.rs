@@ -23,6 +23,7 @@ mod fleet;
 mod hello;
 mod limits;
 mod line;
+mod missed;
 mod outbox;
 mod peer;
 mod placing;

@@ -28,6 +28,7 @@ use crate::{Peers, Push, PushItem, Taken};
 /// The connectors that stream to this transfer.
 pub struct Streams {
     pub(super) limits: Arc<Limits>,
+    pub(super) id: pb::Id,
     pub(super) hello: pb::Hello,
     connected: RwLock<HashMap<ConnectorId, Arc<Peer>>>,
     /// The transfer stops: peers are told.
@@ -39,13 +40,14 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// None yet: [`serve`](super::serve) lets them in.
-    pub fn new(limits: Limits) -> Arc<Self> {
-        // Which transfer this is, its callers know by the roster; here the id only says which run answered.
-        let hello = hello(limits.protocol, Role::Transfer, out(TransferId::generate()));
+    /// None yet: [`serve`](super::serve) lets them in. `id` is the transfer's in the list that its callers have; those
+    /// who mean another are refused.
+    pub fn new(id: TransferId, limits: Limits) -> Arc<Self> {
+        let id = out(id);
         Arc::new(Self {
+            hello: hello(limits.protocol, Role::Transfer, id),
             limits: Arc::new(limits),
-            hello,
+            id,
             connected: RwLock::default(),
             leaving: CancellationToken::new(),
             closing: CancellationToken::new(),

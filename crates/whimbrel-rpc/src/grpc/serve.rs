@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::announces::{Announcements, Down};
 use super::connects::Connection;
-use super::hello::{Peer, Role, first, judge};
+use super::hello::{Peer, Role, first, judge, meant};
 use super::outbox::{Drain, Outbox};
 use super::peer::Streams;
 use super::security::{Door, WINDOW};
@@ -104,7 +104,16 @@ impl Desk {
         let opening = tokio::time::timeout(self.streams.limits.open_within, first(inbound)).await;
         let opening = opening.map_err(|_| Status::deadline_exceeded("Hello did not come in time"))??;
         let hello = hello(opening).ok_or_else(|| Status::invalid_argument("the first message is not Hello"))?;
-        Ok(judge(&hello, self.streams.limits.protocol, expected).map_err(|unlike| {
+        let judged = judge(&hello, self.streams.limits.protocol, expected);
+        if judged.is_ok()
+            && let Err(unlike) = meant(&hello, self.streams.id)
+        {
+            // Usual for as long as the list still names the run before this one.
+            figures::hello_refused(unlike.why);
+            debug!(why = unlike.why, "a stream was refused: {}", unlike.sentence);
+            return Ok(Err(unlike.sentence));
+        }
+        Ok(judged.map_err(|unlike| {
             figures::hello_refused(unlike.why);
             warn!(why = unlike.why, "a stream was refused: {}", unlike.sentence);
             unlike.sentence

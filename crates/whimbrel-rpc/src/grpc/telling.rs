@@ -8,6 +8,7 @@ use metrics::Histogram;
 use tokio::sync::oneshot;
 use tonic::transport::Channel;
 use tonic::{Request as Call, Status, Streaming};
+use whimbrel_core::TransferId;
 
 use super::fleet::{Dial, Line};
 use super::outbox::{Drain, Gather, Outbox, Queue};
@@ -62,8 +63,12 @@ impl Dial for Announces {
     type Line = AnnounceLine;
     type Down = pb::Announced;
 
-    async fn open(&self, channel: Channel) -> Result<(Arc<AnnounceLine>, Streaming<pb::Announced>), Status> {
-        let outbox = Outbox::new(Up::new(self.hello.clone(), self.limits.cut));
+    async fn open(
+        &self,
+        to: TransferId,
+        channel: Channel,
+    ) -> Result<(Arc<AnnounceLine>, Streaming<pb::Announced>), Status> {
+        let outbox = Outbox::new(Up::new(hello::addressed(&self.hello, to), self.limits.cut));
         let mut call = Call::new(Drain::of_client(outbox.clone()));
         self.security.sign(&mut call);
         let mut client = TransferClient::new(channel)

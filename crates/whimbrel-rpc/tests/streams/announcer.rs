@@ -62,6 +62,27 @@ async fn what_nobody_published_goes_by_its_conversation() {
     assert_eq!(seen, 30);
 }
 
+/// The idea: the transfer publishes before the archiver has found it. Another one brings its messages, and it hears
+/// the outcomes, without the messages, once there is a way to it; of others' records it hears nothing.
+#[tokio::test]
+async fn a_transfer_that_is_found_late_hears_what_became_of_its_records() {
+    let (mut early, mut late) = (Node::start().await, Node::start().await);
+    let announcer = announcer(&[&early]).await;
+    let own = [placed(Some(late.id)), placed(Some(late.id))];
+    let others = vec![placed(Some(early.id)), placed(None), placed(Some(TransferId::generate()))];
+    let all: Vec<PlacedBatch> = own.iter().chain(&others).cloned().collect();
+    announcer.placed(all.clone(), Through::All).await;
+    assert_eq!(next(&mut early.told).await, ToldOf::Placed(all, Through::All));
+    announcer.set(vec![early.at(), late.at()]);
+    let outcomes = |batch: &PlacedBatch| PlacedBatch { rows: Vec::new(), ..batch.clone() };
+    assert_eq!(next(&mut late.told).await, ToldOf::Placed(own.iter().map(outcomes).collect(), Through::All));
+    // What is told next is the next thing that anybody hears: nothing was told twice.
+    let more = vec![placed(Some(late.id))];
+    announcer.placed(more.clone(), Through::All).await;
+    assert_eq!(next(&mut late.told).await, ToldOf::Placed(more, Through::All));
+    assert!(early.told.try_recv().is_err());
+}
+
 /// The idea: the transfer hears of it and dies before it answers, so that another must hear all of it again.
 #[tokio::test]
 async fn what_a_dying_transfer_did_not_answer_goes_whole_to_another() {

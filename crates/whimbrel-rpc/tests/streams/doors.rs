@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use secrecy::SecretString;
-use whimbrel_core::ConnectorId;
+use whimbrel_core::{ConnectorId, TransferId};
 use whimbrel_rpc::grpc::{Announcer, Limits, PROTOCOL, Role, Security, Tls, TransferAt, Transfers};
 use whimbrel_rpc::{Peers as _, Transfer as _};
 
@@ -53,6 +53,25 @@ async fn neighbouring_protocols_run_together_and_others_do_not() {
     stays_out(&far, &node, &security()).await;
     assert_eq!(announcer.reachable(), 0);
     assert!(!node.streams.connectors().is_empty());
+}
+
+/// A transfer that was killed and started again at its address is on the list twice, until the lease of the run before
+/// has ended. Were that one's stream let in too, it would take the place of the connector's real one, and that its
+/// place, and so on.
+#[tokio::test]
+async fn the_run_before_is_not_looked_for_where_another_transfer_listens() {
+    let node = Node::start().await;
+    let (push, _) = FakePush::new();
+    let id = ConnectorId::generate();
+    let connector = Transfers::with_limits(id, push, security(), limits());
+    let before = TransferAt { id: TransferId::generate(), address: node.proxy.address.clone() };
+    connector.set(vec![before.clone(), node.at()]);
+    let stream = node.push_to(id).await;
+    let announcer = Announcer::with(security(), Role::Archiver, limits());
+    announcer.set(vec![before.clone()]);
+    stays_out(&stranger(security(), limits(), before), &node, &security()).await;
+    assert_eq!((connector.reachable(), announcer.reachable()), (1, 0));
+    assert!(std::sync::Arc::ptr_eq(&stream, &node.push_to(id).await), "it is still the first stream");
 }
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);

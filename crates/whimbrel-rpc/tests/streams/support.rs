@@ -246,10 +246,11 @@ impl Node {
         let (told_in, told) = mpsc::unbounded_channel();
         let transfer = Arc::new(FakeTransfer { asked: asked_in, gate: Gate::open() });
         let announce = Arc::new(FakeAnnounce { told: told_in, gate: Gate::open(), answers: Mutex::default() });
-        let (streams, stop) = (Streams::new(limits), CancellationToken::new());
+        let id = TransferId::generate();
+        let (streams, stop) = (Streams::new(id, limits), CancellationToken::new());
         let serving =
             tokio::spawn(serve(listener, security, streams.clone(), transfer.clone(), announce.clone(), stop.clone()));
-        Self { id: TransferId::generate(), streams, transfer, announce, asked, told, proxy, stop, serving }
+        Self { id, streams, transfer, announce, asked, told, proxy, stop, serving }
     }
 
     pub(crate) fn at(&self) -> TransferAt {

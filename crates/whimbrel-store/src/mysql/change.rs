@@ -79,6 +79,11 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// Of its connection.
+    pub(super) fn generation(&self) -> u64 {
+        self.session.generation()
+    }
+
     /// Commits what succeeded, and undoes what did not.
     pub(super) async fn end<T, E>(mut self, result: Result<T, Fault<E>>) -> Result<T, Fault<E>>
     where

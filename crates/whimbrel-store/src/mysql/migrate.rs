@@ -111,7 +111,7 @@ async fn create_database(target: &Target, config: &MySqlConfig) -> Result<(), Op
     let server = target.options.clone().database("information_schema");
     let settings = super::pool::settings(config);
     let create = async {
-        let mut db = super::pool::connect(&server, &settings, config.connect_timeout).await?;
+        let (mut db, _) = super::pool::connect(&server, &settings, config.connect_timeout).await?;
         let name = target.database.replace('`', "``");
         let text = format!("CREATE DATABASE IF NOT EXISTS `{name}` CHARACTER SET utf8mb4");
         db.execute(sqlx::raw_sql(AssertSqlSafe(text))).await?;

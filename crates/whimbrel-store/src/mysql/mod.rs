@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `open` | where the database is, opening it |
 //! | `server` | which server it is, and what it must be set to |
+//! | `life` | whether the server is still the same, and has not gone back |
 //! | `pool`, `change` | connections, what every session is set to; transactions |
 //! | `migrate` | the schema |
 //! | `alone` | one connection for work on the whole database |
@@ -20,6 +21,7 @@ mod change;
 mod directory;
 mod error;
 mod head;
+mod life;
 mod migrate;
 mod open;
 mod place;

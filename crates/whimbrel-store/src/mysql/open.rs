@@ -107,7 +107,7 @@ impl Target {
     /// A connection outside any pool; `None` if there is no such database.
     pub(super) async fn connect(&self, config: &MySqlConfig) -> Result<Option<MySqlConnection>, OpenError> {
         match pool::connect(&self.options, &pool::settings(config), config.connect_timeout).await {
-            Ok(connection) => Ok(Some(connection)),
+            Ok((connection, _)) => Ok(Some(connection)),
             Err(error) if number(&error) == Some(NO_SUCH_DATABASE) => Ok(None),
             Err(error) => Err(self.explain(&error)),
         }

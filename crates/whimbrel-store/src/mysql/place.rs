@@ -51,16 +51,23 @@ const CURSORS_STATEMENT: usize = 512;
 /// `ER_CHECK_CONSTRAINT_VIOLATED` (MySQL), `ER_CONSTRAINT_FAILED` (MariaDB).
 const REFUSED: [u16; 8] = [1048, 1118, 1264, 1265, 1366, 1406, 3819, 4025];
 
-/// Commits a batch; the cursors that were named, as they stand then.
-pub(super) async fn commit(store: &MySqlStore, batch: &PlaceBatch) -> Result<Vec<CursorMoved>, CommitError> {
+/// Commits a batch; the cursors that were named, as they stand then. `since`: on no connection of another generation.
+pub(super) async fn commit(
+    store: &MySqlStore,
+    batch: &PlaceBatch,
+    since: Option<u64>,
+) -> Result<Vec<CursorMoved>, CommitError> {
     refuse(&batch.rows, store.packet_max)?;
     match (&batch.rows[..], &batch.cursors[..]) {
         ([], []) => Ok(Vec::new()),
-        (rows, []) => store.retried(|| place(store, rows)).await.map(|()| Vec::new()),
+        (rows, []) => store.retried(|| place(store, rows, since)).await.map(|()| Vec::new()),
         (rows, cursors) => {
             store
                 .retried(|| async {
                     let mut change = store.begin().await?;
+                    if since.is_some_and(|since| since != change.generation()) {
+                        return change.end(Err(Fault::Own(CommitError::Anew))).await;
+                    }
                     let result = both(&mut change, store, rows, cursors).await;
                     change.end(result).await
                 })
@@ -85,9 +92,13 @@ fn refuse(rows: &[NewRow], packet_max: usize) -> Result<(), CommitError> {
 }
 
 /// Rows alone.
-async fn place(store: &MySqlStore, rows: &[NewRow]) -> Result<(), Fault<CommitError>> {
+async fn place(store: &MySqlStore, rows: &[NewRow], since: Option<u64>) -> Result<(), Fault<CommitError>> {
     let parts = parts(rows, store.packet_max);
     let mut session = store.pool.session().await?;
+    if since.is_some_and(|since| since != session.generation()) {
+        session.done();
+        return Err(Fault::Own(CommitError::Anew));
+    }
     let alone = parts.len() == 1;
     let last = parts.len() - 1;
     for (index, part) in parts.into_iter().enumerate() {

@@ -8,6 +8,10 @@
 //! locks, when its client says nothing for so long, between statements or (`net_read_timeout`) in the middle of one. So
 //! connections that rest are asked every second by a keeper; those of a process that froze are not, and end.
 //!
+//! **Another server.** What is remembered of a database is void when that database went back: its server was restored, or
+//! another one took its place that lacks the last commits. So connections have a generation ([`Lives`]), and none is used
+//! that is not of the newest.
+//!
 //! Absences: no connection is used again unless its user said that nothing is under way on it; nobody waits for a
 //! connection or an answer without a limit.
 
@@ -16,12 +20,13 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::MySqlConfig;
+use super::life::{self, Lives};
 use crate::StoreError;
 
 /// A connection that rested longer is asked before it is used; the keeper asks as often.
@@ -40,10 +45,12 @@ pub(super) struct Pool {
     permits: Arc<Semaphore>,
     /// The one used last is at the end, and used next.
     idle: Mutex<Vec<Idle>>,
+    lives: Lives,
 }
 
 struct Idle {
     connection: MySqlConnection,
+    generation: u64,
     used: Instant,
     heard: Instant,
 }
@@ -52,8 +59,8 @@ impl Pool {
     /// No connection is made before one is needed.
     pub(super) fn new(options: MySqlConnectOptions, config: MySqlConfig) -> Arc<Self> {
         let permits = Arc::new(Semaphore::new(config.connections.max(1) as usize));
-        let pool =
-            Arc::new(Self { options, settings: settings(&config), config, permits, idle: Mutex::new(Vec::new()) });
+        let (settings, idle, lives) = (settings(&config), Mutex::new(Vec::new()), Lives::default());
+        let pool = Arc::new(Self { options, settings, config, permits, idle, lives });
         tokio::spawn(keep(Arc::downgrade(&pool)));
         pool
     }
@@ -69,32 +76,54 @@ impl Pool {
             .await
             .map_err(|_| StoreError::Unavailable("all connections to the database are in use".into()))?
             .map_err(|_| StoreError::Unavailable("the store is closed".into()))?;
-        let connection = match self.rested().await {
-            Some(connection) => connection,
+        let (connection, generation) = match self.rested().await {
+            Some(idle) => (idle.connection, idle.generation),
             None => self.connect().await?,
         };
-        Ok(Session { connection: Some(connection), pool: Arc::clone(self), _permit: permit })
+        Ok(Session { connection: Some(connection), generation, pool: Arc::clone(self), _permit: permit })
     }
 
     /// The first connection: with the whole reason when there is none.
     pub(super) async fn first_session(self: &Arc<Self>) -> Result<Session, sqlx::Error> {
         let permit = Arc::clone(&self.permits).try_acquire_owned().map_err(|_| sqlx::Error::PoolClosed)?;
-        Ok(Session { connection: Some(self.connect().await?), pool: Arc::clone(self), _permit: permit })
+        let (connection, generation) = self.connect().await?;
+        Ok(Session { connection: Some(connection), generation, pool: Arc::clone(self), _permit: permit })
+    }
+
+    /// How often the server was reached anew.
+    pub(super) fn generation(&self) -> u64 {
+        self.lives.generation()
     }
 
     /// The connection used last that is still alive.
-    async fn rested(&self) -> Option<MySqlConnection> {
+    async fn rested(&self) -> Option<Idle> {
         loop {
             let mut idle = self.idle.lock().pop()?;
-            if idle.heard.elapsed() < PING_AFTER || is_alive(&mut idle.connection).await {
-                return Some(idle.connection);
+            if idle.generation == self.generation()
+                && (idle.heard.elapsed() < PING_AFTER || self.is_alive(&mut idle.connection).await)
+            {
+                return Some(idle);
             }
         }
     }
 
-    /// A new connection, as [`connect`].
-    async fn connect(&self) -> Result<MySqlConnection, sqlx::Error> {
-        connect(&self.options, &self.settings, self.config.connect_timeout).await
+    /// A new connection, as [`connect`], and its generation.
+    async fn connect(&self) -> Result<(MySqlConnection, u64), sqlx::Error> {
+        let limit = self.config.connect_timeout;
+        let made = connect(&self.options, &self.settings, limit).await.and_then(|(connection, rows)| {
+            let generation = self.lives.reached(life::Life::read(&rows)?);
+            Ok((connection, generation))
+        });
+        made.inspect_err(|_| self.lives.lost())
+    }
+
+    /// Asks the server whether it still has this session.
+    async fn is_alive(&self, connection: &mut MySqlConnection) -> bool {
+        let is_alive = matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(())));
+        if !is_alive {
+            self.lives.lost();
+        }
+        is_alive
     }
 
     /// Says goodbye on all resting connections; no more are given out.
@@ -107,21 +136,16 @@ impl Pool {
     }
 }
 
-/// Asks the server whether it still has this session.
-async fn is_alive(connection: &mut MySqlConnection) -> bool {
-    matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(())))
-}
-
-/// A new connection whose session is set; fails soon where the server is away.
+/// A new connection whose session is set, and what [`life::Life`] is read from; fails soon where the server is away.
 pub(super) async fn connect(
     options: &MySqlConnectOptions,
     settings: &str,
     limit: Duration,
-) -> Result<MySqlConnection, sqlx::Error> {
+) -> Result<(MySqlConnection, Vec<MySqlRow>), sqlx::Error> {
     let connect = async {
         let mut connection = options.connect().await?;
-        connection.execute(sqlx::raw_sql(AssertSqlSafe(settings.to_owned()))).await?;
-        Ok(connection)
+        let rows = connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(settings.to_owned()))).await?;
+        Ok((connection, rows))
     };
     timeout(limit, connect).await.unwrap_or_else(|_| {
         Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer in time")))
@@ -136,7 +160,8 @@ pub(super) fn settings(config: &MySqlConfig) -> String {
          SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
          SESSION wait_timeout = {seconds}, SESSION net_read_timeout = {seconds}, \
          SESSION net_write_timeout = {write}, SESSION innodb_lock_wait_timeout = {lock}; \
-         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+         SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; {life}",
+        life = life::ASK,
         write = config.answer_timeout.as_secs().max(1),
         lock = config.lock_timeout.as_secs().max(1),
     )
@@ -159,9 +184,10 @@ impl Pool {
     async fn refresh(&self, mut idle: Idle, index: usize) {
         // Counted as in use meanwhile, so that there are never more than allowed.
         let Ok(_permit) = Arc::clone(&self.permits).try_acquire_owned() else { return };
-        if index > 0 && idle.used.elapsed() > UNUSED_MAX {
+        let is_old = idle.generation != self.generation();
+        if is_old || index > 0 && idle.used.elapsed() > UNUSED_MAX {
             drop(timeout(PING_MAX, idle.connection.close()).await);
-        } else if is_alive(&mut idle.connection).await {
+        } else if self.is_alive(&mut idle.connection).await {
             idle.heard = Instant::now();
             self.idle.lock().insert(0, idle);
         }
@@ -171,16 +197,22 @@ impl Pool {
 /// A connection in use. Dropped without [`Session::done`], it is closed, and the server rolls back.
 pub(super) struct Session {
     connection: Option<MySqlConnection>,
+    generation: u64,
     pool: Arc<Pool>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Session {
+    /// What was read on a connection of another generation is void here.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Gives the connection back: no transaction is open, and every answer was read to its end.
     pub(super) fn done(mut self) {
         let now = Instant::now();
         if let Some(connection) = self.connection.take() {
-            self.pool.idle.lock().push(Idle { connection, used: now, heard: now });
+            self.pool.idle.lock().push(Idle { connection, generation: self.generation, used: now, heard: now });
         }
     }
 }

@@ -30,7 +30,22 @@ impl Timeline for MySqlStore {
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {
-        match place::commit(self, &batch).await {
+        match place::commit(self, &batch, None).await {
+            Ok(moved) => Ok((batch, moved)),
+            Err(error) => Err((batch, error)),
+        }
+    }
+
+    fn connections(&self) -> u64 {
+        self.pool.generation()
+    }
+
+    async fn commit_since(
+        &self,
+        batch: PlaceBatch,
+        connections: u64,
+    ) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {
+        match place::commit(self, &batch, Some(connections)).await {
             Ok(moved) => Ok((batch, moved)),
             Err(error) => Err((batch, error)),
         }

@@ -22,7 +22,7 @@
 //! # Who consumes what
 //!
 //! Every archiver subscribes to every partition, and the broker makes one of them active on each. When it dies, the
-//! next in line goes on, at once when it was killed, within twice the heartbeat when it is frozen. So that the line is
+//! next in line goes on, at once when it was killed, within three times the heartbeat when it is frozen. So that the line is
 //! not the whole truth, each archiver owns the partitions with `number % of == rank` ([`RabbitLog::set_share`]): one
 //! that is served by somebody else is given up politely, which is to take nothing more of it, to wait until what was
 //! handed out is acknowledged, to close its channel, and to stand in line again, behind its owner. An archiver finds out

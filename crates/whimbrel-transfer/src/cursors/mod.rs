@@ -7,6 +7,8 @@
 //!   goes to the log like everything else. The owner is answered when it has been committed.
 //! - Whoever asks again for what is durable is answered where it asked, whatever UserStatus knows.
 //! - Nothing is kept for sure here: a device repeats its cursors until they are answered.
+//! - What is remembered is forgotten when the database was reached anew ([`Timeline::connections`]): one that went back
+//!   must get the cursors again that it lost.
 //!
 //! No task runs while there is nothing to tell, to read or to log.
 
@@ -15,6 +17,7 @@ mod sheets;
 mod tell;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as MapEntry;
@@ -22,7 +25,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::warn;
+use tracing::{info, warn};
 use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Seq, UserId};
 use whimbrel_rpc::{Through, Told};
 use whimbrel_store::Timeline;
@@ -53,6 +56,8 @@ pub(crate) struct CursorDesk {
     reach: Arc<Reach>,
     lanes: Arc<Lanes>,
     progress: Cache<Whose, Progress>,
+    /// [`Timeline::connections`] before the first of what is remembered was read or told.
+    connections: AtomicU64,
     gathered: Mutex<Gathered>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -72,11 +77,13 @@ impl CursorDesk {
     pub(crate) fn new(config: Arc<Config>, rooms: Rooms) -> Self {
         let Rooms { timeline, audiences, reach, lanes, tasks, stop } = rooms;
         let progress = Cache::new(config.conversations_cached);
-        Self { config, timeline, audiences, reach, lanes, progress, gathered: Mutex::default(), tasks, stop }
+        let (connections, gathered) = (AtomicU64::new(timeline.connections()), Mutex::default());
+        Self { config, timeline, audiences, reach, lanes, progress, connections, gathered, tasks, stop }
     }
 
     /// Takes cursors of a session's user. Synchronous, unless a head has to be read first.
     pub(crate) fn advance(self: &Arc<Self>, user: UserId, from: Waiter, asked: Vec<(ConversationId, Cursors)>) {
+        self.notice_another_life();
         let mut unknown = Vec::new();
         for (conversation, cursors) in asked {
             let cursors = cursors.normalized();
@@ -93,6 +100,16 @@ impl CursorDesk {
         }
         if !unknown.is_empty() {
             self.ask_heads(user, from, unknown);
+        }
+    }
+
+    /// Forgets what is remembered if the database was reached anew.
+    fn notice_another_life(&self) {
+        let connections = self.timeline.connections();
+        if self.connections.swap(connections, Ordering::AcqRel) != connections {
+            info!("the database was reached anew: remembered heads and cursors are forgotten");
+            self.audiences.clear();
+            self.progress.clear();
         }
     }
 
@@ -168,7 +185,8 @@ impl CursorDesk {
                 unknown.keys().map(|(_, conversation)| *conversation).collect();
             conversations.sort_unstable();
             conversations.dedup();
-            let changes = self.audiences.changes();
+            self.notice_another_life();
+            let (changes, connections) = (self.audiences.changes(), self.timeline.connections());
             let heads = match self.timeline.heads(&conversations).await {
                 Ok(heads) => heads,
                 Err(error) => {
@@ -180,7 +198,9 @@ impl CursorDesk {
             for ((user, conversation), (cursors, by)) in unknown {
                 let Some(Some(head)) = heads.get(&conversation) else { continue };
                 self.audiences.remember(conversation, &head.members, changes);
-                self.audiences.committed(conversation, head.seq);
+                if self.timeline.connections() == connections {
+                    self.audiences.committed(conversation, head.seq);
+                }
                 let cursors = cursors.clamped(head.seq);
                 if head.members.contains(user) && cursors.delivered > Seq::ZERO {
                     self.accept(user, by, conversation, cursors, head.members.audience());

@@ -1,8 +1,10 @@
 //! Telling of cursors: receipts to the audience, "durable" to their owners. One locate and one push for what gathered
 //! while the last ones were under way.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use hashbrown::hash_map::Entry as MapEntry;
 use metrics::counter;
 use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Receipt, SessionId, UserId};
@@ -13,6 +15,10 @@ use super::gather::{Fresh, Whose};
 use super::sheets::Sheets;
 use crate::outgoing::Waiter;
 use crate::reach::Whereabouts;
+
+/// Receipts, and answers, that are told by one round: what it makes has to fit into a connector's stream when nobody
+/// knows who is where and each goes to everybody.
+const TOLD_AT_ONCE: usize = 4096;
 
 impl CursorDesk {
     /// Tells the audience, and the user's other sessions.
@@ -60,12 +66,13 @@ impl CursorDesk {
         }
     }
 
+    /// Tells what gathered, by rounds of [`TOLD_AT_ONCE`].
     async fn tell_gathered(self: Arc<Self>) {
         loop {
             let (receipts, advanced) = {
                 let mut gathered = self.gathered.lock();
                 gathered.telling = !(gathered.receipts.is_empty() && gathered.advanced.is_empty());
-                (std::mem::take(&mut gathered.receipts), std::mem::take(&mut gathered.advanced))
+                (some(&mut gathered.receipts), some(&mut gathered.advanced))
             };
             if receipts.is_empty() && advanced.is_empty() {
                 return;
@@ -98,5 +105,26 @@ impl CursorDesk {
         let outgoing = Sheets::durable(moved, &whereabouts, again).outgoing();
         let unreached = self.reach.deliver(outgoing, &whereabouts).await.unreached;
         Told { unreached, blind: !again && !whereabouts.is_known(), ..Told::default() }
+    }
+}
+
+/// Takes out so many as one round tells.
+fn some<K: Eq + Hash, V>(gathered: &mut HashMap<K, V>) -> HashMap<K, V> {
+    if gathered.len() <= TOLD_AT_ONCE {
+        return std::mem::take(gathered);
+    }
+    gathered.extract_if(|_, _| true).take(TOLD_AT_ONCE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What gathers at once is told by rounds: everything, and never more than one round holds.
+    #[test]
+    fn what_gathered_is_told_in_bounded_rounds() {
+        let mut gathered: HashMap<usize, ()> = (0..3 * TOLD_AT_ONCE - 1).map(|key| (key, ())).collect();
+        let rounds: Vec<usize> = std::iter::repeat_with(|| some(&mut gathered).len()).take(4).collect();
+        assert_eq!(rounds, [TOLD_AT_ONCE, TOLD_AT_ONCE, TOLD_AT_ONCE - 1, 0]);
     }
 }

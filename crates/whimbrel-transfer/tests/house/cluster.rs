@@ -210,7 +210,8 @@ async fn sessions_begin_without_user_status_and_not_without_the_directory() {
     assert!(refused.retry_after_ms > 0 && house.status.len() == 1);
 }
 
-/// The older session of a device ends, whichever is heard of first, by attach and by assertion.
+/// The older session of a device ends, whichever is heard of first, by attach and by assertion. The one that attaches may
+/// come again: later it is the newer one.
 #[tokio::test]
 async fn of_two_sessions_of_a_device_the_older_one_ends() {
     let house = House::cluster();
@@ -219,7 +220,8 @@ async fn of_two_sessions_of_a_device_the_older_one_ends() {
     house.since.store(100, Ordering::Release);
     let (newer, _) = house.try_attach_at(0, 0, user, device).await.unwrap();
     house.since.store(50, Ordering::Release);
-    assert_eq!(house.try_attach(user, device).await.unwrap_err().code, GoodbyeCode::REPLACED);
+    let refused = house.try_attach(user, device).await.unwrap_err();
+    assert_eq!((refused.code, refused.retry_after_ms), (GoodbyeCode::UNAVAILABLE, 1000));
     assert_eq!(house.connector.look(newer.session, |got| got.closed()), None);
     // A connector that nobody heard of for a while asserts an older one.
     let older = SessionRef { session: whimbrel_core::SessionId::generate(), user, device };
@@ -228,6 +230,10 @@ async fn of_two_sessions_of_a_device_the_older_one_ends() {
     assert!(house.transfer.assert(*there, recorder.standing()).await);
     assert_eq!(recorder.look(older.session, |got| got.closed()), Some(GoodbyeCode::REPLACED));
     assert!(house.is_online(newer).await && !house.is_online(older).await);
+    house.since.store(101, Ordering::Release);
+    let again = house.try_attach(user, device).await.unwrap();
+    assert_eq!(house.connector.look(newer.session, |got| got.closed()), Some(GoodbyeCode::REPLACED));
+    assert!(house.is_online(again).await);
 }
 
 /// A connector was out of everybody's reach when a device was logged out: its assertion ends the session.
@@ -320,4 +326,32 @@ async fn rows_that_nobody_announced_are_told_and_then_counted_as_told() {
     house.webs.iter().for_each(|web| web.mend(*there));
     recorder.wait(bob.session, |got| got.places(chat).contains(&late.0).then_some(())).await;
     until(|| house.directory.untold.lock().is_empty()).await;
+}
+
+/// UserStatus is away, and there are more rows than one look takes: all are told, once by each transfer, and none counts
+/// as told before it is known that everybody was reached.
+#[tokio::test]
+async fn rows_that_were_told_blindly_hide_no_later_ones() {
+    let every = std::time::Duration::from_millis(5);
+    let settings = whimbrel_transfer::Config { watch_every: every, blind_for: every, untold_max: 1, ..config() };
+    let house = House::with(settings, 8, 1, 2);
+    let (ann, bob, chat) = apart(&house).await;
+    let there = &house.connectors[1].1;
+    let row = placed(&house, chat, ann.user, bob.user).await.remove(0).rows.remove(0);
+    house.status.away.store(1_000_000, Ordering::Release);
+    let rows = [100, 101, 102].map(|seq| {
+        let mut row = row.clone();
+        row.message.seq = Seq(seq);
+        row
+    });
+    *house.directory.untold.lock() = rows.to_vec();
+    let got = |seq: u64| there.look(bob.session, |got| got.messages(chat).iter().filter(|m| m.seq.0 == seq).count());
+    until(|| [100, 101, 102].iter().all(|seq| got(*seq) == 2)).await;
+    let looks = house.directory.looks.load(Ordering::Acquire);
+    until(|| house.directory.looks.load(Ordering::Acquire) >= looks + 6).await;
+    assert_eq!([100, 101, 102].map(got), [2; 3], "once by each transfer");
+    assert_eq!(house.directory.untold.lock().len(), 3);
+    house.status.away.store(0, Ordering::Release);
+    until(|| house.directory.untold.lock().is_empty()).await;
+    assert!([100, 101, 102].iter().all(|seq| got(*seq) > 2), "told again to where they are");
 }

@@ -110,3 +110,38 @@ async fn strangers_have_no_cursors() {
     assert!(house.connector.look(stranger.session, |got| got.durable(chat).is_empty()));
     archiver.kill().await;
 }
+
+/// The database may have lost the cursor that this transfer remembers as durable: asked again, it goes to the log again.
+#[tokio::test]
+async fn a_database_that_was_reached_anew_gets_cursors_again() {
+    let house = House::usual();
+    let (ann, bob, chat) = house.pair().await;
+    let archiver = house.archiver();
+    let head = seq(house.say(ann, chat, &drafts(&["a"])).await[0]);
+    for connections in [1, 2] {
+        let before = house.log.records.lock().len();
+        house.timeline.connections.store(connections, Ordering::Release);
+        house.connector.clear(bob.session);
+        house.advance(bob, chat, head, head);
+        house.connector.wait(bob.session, |got| got.durable(chat).first().copied()).await;
+        assert_eq!(house.log.records.lock().len(), before + 1, "life {connections}");
+    }
+    archiver.kill().await;
+}
+
+/// Nobody places cursors any more: they are logged, and a stop does not wait for what cannot be told here.
+#[tokio::test]
+async fn a_stop_logs_cursors_and_does_not_wait_for_them() {
+    let forever = Duration::from_secs(3600);
+    let house = House::new(Config { cursor_delay: forever, stop_timeout: forever, ..config() }, 8, 1);
+    let (ann, bob, chat) = house.pair().await;
+    let archiver = house.archiver();
+    let head = seq(house.say(ann, chat, &drafts(&["a"])).await[0]);
+    archiver.stop().await;
+    house.advance(bob, chat, head, 0);
+    house.connector.wait(ann.session, |got| got.receipts(bob.user).first().copied()).await;
+    let before = house.log.waiting();
+    house.transfer.begin_stop();
+    assert_eq!(house.log.waiting(), before + 1, "logged while others still reach this transfer");
+    tokio::time::timeout(Duration::from_secs(30), house.transfer.stop()).await.expect("no sender waits for anything");
+}

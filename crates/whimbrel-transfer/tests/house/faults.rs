@@ -294,3 +294,64 @@ async fn a_sync_that_cannot_be_read_sends_the_session_away_to_come_again() {
     });
     assert!(views.await.iter().any(|view| view.conversation == chat));
 }
+
+fn sync(house: &House, from: whimbrel_rpc::SessionRef) {
+    use whimbrel_rpc::{Request, RequestBody, Transfer};
+    let question = whimbrel_core::SyncQuestion {
+        id: 7,
+        after: None,
+        until: None,
+        known: vec![],
+        only_known: false,
+        max_messages: 10,
+    };
+    house.transfer.submit(house.connector_id, vec![Request { from, body: RequestBody::Sync(question) }]);
+}
+
+/// Bob's sync waits in line behind Ann's; he goes. Carol's, behind it, is the next one that is read.
+#[tokio::test]
+async fn a_sync_of_a_session_that_has_ended_is_not_read() {
+    use whimbrel_rpc::Transfer;
+    let house = House::new(whimbrel_transfer::Config { syncs_at_once: 1, ..config() }, 8, 1);
+    let (ann, bob, _) = house.pair().await;
+    let carol = house.session(house.users_more("carol").await).await;
+    let synced = |session| {
+        house.connector.wait(session, |got| got.0.iter().any(|body| matches!(body, PushBody::Synced(_))).then_some(()))
+    };
+    house.timeline.reading.close();
+    sync(&house, ann);
+    until(|| house.timeline.syncs.load(Ordering::Acquire) == 1).await;
+    sync(&house, bob);
+    sync(&house, carol);
+    house.transfer.detach(vec![bob]).await;
+    house.timeline.reading.open();
+    synced(ann.session).await;
+    synced(carol.session).await;
+    assert_eq!(house.timeline.syncs.load(Ordering::Acquire), 2);
+}
+
+/// More syncs than the line takes: their sessions are told to come again, not all at the same time.
+#[tokio::test]
+async fn sessions_that_the_line_does_not_take_come_again_at_different_times() {
+    let house = House::new(whimbrel_transfer::Config { syncs_max: 0, ..config() }, 8, 1);
+    let user = house.users_more("crowd").await;
+    let mut hints = Vec::new();
+    for _ in 0..20 {
+        let one = house.session(user).await;
+        sync(&house, one);
+        hints.push(
+            house
+                .connector
+                .wait(one.session, |got| {
+                    got.0.iter().find_map(|body| match body {
+                        PushBody::Close { retry_after_ms, .. } => Some(*retry_after_ms),
+                        _ => None,
+                    })
+                })
+                .await,
+        );
+    }
+    assert!(hints.iter().all(|hint| (1000..=10_000).contains(hint)), "{hints:?}");
+    let (least, most) = (hints.iter().min().unwrap(), hints.iter().max().unwrap());
+    assert!(most - least > 2000, "{hints:?}");
+}

@@ -20,7 +20,7 @@ const PRIVATE_SETTINGS: [&str; 3] = ["clients.requests_per_second=0", "clients.b
 
 /// A server that was started for this.
 enum Private {
-    Standalone(PrivateServer),
+    Standalone(Box<PrivateServer>),
     Cluster(Box<PrivateCluster>),
 }
 
@@ -62,7 +62,7 @@ impl Target {
             servers: vec![server.clients()],
             accounts: Accounts::new(&server.api(), server.admin_key())?,
             processes: Some(Processes::one(server.pid()?)),
-            private: Some((Private::Standalone(server), folder)),
+            private: Some((Private::Standalone(Box::new(server)), folder)),
         })
     }
 

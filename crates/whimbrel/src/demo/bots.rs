@@ -110,7 +110,7 @@ impl Worker {
         };
         if let (Some(friend), Some(remark)) = (friend, remark) {
             let id = self.client.send_text(friend, remark).await?;
-            self.flock.counters.lock().drafted(id);
+            self.flock.counters.lock().drafted(id, self.flock.started.elapsed());
             self.unanswered += 1;
         }
         Ok(())

@@ -11,6 +11,8 @@ use whimbrel_client::{ConversationId, Cursors, MessageId, Seq, UserId};
 
 /// A message told SENT that its recipient has not shown for this long counts as lost (until it shows after all).
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(10);
+/// When no message was answered SENT for this long, the server does not do its work.
+const SILENT_AFTER: Duration = Duration::from_secs(30);
 
 /// Figures to show.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -31,6 +33,8 @@ pub(super) struct Figures {
     pub(super) reordered: u64,
     /// Refused, which friends never are.
     pub(super) refused: u64,
+    /// The longest that a message waited for its SENT, or waits for it now, since the last look.
+    pub(super) slowest_ms: u64,
 }
 
 impl Figures {
@@ -43,6 +47,8 @@ impl Figures {
 /// A message between its draft and its end.
 #[derive(Debug, Default)]
 struct Followed {
+    /// Put into its outbox.
+    drafted: Option<Duration>,
     /// Told SENT, at which place and when.
     confirmed: Option<(Seq, Duration)>,
     /// Shown by the recipient, at which place.
@@ -65,13 +71,17 @@ pub(super) struct Counters {
     awaiting: HashMap<(UserId, ConversationId), Awaiting>,
     /// The last seq that a bot's application showed in a conversation.
     shown: HashMap<(UserId, ConversationId), Seq>,
+    /// Of those that were answered since the last look.
+    slowest: Duration,
+    /// When a message was told SENT last.
+    answered: Option<Duration>,
 }
 
 impl Counters {
     /// A bot put a draft for another bot into its outbox.
-    pub(super) fn drafted(&mut self, message: MessageId) {
+    pub(super) fn drafted(&mut self, message: MessageId, now: Duration) {
         self.figures.sent += 1;
-        self.followed.entry(message).or_default();
+        self.followed.entry(message).or_default().drafted = Some(now);
     }
 
     /// A bot was told SENT.
@@ -89,7 +99,10 @@ impl Counters {
         } else {
             awaiting.read.push_back(seq);
         }
-        self.followed.entry(message).or_default().confirmed = Some((seq, now));
+        let followed = self.followed.entry(message).or_default();
+        followed.confirmed = Some((seq, now));
+        self.slowest = self.slowest.max(now.saturating_sub(followed.drafted.unwrap_or(now)));
+        self.answered = Some(now);
         self.settle(message);
     }
 
@@ -133,10 +146,37 @@ impl Counters {
     /// The figures as of now.
     pub(super) fn figures(&self, now: Duration) -> Figures {
         let overdue = |followed: &&Followed| match followed {
-            Followed { confirmed: Some((_, since)), shown: None } => now.saturating_sub(*since) > LOST_AFTER,
+            Followed { confirmed: Some((_, since)), shown: None, .. } => now.saturating_sub(*since) > LOST_AFTER,
             _ => false,
         };
-        Figures { lost: self.followed.values().filter(overdue).count() as u64, ..self.figures }
+        let waits = |followed: &Followed| match followed {
+            Followed { drafted: Some(since), confirmed: None, .. } => now.saturating_sub(*since),
+            _ => Duration::ZERO,
+        };
+        let slowest = self.followed.values().map(waits).fold(self.slowest, Duration::max);
+        let lost = self.followed.values().filter(overdue).count() as u64;
+        Figures { lost, slowest_ms: slowest.as_millis() as u64, ..self.figures }
+    }
+
+    /// The figures as of now; the slowest message is looked for anew from here.
+    pub(super) fn look(&mut self, now: Duration) -> Figures {
+        let figures = self.figures(now);
+        self.slowest = Duration::ZERO;
+        figures
+    }
+
+    /// Whether messages flow, and every promise was kept; otherwise what is wrong.
+    pub(super) fn well(&self, now: Duration) -> Result<(), String> {
+        let figures = self.figures(now);
+        let Figures { lost, doubled, reordered, refused, .. } = figures;
+        if !figures.is_clean() {
+            return Err(format!("{lost} lost, {doubled} doubled, {reordered} reordered, {refused} refused"));
+        }
+        match self.answered.map(|at| now.saturating_sub(at)) {
+            None => Err("no message was answered yet".to_owned()),
+            Some(silent) if silent > SILENT_AFTER => Err(format!("no message was answered for {} s", silent.as_secs())),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Messages that are still under way: not answered, or answered and not shown.
@@ -152,7 +192,7 @@ impl Counters {
     /// Forgets a message that has come to its end, if its places agree.
     fn settle(&mut self, message: MessageId) {
         let ended = match self.followed.get(&message) {
-            Some(Followed { confirmed: Some((told, _)), shown: Some(shown) }) => Some(told == shown),
+            Some(Followed { confirmed: Some((told, _)), shown: Some(shown), .. }) => Some(told == shown),
             _ => None,
         };
         if let Some(agree) = ended {
@@ -178,7 +218,7 @@ mod tests {
     fn exchange(counters: &mut Counters, seqs: &[u64]) -> Vec<MessageId> {
         let ids: Vec<_> = seqs.iter().map(|_| MessageId::generate()).collect();
         for (id, seq) in ids.iter().zip(seqs) {
-            counters.drafted(*id);
+            counters.drafted(*id, Duration::ZERO);
             counters.confirmed(A, chat(), *id, Seq(*seq), Duration::ZERO);
         }
         ids
@@ -226,7 +266,7 @@ mod tests {
         let mut counters = Counters::default();
         let id = MessageId::generate();
         counters.shown(B, chat(), Seq(1), Some(id));
-        counters.drafted(id);
+        counters.drafted(id, Duration::ZERO);
         assert_eq!(counters.under_way(), 1);
         counters.confirmed(A, chat(), id, Seq(1), Duration::ZERO);
         assert_eq!((counters.under_way(), counters.figures(NOW).is_clean()), (0, true));
@@ -243,7 +283,7 @@ mod tests {
     fn a_refusal_between_friends_is_no_clean_run() {
         let mut counters = Counters::default();
         let id = MessageId::generate();
-        counters.drafted(id);
+        counters.drafted(id, Duration::ZERO);
         counters.refused(id);
         assert_eq!((counters.under_way(), counters.figures(NOW).is_clean()), (0, false));
     }
@@ -255,5 +295,31 @@ mod tests {
         exchange(&mut counters, &[5]);
         counters.receipt(A, chat(), Cursors { delivered: Seq(5), read: Seq(5) });
         assert_eq!((counters.figures(NOW).delivered, counters.figures(NOW).read), (1, 1));
+    }
+    #[test]
+    fn the_slowest_is_the_one_that_waited_or_waits_longest_since_the_last_look() {
+        let at = Duration::from_millis;
+        let mut counters = Counters::default();
+        let [answered, waits] = [MessageId::generate(), MessageId::generate()];
+        counters.drafted(answered, at(100));
+        counters.confirmed(A, chat(), answered, Seq(1), at(170));
+        assert_eq!(counters.look(at(200)).slowest_ms, 70);
+        assert_eq!(counters.look(at(300)).slowest_ms, 0, "it was told");
+        counters.drafted(waits, at(300));
+        assert_eq!(counters.look(at(5300)).slowest_ms, 5000, "before it is answered");
+        counters.confirmed(A, chat(), waits, Seq(2), at(6300));
+        assert_eq!(counters.look(at(7000)).slowest_ms, 6000);
+    }
+
+    #[test]
+    fn all_is_well_while_messages_are_answered_and_none_is_wrong() {
+        let mut counters = Counters::default();
+        assert!(counters.well(NOW).is_err(), "nothing was answered yet");
+        let ids = exchange(&mut counters, &[1]);
+        counters.shown(B, chat(), Seq(1), Some(ids[0]));
+        assert_eq!(counters.well(SILENT_AFTER), Ok(()));
+        assert!(counters.well(SILENT_AFTER + Duration::from_secs(1)).is_err(), "silence");
+        counters.shown(B, chat(), Seq(1), Some(ids[0]));
+        assert!(counters.well(SILENT_AFTER).is_err(), "doubled");
     }
 }

@@ -17,8 +17,11 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use whimbrel_api::MetricsAccess;
 
 use crate::config::Config;
+use crate::config::sections::{Log, LogFormat};
+use crate::house::admin::{self, Admin};
 use crate::house::{panics, secret_file, signal, telemetry};
 use crate::roles::standalone;
 use bots::{Doors, Flock};
@@ -56,6 +59,12 @@ pub(crate) struct Args {
     /// With --join: the file whose first line is its administrator's key
     #[arg(long, value_name = "FILE", requires = "join")]
     admin_key_file: Option<PathBuf>,
+    /// With --join: the people's password is the first line of this file (otherwise a new one)
+    #[arg(long, value_name = "FILE", requires = "join")]
+    password_file: Option<PathBuf>,
+    /// With --join: /readyz here says whether messages flow and every promise was kept
+    #[arg(long, value_name = "IP:PORT", requires = "join")]
+    health: Option<SocketAddr>,
     /// Print an object a line instead of text
     #[arg(long)]
     json: bool,
@@ -84,6 +93,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let (Some(clients), Some(api), Some(key)) = (&args.join, &args.api, &args.admin_key_file) {
         let doors = Doors { api: api.trim_end_matches('/').to_owned(), clients: clients.clone() };
         let admin_key = secret_file::read_first_line(key).context("--admin-key-file")?;
+        telemetry::init_log(&Log { filter: "warn".to_owned(), format: LogFormat::Text });
         let clean = open(&args, doors, &admin_key, None, stop).await?;
         return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -110,10 +120,13 @@ async fn open(
     folder: Option<&Path>,
     stop: CancellationToken,
 ) -> anyhow::Result<bool> {
-    let password = uuid::Uuid::new_v4().simple().to_string()[..10].to_owned();
+    let password = match &args.password_file {
+        Some(file) => secret_file::read_first_line(file).context("--password-file")?,
+        None => uuid::Uuid::new_v4().simple().to_string()[..10].to_owned(),
+    };
     let bots = people::create(&doors.api, admin_key, &password, usize::from(args.bots), folder.is_none()).await?;
     let style = Style::of(args.json);
-    let names: Vec<_> = bots.iter().map(|bot| bot.name).collect();
+    let names: Vec<_> = bots.iter().map(|bot| bot.name.as_str()).collect();
     // Nobody reads: the next look at the counters notices, and ends it.
     let _ = screen::welcome(style, &doors, &password, &names, folder);
     chat(args, style, doors, bots, stop).await
@@ -129,6 +142,9 @@ async fn chat(
 ) -> anyhow::Result<bool> {
     let users = bots.iter().map(|bot| bot.credentials.user).collect();
     let flock = Arc::new(Flock { counters: Mutex::new(Counters::default()), started: Instant::now(), users });
+    if let Some(address) = args.health {
+        serve_health(address, flock.clone()).await?;
+    }
     let bots_total = bots.len();
     let pause = Duration::from_secs_f64(bots.len() as f64 / args.rate);
     let (quiet, end) = (CancellationToken::new(), CancellationToken::new());
@@ -142,8 +158,12 @@ async fn chat(
         tokio::select! {
             () = stop.cancelled() => break,
             () = after(until, flock.started) => break,
-            _ = looks.tick() => if screen::counters(style, figures(&flock), flock.started.elapsed()).is_err() {
-                break;
+            _ = looks.tick() => {
+                let elapsed = flock.started.elapsed();
+                let figures = flock.counters.lock().look(elapsed);
+                if screen::counters(style, figures, elapsed).is_err() {
+                    break;
+                }
             },
             Some(ended) = tasks.join_next() => ended.context("a bot panicked")??,
         }
@@ -165,6 +185,16 @@ async fn chat(
     end.cancel();
     while tasks.join_next().await.is_some() {}
     Ok(figures.is_clean() && under_way == 0)
+}
+
+/// Serves /readyz until the process ends.
+async fn serve_health(address: SocketAddr, flock: Arc<Flock>) -> anyhow::Result<()> {
+    let listener = admin::bind("--health", address).await?;
+    let ready = Arc::new(move || flock.counters.lock().well(flock.started.elapsed()));
+    let metrics = telemetry::init_metrics()?;
+    telemetry::spawn_upkeep(metrics.clone());
+    tokio::spawn(admin::serve(listener, Admin { ready, metrics, access: MetricsAccess::Loopback }));
+    Ok(())
 }
 
 fn figures(flock: &Flock) -> counters::Figures {

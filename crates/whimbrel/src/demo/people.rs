@@ -2,7 +2,7 @@
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use whimbrel_client::{Credentials, DeviceId, UserId};
+use whimbrel_client::{Credentials, DeviceId, DeviceInfo, Rest, UserId};
 
 /// The people, whose password is printed.
 pub(super) const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
@@ -14,12 +14,14 @@ const TOKEN_TTL_S: u64 = 24 * 3600;
 /// A bot's account with its access.
 #[derive(Debug, Clone)]
 pub(super) struct Bot {
-    pub(super) name: &'static str,
+    /// Its handle.
+    pub(super) name: String,
     pub(super) credentials: Credentials,
 }
 
 /// Creates everybody; gives the bots. On a server that was there before (`joins`) the bots' handles carry a tag of this
-/// run, and people who have their accounts already keep them as they are.
+/// run, and people who have their accounts already keep them as they are; the bots' friends they become if the password
+/// is theirs.
 pub(super) async fn create(
     api: &str,
     admin_key: &str,
@@ -31,22 +33,24 @@ pub(super) async fn create(
     let tag = if joins { format!("-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]) } else { String::new() };
     let bots = &BOTS[..bots];
     let as_person = |name: &&str| json!({ "handle": name, "display_name": capital(name), "password": password });
-    let as_bot =
-        |name: &&str| json!({ "handle": format!("{name}{tag}"), "display_name": format!("{} (bot)", capital(name)) });
+    let handle = |name: &&str| format!("{name}{tag}");
+    let as_bot = |name: &&str| json!({ "handle": handle(name), "display_name": format!("{} (bot)", capital(name)) });
     let users: Vec<Value> = bots.iter().map(as_bot).chain(PEOPLE.iter().map(as_person)).collect();
     let count = users.len();
     let mut answer = admin.post("/v1/admin/users", json!({ "users": users })).await?;
     if joins && let Some(users) = answer["users"].as_array_mut() {
         users.retain(|user| user["error"]["code"] != "handle_taken");
     }
-    let known = answer["users"].as_array().map_or(0, Vec::len);
-    ensure!(joins || known == count, "the server answered {known} of {count} users");
-    let ids: Vec<u64> = each(&answer, "users", known, |user| user["user"]["id"].as_u64())?;
+    let made = answer["users"].as_array().map_or(0, Vec::len);
+    ensure!(joins || made == count, "the server answered {made} of {count} users");
+    let mut ids: Vec<u64> = each(&answer, "users", made, |user| user["user"]["id"].as_u64())?;
+    if made < count {
+        ids.extend(of_before(api, password).await?.into_iter().filter(|id| !ids.contains(id)).collect::<Vec<_>>());
+    }
 
-    let pairs: Vec<Value> = (0..ids.len())
-        .flat_map(|a| (a + 1..ids.len()).map(move |b| (a, b)))
-        .map(|(a, b)| json!([ids[a], ids[b]]))
-        .collect();
+    // Those of before are each other's friends already.
+    let pairs: Vec<Value> =
+        (0..made).flat_map(|a| (a + 1..ids.len()).map(move |b| (a, b))).map(|(a, b)| json!([ids[a], ids[b]])).collect();
     let count = pairs.len();
     let answer = admin.post("/v1/admin/relations", json!({ "pairs": pairs })).await?;
     each(&answer, "pairs", count, |pair| pair["conversation_id"].as_str().map(drop))?;
@@ -56,7 +60,22 @@ pub(super) async fn create(
         bot_ids.iter().map(|id| json!({ "user": id, "platform": "bot", "ttl_s": TOKEN_TTL_S })).collect();
     let answer = admin.post("/v1/admin/tokens", json!({ "tokens": tokens })).await?;
     let access = each(&answer, "tokens", bot_ids.len(), access)?;
-    Ok(bots.iter().zip(access).map(|(name, credentials)| Bot { name, credentials }).collect())
+    Ok(bots.iter().zip(access).map(|(name, credentials)| Bot { name: handle(name), credentials }).collect())
+}
+
+/// The people who log in with this password.
+async fn of_before(api: &str, password: &str) -> anyhow::Result<Vec<u64>> {
+    let rest = Rest::new(api)?;
+    let mut ids = Vec::new();
+    for person in PEOPLE {
+        let Ok(credentials) = rest.log_in(person, password, &DeviceInfo::default()).await else { continue };
+        ids.push(credentials.user.0);
+        // It was only to ask who they are.
+        if let Err(error) = rest.log_out(&credentials, false).await {
+            tracing::warn!(%error, person, "a device that is not needed was not logged out");
+        }
+    }
+    Ok(ids)
 }
 
 fn access(token: &Value) -> Option<Credentials> {

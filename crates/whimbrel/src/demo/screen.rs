@@ -57,10 +57,12 @@ pub(super) fn welcome(
     let place = if usual { String::new() } else { format!(" --server {clients} --api {api}") };
     let (people, bots, program) = (PEOPLE.join(", "), bots.join(", "), program());
     let [alice, bob, _] = PEOPLE.map(|person| format!("{program} chat --handle {person}{place}"));
-    let head = row(["time", "sent", "SENT", "DELIVERED", "READ", "lost", "doubled", "reordered"].map(str::to_owned));
+    let head = row(
+        ["time", "sent", "SENT", "DELIVERED", "READ", "lost", "doubled", "reordered", "slowest"].map(str::to_owned)
+    );
     let what = match folder {
         Some(_) => "the whole server in this process. Its folder goes with it.",
-        None => "on a server that runs already. (People who were there before have the password of then.)",
+        None => "on a server that runs already. (People who were there before keep their passwords.)",
     };
     print(&format!(
         "Whimbrel demo: {what}
@@ -129,15 +131,17 @@ pub(super) fn verdict(style: Style, figures: Figures, under_way: usize, elapsed:
 }
 
 fn line(figures: Figures, elapsed: Duration) -> String {
-    let Figures { sent, confirmed, delivered, read, lost, doubled, reordered, refused: _ } = figures;
+    let Figures { sent, confirmed, delivered, read, lost, doubled, reordered, refused: _, slowest_ms } = figures;
     let [time, rest @ ..] = [elapsed.as_secs(), sent, confirmed, delivered, read, lost, doubled, reordered];
     let [a, b, c, d, e, f, g] = rest.map(|figure| figure.to_string());
-    row([format!("{time} s"), a, b, c, d, e, f, g])
+    row([format!("{time} s"), a, b, c, d, e, f, g, format!("{slowest_ms} ms")])
 }
 
 /// Fits into 80 columns with figures of eight digits.
-fn row([time, sent, confirmed, delivered, read, lost, doubled, reordered]: [String; 8]) -> String {
-    format!("{time:>8} {sent:>9} {confirmed:>9} {delivered:>10} {read:>9} {lost:>7} {doubled:>8} {reordered:>10}")
+fn row([time, sent, confirmed, delivered, read, lost, doubled, reordered, slowest]: [String; 9]) -> String {
+    format!(
+        "{time:>8} {sent:>8} {confirmed:>8} {delivered:>9} {read:>8} {lost:>4} {doubled:>7} {reordered:>9} {slowest:>8}"
+    )
 }
 
 fn object(figures: Figures, elapsed: Duration) -> serde_json::Value {

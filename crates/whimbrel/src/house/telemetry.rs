@@ -26,9 +26,12 @@ const COUNTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 
 /// Begins to write log lines. A second call changes nothing.
 pub(crate) fn init_log(log: &Log) {
-    let filter: Targets = log.filter.parse().expect("the configuration's check parsed it");
-    // It writes what comes back with its body, which is a message's.
-    let filter = filter.with_target("lapin", LevelFilter::ERROR);
+    let mut filter: Targets = log.filter.parse().expect("the configuration's check parsed it");
+    if !log.filter.contains("lapin") {
+        // It calls everything an error, before it says so to who asked; and that is logged where it is consumed. And it
+        // writes what comes back with its body, which is a message's.
+        filter = filter.with_target("lapin", LevelFilter::OFF);
+    }
     let layer = match log.format {
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());

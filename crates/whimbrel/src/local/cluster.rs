@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
-use whimbrel_engines::{Persistence, Rabbit, Redis, RedisOptions, Sql};
+use whimbrel_engines::{Kind, Persistence, Rabbit, Redis, RedisOptions, Sql};
 
 use super::front::Front;
 use super::process::{Process, Start, free_addresses};
@@ -69,6 +69,7 @@ impl PrivateCluster {
     /// # Errors
     /// When an engine is not installed, or something does not become ready.
     pub(crate) async fn start(folder: &Path, shape: &Shape) -> anyhow::Result<Self> {
+        check_installed(&Kind::missing())?;
         let below = |name: &str| -> anyhow::Result<PathBuf> {
             let path = folder.join(name);
             std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
@@ -144,12 +145,19 @@ impl PrivateCluster {
         self.sql.database_url(DATABASE)
     }
 
-    /// Those of the roles' processes that have ended by themselves, with the end of what they logged.
-    pub(crate) fn ended(&mut self) -> Vec<String> {
-        let ended = self.processes().filter_map(|process| {
-            process.has_ended().then(|| format!("the {} ended by itself:\n{}", process.name(), process.log_tail()))
-        });
-        ended.collect()
+    /// Starts those of the roles' processes again that have ended by themselves; gives the end of what each logged.
+    ///
+    /// # Errors
+    /// When one does not become ready.
+    pub(crate) async fn revive(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut ended = Vec::new();
+        for process in self.processes() {
+            if process.has_ended() {
+                ended.push(format!("the {} ended by itself:\n{}", process.name(), process.log_tail()));
+                process.launch().await?;
+            }
+        }
+        Ok(ended)
     }
 
     /// Process ids of the roles and the engines, for their use of the machine.
@@ -184,6 +192,15 @@ impl PrivateCluster {
         self.sql.kill();
         Ok(())
     }
+}
+
+/// Says all that is missing at once.
+fn check_installed(missing: &[Kind]) -> anyhow::Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<_> = missing.iter().map(|kind| format!("{} (package {})", kind.name(), kind.packages())).collect();
+    bail!("A private cluster needs servers that are not installed on this machine: {}", named.join(", "))
 }
 
 fn variables(redis: &Redis, rabbit: &Rabbit, sql: &Sql, admin_key: &str) -> Vec<(String, String)> {
@@ -257,5 +274,21 @@ impl Common {
             variables: self.variables.clone(),
             health,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_is_missing_is_named_with_what_to_install() {
+        assert!(check_installed(&[]).is_ok());
+        let error = check_installed(&[Kind::Redis, Kind::Sql]).expect_err("two are missing").to_string();
+        assert_eq!(
+            error,
+            "A private cluster needs servers that are not installed on this machine: Redis (package redis-server), \
+             MySQL or MariaDB (package mariadb-server or mysql-server)"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -74,7 +75,10 @@ impl Process {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHIMBREL_")) {
             command.env_remove(name);
         }
+        // A group of its own: an interrupt at the keyboard is this process's alone; and a child that is frozen when this
+        // process ends is woken and ended by the system, as the stopped member of a group that nobody has any more.
         command
+            .process_group(0)
             .current_dir(folder)
             .args(arguments)
             .arg("--exit-with-stdin")

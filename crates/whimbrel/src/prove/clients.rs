@@ -1,17 +1,19 @@
 //! The clients: each a whole SDK with an application that sends, reads, goes away, comes back, and writes down what it
 //! was told and shown.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use whimbrel_client::{Client, ConnectionState, ConversationId, Credentials, Event, Events, FirstSync, Seq};
+use whimbrel_client::{Client, ConnectionState, ConversationId, Credentials, Event, Events, FirstSync, MessageId, Seq};
 
 use super::accounts::Account;
 use super::dice::Dice;
 use super::ledger::{Book, Drafted, Told, write};
+use super::punctual::{Punctual, SHOWN_WITHIN, Slowest};
 use super::receipts::Receipts;
 
 /// Events that may wait for an application: more than a run has between two of its turns.
@@ -20,6 +22,8 @@ const EVENT_CAPACITY: usize = 200_000;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Mean pause between two times that somebody reads.
 const READ_EVERY: Duration = Duration::from_millis(1500);
+/// Messages to quiet conversations, out of a hundred: there, the next message does not soon bring along what was missed.
+const QUIET_PERCENT: usize = 2;
 
 /// What all clients do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,7 @@ pub(super) struct World {
     pub(super) api: String,
     pub(super) order: watch::Receiver<Order>,
     pub(super) receipts: Mutex<Receipts>,
+    pub(super) punctual: Mutex<Punctual>,
     /// Mean pause between two messages of one client.
     pub(super) send_every: Duration,
     /// Messages put into outboxes, and answered SENT, so far.
@@ -48,6 +53,10 @@ pub(super) struct World {
     pub(super) sent: AtomicU64,
     /// When the first SENT came since this was 0, milliseconds of the run (at least 1).
     pub(super) first_sent_ms: AtomicU64,
+    /// The longest times from a draft to its SENT, while the device was online.
+    pub(super) slowest_sent: Mutex<Slowest>,
+    /// The longest time from a SENT to a device that was online, in milliseconds.
+    pub(super) slowest_shown_ms: AtomicU64,
 }
 
 /// What a client is made of.
@@ -55,7 +64,10 @@ pub(super) struct Role {
     pub(super) account: Account,
     /// `None`: in memory.
     pub(super) store: Option<PathBuf>,
+    /// The quiet ones come last.
     pub(super) conversations: Vec<ConversationId>,
+    /// How many of them are not quiet.
+    pub(super) loud: usize,
     pub(super) joins: Duration,
     pub(super) away: Vec<(Duration, Duration)>,
     pub(super) dice: Dice,
@@ -93,6 +105,10 @@ pub(super) struct Actor {
     numbers: Vec<u64>,
     /// It was online once, so it knows its keys and can write without the server.
     knows_keys: bool,
+    /// Since when, of the run.
+    online: Option<Duration>,
+    /// When what was drafted that has no answer yet.
+    drafted: HashMap<MessageId, Duration>,
 }
 
 /// What happens next in a client's life.
@@ -115,7 +131,7 @@ async fn at(moment: Option<Instant>) {
 impl Actor {
     pub(super) fn new(world: Arc<World>, role: Role, handle: Arc<Handle>) -> Self {
         let numbers = vec![0; role.conversations.len()];
-        Self { world, role, handle, numbers, knows_keys: false }
+        Self { world, role, handle, numbers, knows_keys: false, online: None, drafted: HashMap::new() }
     }
 
     /// Lives until it is told to finish.
@@ -181,6 +197,7 @@ impl Actor {
             }
         }
         *self.handle.client.lock().expect("nobody panics while looking") = None;
+        self.went_offline();
         self.close(client, events).await;
     }
 
@@ -221,15 +238,32 @@ impl Actor {
 
     fn take(&mut self, event: Event) {
         let now = self.world.began.elapsed();
+        if let Event::State(state) = &event {
+            match state {
+                ConnectionState::Online => self.online = self.online.or(Some(now)),
+                _ => self.went_offline(),
+            }
+        }
         let mut book = self.handle.book();
         match event {
             Event::Message(message) => {
                 book.see(&message);
+                if let Some(online) = self.online {
+                    let punctual = self.world.punctual.lock().expect("nobody panics while writing");
+                    let waited = punctual.waited(message.conversation, message.seq, online, now).unwrap_or_default();
+                    self.world.slowest_shown_ms.fetch_max(waited.as_millis() as u64, Ordering::Relaxed);
+                    book.failures.extend(too_late(message.conversation, message.seq, waited));
+                }
                 let mut receipts = self.world.receipts.lock().expect("nobody panics while writing");
                 receipts.stored(book.user, message.conversation, message.seq, now);
             }
             Event::Sent { conversation, message_id, seq, .. } => {
                 book.told.push(Told { conversation, message_id, seq });
+                self.world.punctual.lock().expect("nobody panics while writing").told(conversation, seq, now);
+                if let (Some(drafted), Some(online)) = (self.drafted.remove(&message_id), self.online) {
+                    let mut slowest = self.world.slowest_sent.lock().expect("nobody panics while writing");
+                    slowest.waited(drafted.max(online), now);
+                }
                 self.world.sent.fetch_add(1, Ordering::Relaxed);
                 let ms = (now.as_millis() as u64).max(1);
                 // Only the first one since a restart counts.
@@ -251,7 +285,11 @@ impl Actor {
     }
 
     async fn send(&mut self, client: &Client) {
-        let turn = self.role.dice.below(self.role.conversations.len());
+        let (loud, quiet) = (self.role.loud, self.role.conversations.len() - self.role.loud);
+        let turn = match loud == 0 || (quiet > 0 && self.role.dice.percent(QUIET_PERCENT)) {
+            true => loud + self.role.dice.below(quiet),
+            false => self.role.dice.below(loud),
+        };
         let Some(conversation) = self.role.conversations.get(turn).copied() else { return };
         let index = self.handle.book().index;
         let number = self.numbers[turn] + 1;
@@ -260,6 +298,7 @@ impl Actor {
             Ok(message_id) => {
                 self.numbers[turn] = number;
                 self.world.drafted.fetch_add(1, Ordering::Relaxed);
+                self.drafted.insert(message_id, self.world.began.elapsed());
                 self.handle.book().drafted.push(Drafted { conversation, message_id, number });
             }
             // The bound of an outbox does its work while the server is away.
@@ -285,7 +324,25 @@ impl Actor {
         }
     }
 
+    /// What it still waits for, it should not have waited for too long.
+    fn went_offline(&mut self) {
+        let Some(online) = self.online.take() else { return };
+        let now = self.world.began.elapsed();
+        let mut book = self.handle.book();
+        let punctual = self.world.punctual.lock().expect("nobody panics while writing");
+        for conversation in &self.role.conversations {
+            if let Some((seq, waited)) = punctual.awaited(*conversation, book.end(*conversation), online, now) {
+                book.failures.extend(too_late(*conversation, seq, waited));
+            }
+        }
+    }
+
     fn fail(&self, what: String) {
         self.handle.book().failures.push(what);
     }
+}
+
+fn too_late(conversation: ConversationId, seq: Seq, waited: Duration) -> Option<String> {
+    let what = || format!("it was online, and not shown {seq} in {conversation} for {waited:.1?} after its SENT");
+    (waited > SHOWN_WITHIN).then(what)
 }

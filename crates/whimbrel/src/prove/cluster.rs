@@ -1,12 +1,16 @@
 //! Doubting a cluster: private engines and two processes of each role, and one fault after another.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::Path;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
 
+use super::punctual::Slowest;
 use super::stage::Stage;
 use super::trouble::{CUT, FROZEN, History, Planned, Trouble};
 use super::{Doors, show};
@@ -18,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long an older snapshot of Redis gets to become old.
 const SNAPSHOT_AGE: Duration = Duration::from_secs(3);
 /// How often an archiver is looked for that stands in a transaction.
-const CATCHES: usize = 200;
+const CATCHES: usize = 50;
 
 /// Starts a cluster with two processes of each role.
 pub(super) async fn start(folder: &Path) -> anyhow::Result<PrivateCluster> {
@@ -31,62 +35,143 @@ pub(super) fn doors(cluster: &PrivateCluster) -> Doors {
     Doors { clients: cluster.clients().to_string(), api: cluster.api(), admin_key: cluster.admin_key().to_owned() }
 }
 
-/// The load and the faults, until `duration` has passed; what became of them, and what should not have happened.
-pub(super) async fn load(
-    planned: &[Planned],
-    duration: Duration,
-    cluster: &mut PrivateCluster,
-    stage: &Stage,
-    bar: &ProgressBar,
-) -> anyhow::Result<(History, Vec<String>)> {
-    let world = &stage.world;
-    let (mut history, mut wrong) = (History::new(), Vec::new());
-    let mut last: Option<(Trouble, Silence<'_>)> = None;
-    for Planned { trouble, pause, down, which } in planned {
-        let next = Instant::now() + *pause;
-        watch(&mut last, next.min(world.began + duration), stage, bar).await;
-        note(&mut history, last.take());
-        if world.began.elapsed() >= duration {
-            break;
+/// A fault that was caused, until the next one.
+struct Last<'a> {
+    trouble: Trouble,
+    lasted: Duration,
+    silence: Silence<'a>,
+}
+
+/// The faults of a run: what became of them, and what should not have happened.
+pub(super) struct Load<'a> {
+    stage: &'a Stage,
+    bar: &'a ProgressBar,
+    until: Instant,
+    history: History,
+    /// What was caused, one after the other.
+    order: Vec<Trouble>,
+    last: Option<Last<'a>>,
+    wrong: Vec<String>,
+    diary: Diary,
+}
+
+impl<'a> Load<'a> {
+    /// Nothing was done yet; `folder` is where the diary goes.
+    pub(super) fn new(
+        stage: &'a Stage,
+        duration: Duration,
+        bar: &'a ProgressBar,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        let (until, diary) = (stage.world.began + duration, Diary::begin(folder)?);
+        Ok(Self { stage, bar, until, history: History::new(), order: Vec::new(), last: None, wrong: Vec::new(), diary })
+    }
+
+    /// One fault after the other, until the time has passed. A process that ended by itself is noted and started again,
+    /// as under a supervisor.
+    pub(super) async fn run(
+        mut self,
+        planned: &[Planned],
+        cluster: &mut PrivateCluster,
+    ) -> anyhow::Result<(History, Vec<String>)> {
+        for Planned { trouble, pause, down, which } in planned {
+            self.watch(self.until.min(Instant::now() + *pause)).await;
+            self.note();
+            if Instant::now() >= self.until {
+                break;
+            }
+            self.cause(cluster, *trouble, *which, *down).await.with_context(|| format!("After {trouble}"))?;
+            for ended in cluster.revive().await? {
+                self.diary.write(&ended);
+                self.wrong.push(ended);
+            }
         }
-        let mut silence = Silence::begin(stage);
-        {
-            let causing = cause(cluster, *trouble, *which, *down);
-            tokio::pin!(causing);
-            loop {
-                tokio::select! {
-                    done = &mut causing => break done.with_context(|| format!("{trouble}"))?,
-                    () = tokio::time::sleep(LOOK_EVERY) => {
-                        silence.look();
-                        show(bar, stage, &format!("fault {}: {trouble}", history.values().map(|p| p.count).sum::<usize>() + 1));
-                    }
+        self.watch(self.until).await;
+        self.note();
+        for (number, trouble) in self.order.iter().enumerate() {
+            let slowest = self.slowest().of(number);
+            self.diary.write(&format!("fault {}: {trouble}: slowest SENT {slowest:.2?}", number + 1));
+            let passed = self.history.entry(*trouble).or_default();
+            passed.slowest = passed.slowest.max(slowest);
+        }
+        Ok((self.history, self.wrong))
+    }
+
+    fn slowest(&self) -> MutexGuard<'a, Slowest> {
+        self.stage.world.slowest_sent.lock().expect("nobody panics while writing")
+    }
+
+    /// Causes a fault and undoes it, and looks meanwhile how long nobody is answered.
+    async fn cause(
+        &mut self,
+        cluster: &mut PrivateCluster,
+        trouble: Trouble,
+        which: usize,
+        down: Duration,
+    ) -> anyhow::Result<()> {
+        let number = self.done() + 1;
+        self.diary.write(&format!("fault {number}: {trouble}, number {which}, down for {down:.1?}"));
+        self.slowest().begin(self.stage.world.began.elapsed());
+        let (began, mut silence) = (Instant::now(), Silence::begin(self.stage));
+        let causing = cause(cluster, trouble, which, down);
+        tokio::pin!(causing);
+        loop {
+            tokio::select! {
+                done = &mut causing => break done?,
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    silence.look();
+                    let since = began.elapsed().as_secs();
+                    show(self.bar, self.stage, &format!("fault {number}: {trouble}, {since} s"));
                 }
             }
         }
-        wrong.extend(cluster.ended());
-        last = Some((*trouble, silence));
+        silence.look();
+        let lasted = began.elapsed();
+        self.diary.write(&format!("fault {number}: over after {lasted:.1?}"));
+        self.last = Some(Last { trouble, lasted, silence });
+        Ok(())
     }
-    watch(&mut last, world.began + duration, stage, bar).await;
-    note(&mut history, last);
-    Ok((history, wrong))
-}
 
-/// Waits until then, and looks.
-async fn watch(last: &mut Option<(Trouble, Silence<'_>)>, until: Instant, stage: &Stage, bar: &ProgressBar) {
-    while Instant::now() < until {
-        tokio::time::sleep(LOOK_EVERY).await;
-        if let Some((_, silence)) = last {
-            silence.look();
+    /// Waits until then, and looks.
+    async fn watch(&mut self, until: Instant) {
+        let done = self.done();
+        while Instant::now() < until {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if let Some(last) = &mut self.last {
+                last.silence.look();
+            }
+            show(self.bar, self.stage, &format!("{done} faults done"));
         }
-        show(bar, stage, "no fault");
+    }
+
+    /// How many faults were caused.
+    fn done(&self) -> usize {
+        self.history.values().map(|passed| passed.count).sum::<usize>() + usize::from(self.last.is_some())
+    }
+
+    fn note(&mut self) {
+        let Some(Last { trouble, lasted, silence }) = self.last.take() else { return };
+        self.diary.write(&format!("longest without a SENT {:.2?}", silence.longest));
+        self.order.push(trouble);
+        let passed = self.history.entry(trouble).or_default();
+        passed.count += 1;
+        passed.lasted = passed.lasted.max(lasted);
+        passed.silence = passed.silence.max(silence.longest);
     }
 }
 
-fn note(history: &mut History, last: Option<(Trouble, Silence<'_>)>) {
-    if let Some((trouble, silence)) = last {
-        let passed = history.entry(trouble).or_default();
-        passed.count += 1;
-        passed.silence = passed.silence.max(silence.longest);
+/// What was done when, beside the logs of the roles and with the same clock.
+struct Diary(File);
+
+impl Diary {
+    fn begin(folder: &Path) -> anyhow::Result<Self> {
+        File::create(folder.join("faults.log")).map(Self).context("faults.log")
+    }
+
+    fn write(&mut self, what: &str) {
+        let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
+        // It is for people who look into a fault; the run does not depend on it.
+        let _ = writeln!(self.0, "{now} {what}");
     }
 }
 
@@ -125,12 +210,12 @@ async fn cause(cluster: &mut PrivateCluster, trouble: Trouble, which: usize, dow
             tokio::time::sleep(down).await;
             cluster.redis.restart().await
         }
-        Trouble::KillRabbit => {
+        Trouble::KillRabbitmq => {
             cluster.rabbit.kill();
             tokio::time::sleep(down).await;
             cluster.rabbit.restart().await
         }
-        Trouble::KillSql => {
+        Trouble::KillDatabase => {
             cluster.sql.kill();
             tokio::time::sleep(down).await;
             cluster.sql.restart().await
@@ -178,7 +263,8 @@ async fn freeze_in_transaction(cluster: &mut PrivateCluster, which: usize) -> an
             return process.thaw();
         }
         process.thaw()?;
-        tokio::time::sleep(LOOK_EVERY).await;
+        // Not the same moment of its work each time.
+        tokio::time::sleep(Duration::from_millis(2 + 7 * (catch as u64 % 10))).await;
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `whimbrel prove`: doubt this server on this machine.
 //!
 //! A private server is put under load by real clients, killed with -9 and started again at random moments while they go
-//! on; or a private cluster, to which much more is done. Then what every sender was told SENT is compared with what every device's application was shown, and with what a
-//! fresh device syncs from zero.
+//! on; or a private cluster, to which much more is done. Then what every sender was told SENT is compared with what every
+//! device's application was shown, and with what a fresh device syncs from zero.
 //!
 //! | module | owns |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | `trouble`, `cluster` | what is done to a cluster; `crate::local` has the servers |
 //! | `accounts` | users made with the administrator's key |
 //! | `clients` | the SDKs and what their applications do |
-//! | `ledger`, `receipts` | what was promised, shown and told, as it happens |
+//! | `ledger`, `receipts`, `punctual` | what was promised, shown and told, as it happens |
 //! | `settle` | the levels that have to be reached in the end |
 //! | `verdict` | the judgement; pure |
 //!
@@ -24,6 +24,7 @@ mod dice;
 mod ledger;
 mod plan;
 pub(crate) mod progress;
+mod punctual;
 mod receipts;
 mod report;
 mod settle;
@@ -59,11 +60,12 @@ const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
 /// Runs it; Ctrl-C ends it, and the server with it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let stop = crate::house::signal::stop_token()?;
     let mut folder = tempfile::Builder::new().prefix("whimbrel-prove-").tempdir().context("A temporary folder")?;
     folder.disable_cleanup(args.keep);
     let result = tokio::select! {
         result = prove(&args, folder.path()) => result,
-        _ = tokio::signal::ctrl_c() => {
+        () = stop.cancelled() => {
             eprintln!("interrupted; nothing was judged");
             return Ok(ExitCode::from(INTERRUPTED));
         }
@@ -89,7 +91,7 @@ pub(crate) struct Doors {
 
 /// What is doubted.
 enum House {
-    Standalone(PrivateServer),
+    Standalone(Box<PrivateServer>),
     Cluster(Box<PrivateCluster>),
 }
 
@@ -97,7 +99,7 @@ impl House {
     async fn start(args: &Args, folder: &Path) -> anyhow::Result<Self> {
         match args.cluster {
             true => Ok(Self::Cluster(Box::new(cluster::start(folder).await?))),
-            false => Ok(Self::Standalone(PrivateServer::start(folder, &[]).await?)),
+            false => Ok(Self::Standalone(Box::new(PrivateServer::start(folder, &[]).await?))),
         }
     }
 
@@ -124,7 +126,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let kills = if args.cluster { 0 } else { args.kills.into() };
     let plan = Plan::new(seed, args.duration(), args.clients.into(), kills);
-    let troubles = if args.cluster { "faults of 12 kinds in turn".to_owned() } else { format!("{kills} kills") };
+    let troubles = announced(args, kills);
     eprintln!("seed {seed}: {} clients of {} users, {troubles}", plan.devices.len(), plan.users);
     let bar = progress::bar(args.duration().as_secs());
     bar.set_message("starting");
@@ -136,7 +138,8 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let done = match &mut house {
         House::Standalone(server) => Done::Kills(load(&plan, args.duration(), server, &stage, &bar).await?),
         House::Cluster(cluster) => {
-            let (history, wrong) = cluster::load(&plan.troubles(seed), args.duration(), cluster, &stage, &bar).await?;
+            let load = cluster::Load::new(&stage, args.duration(), &bar, folder)?;
+            let (history, wrong) = load.run(&plan.troubles(seed, &args.kinds()), cluster).await?;
             wrong.into_iter().for_each(|what| faults.add(Kind::Wrong, what));
             Done::Troubles(history)
         }
@@ -166,7 +169,17 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let receipts = stage.judge_receipts(&mut faults);
     bar.finish_and_clear();
     let seconds = stage.world.began.elapsed();
-    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, done, settled, seconds, faults })
+    let slowest_shown = Duration::from_millis(stage.world.slowest_shown_ms.load(Ordering::Relaxed));
+    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, done, settled, slowest_shown, seconds, faults })
+}
+
+/// What will be done to the server, in words.
+fn announced(args: &Args, kills: usize) -> String {
+    match args.kinds()[..] {
+        _ if !args.cluster => format!("{kills} kills"),
+        [only] => format!("{only} again and again"),
+        ref kinds => format!("faults of {} kinds in turn", kinds.len()),
+    }
 }
 
 /// The load and the kills; gives the slowest recovery: from starting the server again to the first SENT.

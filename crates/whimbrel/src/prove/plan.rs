@@ -2,6 +2,7 @@
 //!
 //! Only the moments at which things are told to happen follow from the seed; what the machine makes of them does not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::dice::Dice;
@@ -50,6 +51,8 @@ pub(super) struct Plan {
     pub(super) devices: Vec<DevicePlan>,
     /// Friends: pairs of indices, each once.
     pub(super) pairs: Vec<(usize, usize)>,
+    /// Those of the pairs that hardly ever write, though each of both writes to others.
+    pub(super) quiet: BTreeSet<usize>,
     /// In order.
     pub(super) kills: Vec<Kill>,
 }
@@ -61,12 +64,13 @@ impl Plan {
         let kills = plan_kills(&mut Dice::new(seed, 1), duration, kills);
         let mut dice = Dice::new(seed, 2);
         let devices = (0..clients).map(|index| plan_device(&mut dice, index, users, duration, &kills)).collect();
-        Self { users, devices, pairs: plan_pairs(&mut Dice::new(seed, 3), users), kills }
+        let pairs = plan_pairs(&mut Dice::new(seed, 3), users);
+        Self { users, devices, quiet: plan_quiet(&pairs), pairs, kills }
     }
 
     /// What is done to a cluster: more than any run has time for.
-    pub(super) fn troubles(&self, seed: u64) -> Vec<Planned> {
-        trouble::plan(&mut Dice::new(seed, 4), &Trouble::ALL, ROUNDS_MAX)
+    pub(super) fn troubles(&self, seed: u64, kinds: &[Trouble]) -> Vec<Planned> {
+        trouble::plan(&mut Dice::new(seed, 4), kinds, ROUNDS_MAX)
     }
 
     /// How often a device goes away and comes back.
@@ -134,7 +138,7 @@ fn plan_away(dice: &mut Dice, joins: Duration, duration: Duration, kills: &[Kill
 
 /// A ring, so that everybody has a friend, and half as many chords.
 fn plan_pairs(dice: &mut Dice, users: usize) -> Vec<(usize, usize)> {
-    let mut pairs = std::collections::BTreeSet::new();
+    let mut pairs = BTreeSet::new();
     for user in 0..users {
         let other = (user + 1) % users;
         pairs.insert((user.min(other), user.max(other)));
@@ -146,6 +150,24 @@ fn plan_pairs(dice: &mut Dice, users: usize) -> Vec<(usize, usize)> {
         }
     }
     pairs.into_iter().collect()
+}
+
+/// As many as leave everybody somebody to write to.
+fn plan_quiet(pairs: &[(usize, usize)]) -> BTreeSet<usize> {
+    let mut loud = BTreeMap::<usize, usize>::new();
+    for user in pairs.iter().flat_map(|(a, b)| [a, b]) {
+        *loud.entry(*user).or_default() += 1;
+    }
+    let mut quiet = BTreeSet::new();
+    for (pair, (a, b)) in pairs.iter().enumerate() {
+        if loud[a] > 1 && loud[b] > 1 {
+            quiet.insert(pair);
+            for user in [a, b] {
+                *loud.entry(*user).or_default() -= 1;
+            }
+        }
+    }
+    quiet
 }
 
 #[cfg(test)]
@@ -170,6 +192,11 @@ mod tests {
             assert!(plan.kills.iter().all(|kill| kill.at < MINUTE));
             assert!((0..plan.users).all(|user| plan.devices.iter().any(|device| device.user == user)));
             assert!(plan.pairs.iter().all(|(a, b)| a < b && *b < plan.users));
+            for user in 0..plan.users {
+                let mut own = plan.pairs.iter().enumerate().filter(|(_, (a, b))| [*a, *b].contains(&user));
+                assert!(own.any(|(pair, _)| !plan.quiet.contains(&pair)), "user {user} has nobody to write to");
+            }
+            assert!(plan.users < 3 || !plan.quiet.is_empty());
             for device in &plan.devices {
                 assert!(device.file || device.away.is_empty());
                 assert!(

@@ -34,6 +34,8 @@ pub(super) struct Outcome {
     pub(super) done: Done,
     /// From the end of the load until everything had arrived and was compared.
     pub(super) settled: Duration,
+    /// The longest time from a SENT until a device that was online was shown the message.
+    pub(super) slowest_shown: Duration,
     pub(super) seconds: Duration,
     pub(super) faults: Faults,
 }
@@ -54,10 +56,7 @@ impl Outcome {
             println!("  {name:<28} {value:>12}");
         }
         if let Done::Troubles(history) = &self.done {
-            println!("  fault                         times   longest without a SENT");
-            for (trouble, Passed { count, silence }) in history {
-                println!("    {trouble:<26} {count:>5} {:>21} ms", silence.as_millis());
-            }
+            print!("{}", troubles_table(history));
         }
         let all = self.faults.all();
         for fault in all.iter().take(FAULTS_SHOWN) {
@@ -115,6 +114,7 @@ impl Outcome {
                 table.push(("faults", history.values().map(|passed| passed.count).sum::<usize>().to_string()));
             }
         }
+        table.push(("slowest from SENT to shown", format!("{} ms", self.slowest_shown.as_millis())));
         table.push(("settled after", format!("{} ms", self.settled.as_millis())));
         table.push(("time", format!("{:.1} s", self.seconds.as_secs_f64())));
         table
@@ -122,12 +122,15 @@ impl Outcome {
 
     fn troubles(&self) -> serde_json::Value {
         let Done::Troubles(history) = &self.done else { return serde_json::Value::Null };
-        let passed = |passed: &Passed| json!({"times": passed.count, "silence_ms": passed.silence.as_millis() as u64});
-        history
-            .iter()
-            .map(|(trouble, done)| (trouble.to_string(), passed(done)))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
+        let passed = |passed: &Passed| {
+            json!({
+                "times": passed.count,
+                "lasted_ms": passed.lasted.as_millis() as u64,
+                "silence_ms": passed.silence.as_millis() as u64,
+                "slowest_sent_ms": passed.slowest.as_millis() as u64,
+            })
+        };
+        history.iter().map(|(trouble, done)| (trouble.word(), passed(done))).collect::<serde_json::Map<_, _>>().into()
     }
 
     fn json(&self) -> serde_json::Value {
@@ -149,6 +152,7 @@ impl Outcome {
             "offline_spells": plan.offline_spells(),
             "slowest_recovery_ms": slowest,
             "troubles": self.troubles(),
+            "slowest_shown_ms": self.slowest_shown.as_millis() as u64,
             "settled_ms": self.settled.as_millis() as u64,
             "seconds": self.seconds.as_secs_f64().round(),
             "lost": lost,
@@ -157,5 +161,48 @@ impl Outcome {
             "wrong": wrong,
             "faults": faults,
         })
+    }
+}
+
+/// What was done, how often, how long it lasted at most, and how long nobody was answered at most.
+fn troubles_table(history: &History) -> String {
+    let mut table = format!(
+        "\n  {:<26} {:>5} {:>13} {:>23} {:>13}\n",
+        "fault", "times", "lasted up to", "longest without a SENT", "slowest SENT"
+    );
+    for (trouble, Passed { count, lasted, silence, slowest }) in history {
+        let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
+        table += &format!(
+            "  {trouble:<26} {count:>5} {:>13} {:>23} {:>13}\n",
+            seconds(lasted),
+            seconds(silence),
+            seconds(slowest)
+        );
+    }
+    table + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::trouble::Trouble;
+    use super::*;
+
+    #[test]
+    fn faults_are_printed_in_columns() {
+        let passed = |count, times: [u64; 3]| {
+            let [lasted, silence, slowest] = times.map(Duration::from_millis);
+            Passed { count, lasted, silence, slowest }
+        };
+        let history = History::from([
+            (Trouble::KillTransfer, passed(2, [1512, 340, 420])),
+            (Trouble::KillRabbitmq, passed(11, [12_004, 12_950, 13_100])),
+        ]);
+        let expected = "
+  fault                      times  lasted up to  longest without a SENT  slowest SENT
+  kill -9 transfer               2        1.51 s                  0.34 s        0.42 s
+  kill -9 RabbitMQ              11       12.00 s                 12.95 s       13.10 s
+
+";
+        assert_eq!(troubles_table(&history), expected);
     }
 }

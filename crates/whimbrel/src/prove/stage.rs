@@ -1,5 +1,6 @@
 //! The people of a run, their devices at work, and the orders to all of them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -16,6 +17,7 @@ use super::clients::{Actor, Handle, Order, Role, World};
 use super::dice::Dice;
 use super::ledger::Book;
 use super::plan::Plan;
+use super::punctual::{Punctual, Slowest};
 use super::receipts::Receipts;
 use super::settle::Pair;
 use super::verdict::Faults;
@@ -35,6 +37,8 @@ pub(super) struct Stage {
     /// Devices that joined when all was over, one for each user.
     pub(super) fresh: Vec<Arc<Handle>>,
     pub(super) pairs: Vec<Pair>,
+    /// Those of them in which hardly anything is said.
+    quiet: BTreeSet<ConversationId>,
     users: Vec<UserId>,
     seed: u64,
     orders: watch::Sender<Order>,
@@ -60,17 +64,23 @@ impl Stage {
             api: doors.api.clone(),
             order,
             receipts: Mutex::new(Receipts::default()),
+            punctual: Mutex::new(Punctual::default()),
             send_every: Duration::from_secs_f64(plan.devices.len() as f64 / f64::from(rate)),
             drafted: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             first_sent_ms: AtomicU64::new(0),
+            slowest_sent: Mutex::new(Slowest::default()),
+            slowest_shown_ms: AtomicU64::new(0),
         });
         let (handles, fresh, tasks) = (Vec::new(), Vec::new(), JoinSet::new());
-        let mut stage = Self { world, handles, fresh, pairs, users, seed, orders, tasks };
+        let quiet = plan.quiet.iter().map(|pair| pairs[*pair].conversation).collect();
+        let mut stage = Self { world, handles, fresh, pairs, quiet, users, seed, orders, tasks };
         for (index, (device, account)) in plan.devices.iter().zip(accounts).enumerate() {
+            let (conversations, loud) = stage.conversations_of(account.user);
             let role = Role {
                 store: device.file.then(|| folder.join(format!("device-{index}.db"))),
-                conversations: stage.conversations_of(account.user),
+                conversations,
+                loud,
                 joins: device.joins,
                 away: device.away.clone(),
                 dice: Dice::new(seed, CLIENT_DICE + index as u64),
@@ -100,8 +110,13 @@ impl Stage {
         handle
     }
 
-    fn conversations_of(&self, user: UserId) -> Vec<ConversationId> {
-        self.pairs.iter().filter(|pair| pair.users.contains(&user)).map(|pair| pair.conversation).collect()
+    /// The quiet ones last, and how many are not.
+    fn conversations_of(&self, user: UserId) -> (Vec<ConversationId>, usize) {
+        let own = self.pairs.iter().filter(|pair| pair.users.contains(&user)).map(|pair| pair.conversation);
+        let (quiet, mut all): (Vec<_>, Vec<_>) = own.partition(|conversation| self.quiet.contains(conversation));
+        let loud = all.len();
+        all.extend(quiet);
+        (all, loud)
     }
 
     /// Tells all clients what to do now.
@@ -154,5 +169,5 @@ impl Stage {
 
 /// A device that has nothing to say.
 fn fresh_role(account: Account, dice: Dice) -> Role {
-    Role { account, store: None, conversations: Vec::new(), joins: Duration::ZERO, away: Vec::new(), dice }
+    Role { account, store: None, conversations: Vec::new(), loud: 0, joins: Duration::ZERO, away: Vec::new(), dice }
 }

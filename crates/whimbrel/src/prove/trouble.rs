@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use super::dice::Dice;
 
 /// How long a frozen process stands still: longer than every lease, heartbeat and lock.
@@ -12,35 +14,39 @@ pub(super) const FROZEN: Duration = Duration::from_secs(15);
 pub(super) const CUT: Duration = Duration::from_secs(8);
 /// Between two faults.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
+/// Some pauses are longer than messages go to everybody after Redis lost something: what is wrong with routes shows then.
+const LONG_PAUSE: (Duration, Duration) = (Duration::from_secs(9), Duration::from_secs(12));
+/// How many, out of a hundred.
+const LONG_PERCENT: usize = 20;
 /// A process that was killed is away for so long.
 const DOWN: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(2500));
 
-/// A kind of fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A kind of fault. Its comment is what `--help` says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(super) enum Trouble {
-    /// kill -9 of a connector.
+    /// kill -9 of a connector; it is started again, as all that follow
     KillConnector,
-    /// kill -9 of a transfer.
+    /// kill -9 of a transfer
     KillTransfer,
-    /// kill -9 of an archiver.
+    /// kill -9 of an archiver
     KillArchiver,
-    /// kill -9 of an API.
+    /// kill -9 of an API
     KillApi,
-    /// kill -9 of Redis, which forgets everything.
+    /// kill -9 of Redis, which forgets everything since its last snapshot
     KillRedis,
-    /// kill -9 of RabbitMQ.
-    KillRabbit,
-    /// kill -9 of the database.
-    KillSql,
-    /// Redis is emptied.
+    /// kill -9 of RabbitMQ
+    KillRabbitmq,
+    /// kill -9 of the database
+    KillDatabase,
+    /// Redis is emptied (FLUSHALL)
     FlushRedis,
-    /// Redis goes back to an older snapshot.
+    /// Redis goes back to a snapshot that is some seconds old
     RestoreRedis,
-    /// A transfer stands still for [`FROZEN`].
+    /// A transfer stands still for 15 s (SIGSTOP)
     FreezeTransfer,
-    /// An archiver stands still for [`FROZEN`], in the middle of a transaction.
+    /// An archiver stands still for 15 s, in the middle of a transaction
     FreezeArchiver,
-    /// A connector and a transfer do not reach each other for [`CUT`].
+    /// A connector and a transfer do not reach each other for 8 s
     Cut,
 }
 
@@ -52,14 +58,20 @@ impl Trouble {
         Self::KillArchiver,
         Self::KillApi,
         Self::KillRedis,
-        Self::KillRabbit,
-        Self::KillSql,
+        Self::KillRabbitmq,
+        Self::KillDatabase,
         Self::FlushRedis,
         Self::RestoreRedis,
         Self::FreezeTransfer,
         Self::FreezeArchiver,
         Self::Cut,
     ];
+
+    /// Its word on the command line and in JSON.
+    pub(super) fn word(self) -> String {
+        let value = self.to_possible_value().expect("no kind is hidden");
+        value.get_name().to_owned()
+    }
 }
 
 impl fmt::Display for Trouble {
@@ -70,8 +82,8 @@ impl fmt::Display for Trouble {
             Self::KillArchiver => "kill -9 archiver",
             Self::KillApi => "kill -9 api",
             Self::KillRedis => "kill -9 Redis",
-            Self::KillRabbit => "kill -9 RabbitMQ",
-            Self::KillSql => "kill -9 database",
+            Self::KillRabbitmq => "kill -9 RabbitMQ",
+            Self::KillDatabase => "kill -9 database",
             Self::FlushRedis => "FLUSHALL",
             Self::RestoreRedis => "older Redis snapshot",
             Self::FreezeTransfer => "freeze transfer 15 s",
@@ -102,7 +114,8 @@ pub(super) fn plan(dice: &mut Dice, kinds: &[Trouble], rounds: usize) -> Vec<Pla
             let trouble = round.swap_remove(dice.below(round.len()));
             // A third comes back at once, as under a supervisor.
             let down = if dice.percent(33) { DOWN.0 } else { dice.between(DOWN.0, DOWN.1) };
-            all.push(Planned { trouble, pause: dice.between(PAUSE.0, PAUSE.1), down, which: dice.below(1000) });
+            let (shortest, longest) = if dice.percent(LONG_PERCENT) { LONG_PAUSE } else { PAUSE };
+            all.push(Planned { trouble, pause: dice.between(shortest, longest), down, which: dice.below(1000) });
         }
     }
     all
@@ -113,8 +126,12 @@ pub(super) fn plan(dice: &mut Dice, kinds: &[Trouble], rounds: usize) -> Vec<Pla
 pub(super) struct Passed {
     /// How often it was caused.
     pub(super) count: usize,
+    /// How long it lasted at most, until what was down had been started again and was ready.
+    pub(super) lasted: Duration,
     /// The longest time in which nobody was answered SENT, from its beginning until the next fault.
     pub(super) silence: Duration,
+    /// The longest time from a draft to its SENT, while its device was online.
+    pub(super) slowest: Duration,
 }
 
 /// By kind.
@@ -123,6 +140,13 @@ pub(super) type History = BTreeMap<Trouble, Passed>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_kind_has_a_word_of_its_own() {
+        let words: std::collections::BTreeSet<_> = Trouble::ALL.iter().map(|trouble| trouble.word()).collect();
+        assert_eq!(words.len(), Trouble::value_variants().len());
+        assert!(words.contains("kill-rabbitmq") && words.contains("cut"), "{words:?}");
+    }
 
     #[test]
     fn every_round_has_every_kind_and_a_seed_is_an_order() {

@@ -40,7 +40,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let log = Arc::new(RabbitLog::open(rabbit(config, &format!("transfer {id}"))).await.context("rabbitmq.url")?);
     let store = Arc::new(base.database().await?);
     let status = Arc::new(RedisUserStatus::new(redis(config)).context("redis.url cannot be used")?);
-    let streams = Streams::new(Limits::default());
+    let streams = Streams::new(id, Limits::default());
     let role = TransferRole::new(
         config.transfer.clone(),
         id,
@@ -64,6 +64,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     serving.store(false, Ordering::Relaxed);
     // Others stop choosing this transfer; what it has let in is placed and answered while its streams still stand.
     membership.leave().await;
+    role.begin_stop();
     stop_serving.cancel();
     super::in_time("the streams of other roles", deadline, serve).await;
     super::in_time("messages under way", deadline, role.stop()).await;

@@ -284,3 +284,42 @@ async fn cursors_of_two_archivers_only_grow() {
         assert!(standing.iter().all(|moved| moved.cursors.delivered.0 == highest), "round {round}: {standing:?}");
     }
 }
+
+/// More connections to the same server change nothing. After one was lost, what was planned before is not sent over the
+/// next one, rows alone or with cursors, and the other connections are not used again either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_planned_before_a_connection_was_lost_is_not_committed_after_it() {
+    let (store, database) = fresh().await;
+    let users = people(&store, "user", 2).await;
+    let mut lane = Lane::new(&store, &store, users[0], users[1]).await;
+    lane.say(&store, 1).await;
+    let since = store.connections();
+    let sessions = [store.pool.session().await.expect("one"), store.pool.session().await.expect("two")];
+    assert_eq!(store.connections(), since, "the pool has grown");
+    let mut numbers = Vec::new();
+    for mut session in sessions {
+        let (number,): (u64,) = sqlx::query_as("SELECT CONNECTION_ID()").fetch_one(&mut *session).await.expect("one");
+        numbers.push(number);
+        session.done();
+    }
+    let mut db = database.connect().await;
+    db.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(format!("KILL {}", numbers[1])))).await.expect("a session");
+    // The keeper notices. Who needs both gets a new one in the place of the lost one.
+    let noticed = async {
+        while store.connections() == since {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let both = [store.pool.session().await.expect("one"), store.pool.session().await.expect("two")];
+            both.into_iter().for_each(|session| session.done());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), noticed).await.expect("noticed");
+    let row = lane.row(0);
+    let write = CursorWrite { conversation: lane.conversation, user: users[0], cursors: Cursors::default() };
+    for cursors in [Vec::new(), vec![write]] {
+        let batch = PlaceBatch { rows: vec![row.clone()], cursors };
+        let failed = store.commit_since(batch, since).await.map_err(|(_, error)| error);
+        assert!(matches!(failed, Err(CommitError::Anew)), "{failed:?}");
+    }
+    let batch = PlaceBatch { rows: vec![row], cursors: Vec::new() };
+    store.commit_since(batch, store.connections()).await.map_err(|(_, error)| error).expect("planned since");
+}

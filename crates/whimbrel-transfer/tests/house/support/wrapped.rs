@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,6 +66,11 @@ pub struct Wrapped {
     pub commits: AtomicUsize,
     /// Commits that wait at the gate.
     pub at_gate: AtomicUsize,
+    /// How often the engine was reached anew.
+    pub connections: AtomicU64,
+    /// Before the syncs.
+    pub reading: Gate,
+    pub syncs: AtomicUsize,
 }
 
 impl Wrapped {
@@ -78,6 +83,9 @@ impl Wrapped {
             refuses: Mutex::new(None),
             commits: AtomicUsize::new(0),
             at_gate: AtomicUsize::new(0),
+            connections: AtomicU64::new(0),
+            reading: Gate::default(),
+            syncs: AtomicUsize::new(0),
         }
     }
 
@@ -137,7 +145,13 @@ impl Timeline for Wrapped {
         Ok((batch, moved))
     }
 
+    fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Acquire)
+    }
+
     async fn sync(&self, user: UserId, question: SyncQuestion) -> Result<SyncAnswer, StoreError> {
+        self.syncs.fetch_add(1, Ordering::AcqRel);
+        self.reading.pass().await;
         self.fail()?;
         self.inner.sync(user, question).await
     }
