@@ -13,9 +13,9 @@ use whimbrel_core::TransferId;
 use super::fleet::{Dial, Line};
 use super::outbox::{Drain, Gather, Outbox, Queue};
 use super::{Limits, Security, figures, hello};
+use crate::convert::pb;
 use crate::convert::pb::telling::What;
 use crate::convert::pb::transfer_client::TransferClient;
-use crate::convert::{out, pb};
 
 /// How announcements' streams are opened and read.
 pub(super) struct Announces {
