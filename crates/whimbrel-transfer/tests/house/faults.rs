@@ -9,7 +9,7 @@ use whimbrel_rpc::{Announce, PlacedBatch, PushBody, Revoked, Through, Told};
 use whimbrel_store::memory::{MemoryLog, MemoryLogConfig};
 use whimbrel_store::{DraftsEntry, Entry, Log, Record};
 
-use crate::support::{CountingLog, House, PATIENCE, draft, drafts, seq, until};
+use crate::support::{CountingLog, House, PATIENCE, config, draft, drafts, seq, until};
 
 /// The database is away for a while, then its answer to a commit gets lost: the sender hears nothing but SENT.
 #[tokio::test]
