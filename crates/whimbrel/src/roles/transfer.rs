@@ -57,7 +57,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     member.detail.insert(PARTITIONS.to_owned(), config.engines.rabbit_partitions.to_string());
     let membership = base.roster.join(member);
     serving.store(true, Ordering::Relaxed);
-    base.ready(&[("roles", address), ("health", health.to_string())]);
+    base.ready(&[("roles", address), ("health", health.to_string()), ("id", id.to_string())]);
 
     base.stop.cancelled().await;
     let deadline = tokio::time::Instant::now() + config.process.stop_within;
