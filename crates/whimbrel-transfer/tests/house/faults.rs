@@ -312,7 +312,7 @@ fn sync(house: &House, from: whimbrel_rpc::SessionRef) {
 #[tokio::test]
 async fn a_sync_of_a_session_that_has_ended_is_not_read() {
     use whimbrel_rpc::Transfer;
-    let house = House::new(whimbrel_transfer::Config { syncs_at_once: 1, ..crate::support::config() }, 8, 1);
+    let house = House::new(whimbrel_transfer::Config { syncs_at_once: 1, ..config() }, 8, 1);
     let (ann, bob, _) = house.pair().await;
     let carol = house.session(house.users_more("carol").await).await;
     let synced = |session| {
@@ -333,7 +333,7 @@ async fn a_sync_of_a_session_that_has_ended_is_not_read() {
 /// More syncs than the line takes: their sessions are told to come again, not all at the same time.
 #[tokio::test]
 async fn sessions_that_the_line_does_not_take_come_again_at_different_times() {
-    let house = House::new(whimbrel_transfer::Config { syncs_max: 0, ..crate::support::config() }, 8, 1);
+    let house = House::new(whimbrel_transfer::Config { syncs_max: 0, ..config() }, 8, 1);
     let user = house.users_more("crowd").await;
     let mut hints = Vec::new();
     for _ in 0..20 {
