@@ -162,6 +162,20 @@ refusals! {
     TooOld = 8, "too_old", "The message is too old, or its id is not one that this server takes.";
     /// The database refused the row for good; it was parked for the operator.
     Unplaceable = 9, "unplaceable", "The server could not store this message.";
+    /// The sender, or everybody but owners and admins, may not speak in this group for a time.
+    Muted = 10, "muted", "You cannot write to this group for now.";
+    /// What this is about is not a message here, or not one to which this can be done.
+    NoTarget = 11, "no_target", "The message that this is about is not there.";
+    /// Only the author (or, for taking back, an owner or admin) may do this.
+    NotYours = 12, "not_yours", "Only the author of a message can do this.";
+    /// The time within which this may be done is over.
+    TooLate = 13, "too_late", "It is too late to do this to the message.";
+    /// The message that this is about was taken back.
+    Recalled = 14, "recalled", "The message was taken back.";
+    /// The sender's role does not allow this.
+    NotAllowed = 15, "not_allowed", "Only owners and admins can send this.";
+    /// The body is not of the form that its kind has: empty, or without the seq that it is about.
+    BadBody = 16, "bad_body", "The message is not in the form that its kind has.";
 }
 
 impl fmt::Display for Refusal {

@@ -1,6 +1,6 @@
 //! Conversations: who is in one, and who may speak there.
 
-use crate::UserId;
+use crate::{GroupStanding, Seq, UserId};
 
 /// What a conversation is. The numbers are stored and sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,6 +10,8 @@ pub enum ConversationKind {
     Direct = 1,
     /// One user's own: friend requests, keys, log-outs travel here. Nobody submits drafts to it.
     Private = 2,
+    /// Many users, who come and go; each sees the rows of the time in which they are in it.
+    Group = 3,
 }
 
 impl ConversationKind {
@@ -18,6 +20,7 @@ impl ConversationKind {
         match number {
             1 => Some(Self::Direct),
             2 => Some(Self::Private),
+            3 => Some(Self::Group),
             _ => None,
         }
     }
@@ -51,6 +54,8 @@ pub enum Members {
         /// Whose it is.
         owner: UserId,
     },
+    /// Many, who are not named here: what a group's rules are. One member's rights are a [`Standing`](crate::Standing).
+    Group(GroupStanding),
 }
 
 /// Whether a user may speak, and if not, why.
@@ -66,6 +71,10 @@ pub enum Speak {
     Blocked,
     /// Nobody submits to this kind of conversation.
     ReadOnly,
+    /// Not for a time.
+    Muted,
+    /// It depends on the user's standing in the group: [`GroupStanding::may_speak`] says.
+    Depends,
 }
 
 impl Members {
@@ -85,14 +94,16 @@ impl Members {
             }
             Members::Private { owner } if user == *owner => Speak::ReadOnly,
             Members::Private { .. } => Speak::NotMember,
+            Members::Group(_) => Speak::Depends,
         }
     }
 
-    /// Is `user` in this conversation?
-    pub fn contains(&self, user: UserId) -> bool {
+    /// Can `user` be in this conversation? False is certain; of a group nobody can say without asking who is in it.
+    pub fn may_contain(&self, user: UserId) -> bool {
         match self {
             Members::Direct { first, second, .. } => user == *first || user == *second,
             Members::Private { owner } => user == *owner,
+            Members::Group(_) => true,
         }
     }
 
@@ -101,6 +112,7 @@ impl Members {
         match self {
             Members::Direct { first, second, .. } => Audience::Two(*first, *second),
             Members::Private { owner } => Audience::One(*owner),
+            Members::Group(group) => Audience::Group { revision: group.revision, size: group.size },
         }
     }
 
@@ -109,6 +121,7 @@ impl Members {
         match self {
             Members::Direct { .. } => ConversationKind::Direct,
             Members::Private { .. } => ConversationKind::Private,
+            Members::Group(_) => ConversationKind::Group,
         }
     }
 }
@@ -120,16 +133,24 @@ pub enum Audience {
     One(UserId),
     /// The two of a direct conversation.
     Two(UserId, UserId),
+    /// Whoever a [`Roster`](crate::Roster) of this revision (or a later one) owes the row to.
+    Group {
+        /// The last row that changed who is in the group, as of the row that is owed.
+        revision: Seq,
+        /// How many members there are then.
+        size: u32,
+    },
 }
 
 impl Audience {
-    /// The users, one by one.
-    pub fn users(self) -> impl Iterator<Item = UserId> {
+    /// The users that it names, one by one. A group's audience names none: its roster does.
+    pub fn named(self) -> impl Iterator<Item = UserId> {
         let (first, second) = match self {
-            Audience::One(user) => (user, None),
-            Audience::Two(first, second) => (first, Some(second)),
+            Audience::One(user) => (Some(user), None),
+            Audience::Two(first, second) => (Some(first), Some(second)),
+            Audience::Group { .. } => (None, None),
         };
-        std::iter::once(first).chain(second)
+        first.into_iter().chain(second)
     }
 }
 

@@ -49,3 +49,26 @@ pub const LEASE_EVERY: Duration = Duration::from_secs(1);
 pub const ROUTES_UNSURE: Duration = Duration::from_secs(8);
 /// Sessions in one assertion.
 pub const ASSERT_MAX: usize = 1000;
+/// Members of a group unless it is given another limit.
+pub const GROUP_MEMBERS: u32 = 10_000;
+/// The highest limit that a group can be given.
+pub const GROUP_MEMBERS_MAX: u32 = 100_000;
+/// Groups that one user is in.
+pub const GROUPS_MAX: u64 = 1000;
+/// Requests and invitations of one group that wait for an answer.
+pub const GROUP_REQUESTS_MAX: u64 = 1000;
+/// Users named in one change of a group.
+pub const GROUP_CHANGE_USERS_MAX: usize = 1000;
+/// Up to so many members, a group's messages are routed by member, its members see each other's DELIVERED, and signals
+/// pass. Above, they go to every connector.
+pub const SMALL_GROUP: u32 = 100;
+/// Members in the rosters that one transfer, or one connector, remembers.
+pub const ROSTER_MEMBERS_CACHED: u64 = 2_000_000;
+/// Senders' standings that an archiver remembers for one group.
+pub const STANDINGS_CACHED: usize = 1024;
+/// Longest body of a signal (typing and the like), bytes.
+pub const SIGNAL_MAX: usize = 512;
+/// A message may be taken back by its author for so long, unless the deployment says otherwise.
+pub const RECALL_WITHIN: Duration = Duration::from_secs(24 * 3600);
+/// Follow-ups with content (edits, parts of a stream) that one message may have.
+pub const FOLLOW_UPS_MAX: u32 = 10_000;

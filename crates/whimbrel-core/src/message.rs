@@ -12,7 +12,8 @@ pub type BodyHash = [u8; 32];
 ///
 /// | range | what | who may send it | counts as unread |
 /// |---|---|---|---|
-/// | 1..=999 | what people say | members | yes |
+/// | 1..=499 | what people say | members | yes |
+/// | 500..=999 | what people do to an earlier message: the body begins with its seq | members, by right | no |
 /// | 1000..=1999 | changes, placed by the server with the change itself | nobody | no |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageKind(pub u32);
@@ -22,6 +23,39 @@ impl MessageKind {
     pub const TEXT: MessageKind = MessageKind(1);
     /// The embedding product's own content; the body is a sealed `Body.custom`.
     pub const CUSTOM: MessageKind = MessageKind(2);
+    /// A place on the earth; the body is a sealed `Body.location`.
+    pub const LOCATION: MessageKind = MessageKind(3);
+    /// A person or a group, to be looked up; the body is a sealed `Body.card`.
+    pub const CARD: MessageKind = MessageKind(4);
+    /// An address with a title; the body is a sealed `Body.link`.
+    pub const LINK: MessageKind = MessageKind(5);
+    /// The body is a sealed `Body.sticker`.
+    pub const STICKER: MessageKind = MessageKind(6);
+    /// The body is a sealed `Body.file`.
+    pub const FILE: MessageKind = MessageKind(7);
+    /// Several messages of elsewhere, copied together; the body is a sealed `Body.merged`.
+    pub const MERGED: MessageKind = MessageKind(8);
+    /// Text that calls everybody in a group: owners and admins only. The body is a sealed `Body.text`.
+    pub const CALL: MessageKind = MessageKind(9);
+    /// Something that is to vanish; the body is a sealed `Body.fleeting`. Whoever it was said to may take it away
+    /// ([`MessageKind::VANISH`]).
+    pub const FLEETING: MessageKind = MessageKind(10);
+    /// The beginning of a text that grows ([`MessageKind::APPEND`]) until it is finished ([`MessageKind::FINISH`]).
+    pub const STREAM: MessageKind = MessageKind(11);
+
+    /// Other content for a message of one's own; the target stays as it was. After the target's seq, a sealed `Body`.
+    pub const EDIT: MessageKind = MessageKind(500);
+    /// Takes a message back: its body and those of its edits are gone for good. Nothing after the target's seq.
+    pub const RECALL: MessageKind = MessageKind(501);
+    /// A reaction, or its end. After the target's seq, a sealed `Body.reaction`.
+    pub const REACTION: MessageKind = MessageKind(502);
+    /// More of a stream of one's own. After the target's seq, a sealed `Body.text`.
+    pub const APPEND: MessageKind = MessageKind(503);
+    /// The whole of a stream of one's own, which ends with it. After the target's seq, a sealed `Body.text`.
+    pub const FINISH: MessageKind = MessageKind(504);
+    /// A fleeting message's time is over: as RECALL, by anybody who is in the conversation. Nothing after the target's
+    /// seq.
+    pub const VANISH: MessageKind = MessageKind(505);
 
     /// In a private conversation: something about the user's relation with another changed. The body is readable
     /// JSON: `{"user":12}`; what it is now is asked by REST, so that no key ever rests in a body.
@@ -32,6 +66,16 @@ impl MessageKind {
     /// In a direct conversation: what the two may do changed. The body is empty: who blocked whom is told in
     /// private conversations only; the row is there so that the order of "blocked" and "sent" is one order.
     pub const STANDING: MessageKind = MessageKind(1002);
+    /// In a group: who is in it, what they may do, or what it is called changed. The body is readable JSON:
+    /// `{"what":"…","by":1,"users":[2,3], …}`; docs/protocol.md lists the words.
+    pub const GROUP: MessageKind = MessageKind(1003);
+    /// In a private conversation: something about the user and a group changed (they are in it, or not any more, are
+    /// invited, are asked for). The body is readable JSON: `{"group":"<conversation id>"}`; what it is now is asked by
+    /// REST.
+    pub const MEMBERSHIP: MessageKind = MessageKind(1004);
+    /// In a private conversation: the user changed how a conversation is shown (pinned, muted, archived, its draft,
+    /// cleared). The body is readable JSON: `{"conversation":"<id>"}`; what it is now is asked by REST.
+    pub const SETTING: MessageKind = MessageKind(1005);
 
     /// Whether a sender may submit it.
     pub const fn is_submittable(self) -> bool {
@@ -40,12 +84,34 @@ impl MessageKind {
 
     /// Whether it raises unread counts.
     pub const fn is_countable(self) -> bool {
-        self.is_submittable()
+        self.0 >= 1 && self.0 < 500
+    }
+
+    /// Whether it does something to an earlier message, which its body names first: see [`target`](MessageKind::target).
+    pub const fn is_follow_up(self) -> bool {
+        self.0 >= 500 && self.0 < 1000
+    }
+
+    /// Whether it takes its target's body away.
+    pub const fn takes_back(self) -> bool {
+        self.0 == Self::RECALL.0 || self.0 == Self::VANISH.0
+    }
+
+    /// Whether it holds content that goes with its target when that is taken back.
+    pub const fn adds_content(self) -> bool {
+        matches!(self, Self::EDIT | Self::APPEND | Self::FINISH)
+    }
+
+    /// The message that a follow-up is about: the first 8 bytes of its body, big-endian. `None` for other kinds, and for
+    /// a body that is too short or names seq 0.
+    pub fn target(self, body: &[u8]) -> Option<Seq> {
+        let (seq, _) = body.split_first_chunk::<8>().filter(|_| self.is_follow_up())?;
+        Some(Seq(u64::from_be_bytes(*seq))).filter(|seq| *seq > Seq::ZERO)
     }
 
     /// Whether the rights of the conversation's members may have changed with this row.
     pub const fn changes_members(self) -> bool {
-        self.0 == Self::STANDING.0
+        self.0 == Self::STANDING.0 || self.0 == Self::GROUP.0
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use smallvec::SmallVec;
 use whimbrel_core::{
-    ConversationId, Cursors, Delivery, DeviceId, GoodbyeCode, MessageId, Outcome, Receipt, SessionId, SyncAnswer,
-    UserId,
+    ConversationId, Cursors, Delivery, DeviceId, GoodbyeCode, MessageId, Outcome, Receipt, Roster, RosterChange, Seq,
+    SessionId, Signal, SyncAnswer, UserId,
 };
 
 /// Whom a push is for, among the sessions of one connector.
@@ -23,6 +23,27 @@ pub enum To {
     },
     /// Whatever sessions this device has here.
     Device(UserId, DeviceId),
+    /// Whatever sessions here the row at one place of a group is owed to. The connector finds them with the group's
+    /// roster; if it has none of this revision (or a later one), and none comes with this, nobody gets the push and
+    /// [`Taken::unrostered`] names the group: it is to be pushed again with the roster.
+    Group(Box<ToGroup>),
+}
+
+/// See [`To::Group`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToGroup {
+    /// The group's conversation.
+    pub group: ConversationId,
+    /// The row: all rows of one push are owed to the same members.
+    pub seq: Seq,
+    /// The revision that a roster must have at least.
+    pub revision: Seq,
+    /// Not these sessions.
+    pub except: SmallVec<[SessionId; 2]>,
+    /// What the roster becomes with this row.
+    pub change: Option<Arc<RosterChange>>,
+    /// The roster itself, for a connector that has none.
+    pub roster: Option<Arc<Roster>>,
 }
 
 impl From<SessionId> for To {
@@ -60,6 +81,8 @@ pub enum PushBody {
     Deliver(Arc<Delivery>),
     /// How far others (or the user's other devices) have got.
     Receipts(Vec<Receipt>),
+    /// Something that passes: typing and the like. Dropped first where there is no room.
+    Signal(Arc<Signal>),
     /// Cursors of the session's own user that are durable now.
     Advanced(Vec<(ConversationId, Cursors)>),
     /// The answer to a sync.
@@ -80,6 +103,8 @@ pub enum PushBody {
 pub struct Taken {
     /// Sessions that the connector does not have: their routes are stale.
     pub unknown: Vec<SessionId>,
+    /// Groups whose rosters the connector lacks: nobody there got what was for them.
+    pub unrostered: Vec<ConversationId>,
     /// The way to the connector broke before it had acknowledged: whether it took the pushes is unknown.
     pub lost: bool,
 }

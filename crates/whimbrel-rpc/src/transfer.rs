@@ -92,6 +92,14 @@ pub enum RequestBody {
     },
     /// Cursors of the session's user; answered by [`PushBody::Advanced`](crate::PushBody) once durable.
     Advance(Vec<(ConversationId, Cursors)>),
+    /// Something that passes, for whoever is online in the conversation; not answered, and dropped where it is not
+    /// allowed or there is no room.
+    Signal {
+        /// Where to.
+        conversation: ConversationId,
+        /// At most [`SIGNAL_MAX`](whimbrel_core::limits::SIGNAL_MAX) bytes, for the clients to read.
+        body: bytes::Bytes,
+    },
     /// What follows? Answered by [`PushBody::Synced`](crate::PushBody).
     Sync(SyncQuestion),
 }

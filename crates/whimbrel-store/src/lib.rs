@@ -4,6 +4,8 @@
 //! |---|---|---|---|
 //! | [`Timeline`] | messages in their places, cursors | `sqlite` | `mysql` |
 //! | [`Directory`] | accounts, devices, relations with their keys, members | `sqlite` | `mysql` |
+//! | [`Groups`] | groups, their members, requests and keys | `sqlite` | `mysql` |
+//! | [`Settings`] | how users have conversations shown | `sqlite` | `mysql` |
 //! | [`UserStatus`] | who is online, and where | `memory` | `redis` |
 //! | [`Log`] | submitted batches that are not placed yet | `memory` | `rabbit` |
 //! | [`Park`] | drafts that cannot be placed | `memory` | `rabbit` |
@@ -19,6 +21,7 @@ pub mod error;
 mod files;
 #[cfg(test)]
 mod found;
+pub mod groups;
 pub mod keyring;
 pub mod log;
 pub mod memory;
@@ -26,14 +29,17 @@ pub mod mysql;
 pub mod park;
 pub mod rabbit;
 pub mod redis;
+pub mod settings;
 pub mod sqlite;
 pub mod timeline;
 pub mod user_status;
 
 pub use directory::Directory;
 pub use error::StoreError;
+pub use groups::Groups;
 pub use keyring::{Keyring, MasterKey};
 pub use log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError, Record};
 pub use park::{DeadLetter, MemoryPark, Park};
-pub use timeline::{CommitError, CursorWrite, FoundRow, Head, NewRow, PlaceBatch, Timeline};
+pub use settings::Settings;
+pub use timeline::{CommitError, CursorWrite, FoundRow, Head, NewRow, PlaceBatch, Target, Timeline};
 pub use user_status::{Renewed, Route, UserStatus};

@@ -5,7 +5,8 @@
 
 use async_trait::async_trait;
 use whimbrel_core::{
-    BodyHash, ConversationId, CursorMoved, Cursors, Members, Message, MessageId, Seq, SyncAnswer, SyncQuestion, UserId,
+    BodyHash, ConversationId, CursorMoved, Cursors, Members, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer,
+    SyncQuestion, UserId,
 };
 
 use crate::StoreError;
@@ -34,8 +35,25 @@ pub struct NewRow {
     pub hash: BodyHash,
     /// Countable messages up to and with this row.
     pub n: u64,
-    /// Of these, the sender's own (direct conversations).
+    /// Of these, the sender's own (direct conversations; 0 in others).
     pub own: u64,
+    /// It stands in a group: if it is countable, its sender's `own_total` grows with it, in the same transaction.
+    pub in_group: bool,
+}
+
+/// What a follow-up's rights depend on: the message that it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Who said it.
+    pub sender: UserId,
+    /// What it is.
+    pub kind: MessageKind,
+    /// When it was placed, milliseconds since 1970.
+    pub at: u64,
+    /// It was taken back: its body is empty.
+    pub recalled: bool,
+    /// Follow-ups with content that it has.
+    pub follow_ups: u32,
 }
 
 /// Cursors to raise: each to the maximum of what stands there and this, clamped to the committed head.
@@ -49,7 +67,9 @@ pub struct CursorWrite {
     pub cursors: Cursors,
 }
 
-/// One transaction.
+/// One transaction. What rows do besides being inserted follows from their kinds
+/// ([`MessageKind::takes_back`], [`MessageKind::adds_content`]) and is part of it: a message that is taken back, and its
+/// follow-ups with content, keep their rows and hashes and lose their bodies (a follow-up's keeps its target).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct PlaceBatch {
     /// Inserted in this order.
@@ -103,6 +123,14 @@ pub trait Timeline: Send + Sync + 'static {
     /// The rows under these (conversation, sender, message id), in their order. One round trip.
     async fn find(&self, ids: &[(ConversationId, UserId, MessageId)]) -> Result<Vec<Option<FoundRow>>, StoreError>;
 
+    /// The standings of these users in these groups, in their order; `None` for those who are not members (now), and
+    /// for conversations that are no groups. One round trip. What this says is as new as the call: whoever read heads
+    /// before it learns of a change in between by a place that is taken.
+    async fn standings(&self, of: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError>;
+
+    /// The messages at these places, in their order; `None` where there is none. One round trip; as new as the call.
+    async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError>;
+
     /// Commits the batch, all or nothing; it is on disk when this returns. Gives back the batch (whose rows are to be
     /// announced) and every member's cursor that was named, raised or not, as it stands now.
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)>;
@@ -127,7 +155,8 @@ pub trait Timeline: Send + Sync + 'static {
 
     /// Answers a device's sync for `user` (client.proto, `Sync`): views of the range, rows after the named cursors
     /// within [`SYNC_MESSAGES_MAX`](whimbrel_core::limits::SYNC_MESSAGES_MAX) and
-    /// [`SYNC_BYTES_MAX`](whimbrel_core::limits::SYNC_BYTES_MAX), from one consistent state.
+    /// [`SYNC_BYTES_MAX`](whimbrel_core::limits::SYNC_BYTES_MAX), from one consistent state. In groups a user sees the rows from the one that shows history to them (the
+    /// floor is the row before it) to the one with which they left (then that is the head).
     async fn sync(&self, user: UserId, question: SyncQuestion) -> Result<SyncAnswer, StoreError>;
 
     /// Messages of a conversation with `after < seq`, at most `limit` of them, in order.
