@@ -87,7 +87,7 @@ fn head(row: &MySqlRow) -> Result<Head, sqlx::Error> {
     let first_own = match members {
         Members::Direct { first, .. } if sender == first => own,
         Members::Direct { .. } => n.saturating_sub(own),
-        Members::Private { .. } => 0,
+        Members::Private { .. } | Members::Group(_) => 0,
     };
     Ok(Head { seq: place, n, first_own, at: number(row, 11)?, members })
 }

@@ -26,7 +26,7 @@ pub(super) fn head(db: &Connection, conversation: ConversationId) -> rusqlite::R
         let first_own = match members {
             Members::Direct { first, .. } if sender == first => own,
             Members::Direct { .. } => n.saturating_sub(own),
-            Members::Private { .. } => 0,
+            Members::Private { .. } | Members::Group(_) => 0,
         };
         Ok(Head { seq: seq(row, 6)?, n, first_own, at: number_or_zero(row, 10)?, members })
     })

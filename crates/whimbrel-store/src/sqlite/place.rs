@@ -50,7 +50,7 @@ pub(super) fn system_row(
     let own = match &head.members {
         whimbrel_core::Members::Direct { first, .. } if *first == sender => head.first_own,
         whimbrel_core::Members::Direct { .. } => head.n - head.first_own,
-        whimbrel_core::Members::Private { .. } => 0,
+        whimbrel_core::Members::Private { .. } | whimbrel_core::Members::Group(_) => 0,
     };
     let message = Message {
         conversation,
@@ -63,9 +63,9 @@ pub(super) fn system_row(
         body,
         at: now.max(head.at),
     };
-    let row = NewRow { hash: Sha256::digest(&message.body).into(), message, n: head.n, own };
+    let row = NewRow { hash: Sha256::digest(&message.body).into(), message, n: head.n, own, in_group: false };
     put(&mut db.prepare_cached(INSERT)?, &row)?;
-    Ok(PlacedRow { message: row.message, audience: head.members.audience() })
+    Ok(PlacedRow { message: row.message, audience: head.members.audience(), change: None })
 }
 
 fn put(insert: &mut CachedStatement<'_>, row: &NewRow) -> rusqlite::Result<usize> {

@@ -67,7 +67,7 @@ fn next(end: &mut Head, letter: Letter, late: u64) -> New {
     let own = match &end.members {
         Members::Direct { first, .. } if *first == letter.sender => end.first_own,
         Members::Direct { .. } => end.n - end.first_own,
-        Members::Private { .. } => 0,
+        Members::Private { .. } | Members::Group(_) => 0,
     };
     end.seq = end.seq.next();
     end.at = end.at.max(letter.now);
@@ -82,7 +82,7 @@ fn next(end: &mut Head, letter: Letter, late: u64) -> New {
         body: letter.body,
         at: end.at,
     };
-    New { row: PlacedRow { message, audience: end.members.audience() }, n: end.n, own, late }
+    New { row: PlacedRow { message, audience: end.members.audience(), change: None }, n: end.n, own, late }
 }
 
 /// Locks these conversations (in ascending order of their ids) and reads who is in them.
@@ -165,7 +165,7 @@ fn set_end(ends: &mut Ends, row: &MySqlRow) -> Result<(), StoreError> {
     end.first_own = match end.members {
         Members::Direct { first, .. } if sender == first => own,
         Members::Direct { .. } => end.n.saturating_sub(own),
-        Members::Private { .. } => 0,
+        Members::Private { .. } | Members::Group(_) => 0,
     };
     Ok(())
 }
