@@ -15,9 +15,9 @@ use crate::directory::{DirectoryError, RelationState, User};
 
 /// An account whose row is locked.
 #[derive(Debug, Clone)]
-pub(super) struct Locked {
-    pub(super) user: User,
-    pub(super) private: ConversationId,
+pub(in crate::mysql) struct Locked {
+    pub(in crate::mysql) user: User,
+    pub(in crate::mysql) private: ConversationId,
 }
 
 pub(super) async fn by_id(db: &mut MySqlConnection, user: UserId) -> Result<Option<User>, StoreError> {
@@ -44,7 +44,7 @@ pub(super) async fn password_hash(
 }
 
 /// Locks those of these accounts that exist, in ascending order of their ids.
-pub(super) async fn lock(work: &mut Work, ids: &[UserId]) -> Result<BTreeMap<UserId, Locked>, Stop> {
+pub(in crate::mysql) async fn lock(work: &mut Work, ids: &[UserId]) -> Result<BTreeMap<UserId, Locked>, Stop> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
@@ -69,7 +69,7 @@ pub(super) async fn lock(work: &mut Work, ids: &[UserId]) -> Result<BTreeMap<Use
 }
 
 /// Locks one account, or says that there is none.
-pub(super) async fn lock_one(work: &mut Work, user: UserId) -> Result<Locked, Stop> {
+pub(in crate::mysql) async fn lock_one(work: &mut Work, user: UserId) -> Result<Locked, Stop> {
     let locked = lock(work, &[user]).await?.remove(&user);
     Ok(locked.ok_or(DirectoryError::NoSuchUser)?)
 }
