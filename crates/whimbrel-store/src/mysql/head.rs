@@ -5,9 +5,7 @@
 use hashbrown::HashMap;
 use sqlx::Row;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
-use whimbrel_core::{
-    ConversationId, ConversationKind, DirectStanding, GroupStanding, Members, MessageId, Seq, UserId,
-};
+use whimbrel_core::{ConversationId, ConversationKind, DirectStanding, GroupStanding, Members, MessageId, Seq, UserId};
 
 use super::text::Text;
 use super::value::{bytes, conversation, message_id, number, number_or_zero, seq, unreadable, user};

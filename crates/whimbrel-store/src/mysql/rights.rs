@@ -9,7 +9,8 @@ use super::text::Text;
 use super::value::{conversation, number, seq, unreadable, user};
 use crate::timeline::Target;
 
-const STANDINGS: &str = "SELECT conv, user, role, muted_until FROM group_member FORCE INDEX (PRIMARY) WHERE until=0 AND (";
+const STANDINGS: &str =
+    "SELECT conv, user, role, muted_until FROM group_member FORCE INDEX (PRIMARY) WHERE until=0 AND (";
 
 const TARGETS: &str = "SELECT m.conv, m.seq, m.sender, m.kind, m.at, OCTET_LENGTH(m.body), \
      (SELECT COUNT(*) FROM follow_up f WHERE f.conv=m.conv AND f.target=m.seq) \

@@ -10,9 +10,9 @@ use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 
 use super::MySqlStore;
-use super::directory::users;
 use super::directory::value::get;
 use super::directory::work::{Change, Stop, Work, run};
+use super::directory::{place, users};
 use super::head::{last_seq, push_ids};
 use super::text::Text;
 use super::value::{conversation, number, number_or_zero, seq};
@@ -116,7 +116,7 @@ impl Change for ChangeSetting {
 
     async fn make(&self, work: &mut Work) -> Result<Option<Setting>, Stop> {
         let locked = users::lock_one(work, self.user).await?;
-        work.lock_conversation(locked.private).await?;
+        place::lock_one(work, locked.private).await?;
         let Some(end) = end(work, self.user, self.conversation).await? else { return Ok(None) };
         let before = named(work.db(), self.user, &[self.conversation]).await?.pop();
         let mut setting = before.unwrap_or_else(|| untouched(self.conversation));

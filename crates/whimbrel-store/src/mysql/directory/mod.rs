@@ -20,7 +20,7 @@ mod devices;
 mod ended;
 pub(super) mod keys;
 mod log_in;
-mod many;
+pub(super) mod many;
 mod pair;
 pub(super) mod place;
 mod relations;

@@ -100,6 +100,13 @@ fn next(end: &mut Head, letter: Letter, turn: Option<&Turn>, late: u64) -> New {
     New { row: PlacedRow { message, audience: end.members.audience(), change }, n: end.n, own, late }
 }
 
+/// Locks one conversation that others may lock with it, before what stands behind conversations in the order of locks.
+pub(in crate::mysql) async fn lock_one(work: &mut Work, id: ConversationId) -> Result<(), Stop> {
+    let lock = "SELECT id FROM conversation WHERE id = ? FOR UPDATE";
+    query(lock).bind(&id.as_bytes()[..]).fetch_optional(work.db()).await?;
+    Ok(())
+}
+
 /// Locks these conversations (in ascending order of their ids) and says who is in them.
 async fn lock(work: &mut Work, ids: &[ConversationId]) -> Result<Ends, Stop> {
     let mut ends = Ends::new();

@@ -7,6 +7,7 @@ use whimbrel_core::{ConversationId, MessageKind, UserId};
 use super::users::Locked;
 use super::work::Work;
 use crate::directory::words::{Account, about};
+use crate::groups::words::setting;
 
 /// A row that has no place yet.
 #[derive(Debug, Clone)]
@@ -41,5 +42,11 @@ impl Work {
     pub(in crate::mysql) fn tell_standing(&mut self, conversation: ConversationId, first: UserId, now: u64) {
         let (sender, kind) = (first, MessageKind::STANDING);
         self.letters.push(Letter { conversation, sender, kind, body: Bytes::new(), now });
+    }
+
+    /// Tells a user, in their private conversation, that they have a conversation shown in another way.
+    pub(in crate::mysql) fn tell_setting(&mut self, user: &Locked, about: ConversationId, now: u64) {
+        let (conversation, sender, kind) = (user.private, user.user.id, MessageKind::SETTING);
+        self.letters.push(Letter { conversation, sender, kind, body: setting(about), now });
     }
 }

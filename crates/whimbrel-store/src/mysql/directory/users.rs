@@ -74,6 +74,24 @@ pub(in crate::mysql) async fn lock_one(work: &mut Work, user: UserId) -> Result<
     Ok(locked.ok_or(DirectoryError::NoSuchUser)?)
 }
 
+/// The private conversations of those of these users who have an account. It never changes, so nothing is locked.
+pub(in crate::mysql) async fn private(
+    work: &mut Work,
+    ids: &[UserId],
+) -> Result<BTreeMap<UserId, ConversationId>, Stop> {
+    let mut private = BTreeMap::new();
+    for chunk in ids.chunks(STEP) {
+        let chunk = filled(chunk);
+        let before = "SELECT id, private_conversation FROM user WHERE deleted_at IS NULL AND id IN (";
+        let text = repeat(before, "?", ", ", chunk.len(), ")");
+        let read = chunk.iter().fold(query(text), |read, id| read.bind(id.0));
+        for row in read.fetch_all(work.db()).await? {
+            private.insert(value::user(&row, 0)?, value::conversation(&row, 1)?);
+        }
+    }
+    Ok(private)
+}
+
 pub(super) struct SetProfile {
     pub(super) user: UserId,
     pub(super) display_name: Option<String>,

@@ -7,7 +7,10 @@ pub(super) use super::super::value::{bytes, conversation, device, message_id, se
 use crate::directory::User;
 
 /// The value in a column.
-pub(in crate::mysql) fn get<'r, T: Decode<'r, MySql> + Type<MySql>>(row: &'r MySqlRow, column: usize) -> sqlx::Result<T> {
+pub(in crate::mysql) fn get<'r, T: Decode<'r, MySql> + Type<MySql>>(
+    row: &'r MySqlRow,
+    column: usize,
+) -> sqlx::Result<T> {
     row.try_get(column)
 }
 

@@ -109,12 +109,18 @@ impl Work {
 }
 
 /// Makes a change, in the time that a call may take; returns its answer and the rows that it placed.
-pub(in crate::mysql) async fn run<C: Change>(store: &MySqlStore, change: &C) -> Result<(C::Answer, Rows), DirectoryError> {
+pub(in crate::mysql) async fn run<C: Change>(
+    store: &MySqlStore,
+    change: &C,
+) -> Result<(C::Answer, Rows), DirectoryError> {
     store.in_time(tries(store, change)).await?
 }
 
 /// The same for changes that cannot be refused.
-pub(in crate::mysql) async fn run_all<C: Change>(store: &MySqlStore, change: &C) -> Result<(C::Answer, Rows), StoreError> {
+pub(in crate::mysql) async fn run_all<C: Change>(
+    store: &MySqlStore,
+    change: &C,
+) -> Result<(C::Answer, Rows), StoreError> {
     run(store, change).await.map_err(|error| match error {
         DirectoryError::Store(error) => error,
         refused => StoreError::Corrupt(refused.to_string()),
@@ -143,7 +149,14 @@ async fn attempt<C: Change>(
 ) -> Result<(C::Answer, Rows), Stop> {
     let mut session = store.pool.session().await?;
     session.execute(raw_sql(if number < LIGHT_TRIES { LIGHT } else { HEAVY })).await?;
-    let mut work = Work { session, began, letters: Vec::new(), standings: Vec::new(), turns: BTreeMap::new(), logged_out: Vec::new() };
+    let mut work = Work {
+        session,
+        began,
+        letters: Vec::new(),
+        standings: Vec::new(),
+        turns: BTreeMap::new(),
+        logged_out: Vec::new(),
+    };
     match finish(&mut work, change).await {
         Ok(answer) => commit(work.session).await.map(|()| answer),
         Err(stop) => {

@@ -2,7 +2,7 @@
 //!
 //! | room | does |
 //! |---|---|
-//! | `change`, `create` | changes: what is read under which locks, and what is written |
+//! | `change`, `load`, `write` | changes: what is read under which locks, and what is written |
 //! | `turn` | what begins and ends with the row that tells of a change |
 //! | `read`, `people` | what groups there are; rosters, readers, keys |
 //! | `value` | values out of rows |
@@ -11,10 +11,13 @@
 //! `crate::groups::rules`; what it refuses it refuses before it writes. Its place in the group's timeline is taken in the
 //! way of every change (`directory::place`): an archiver that was there first makes it begin again.
 
+mod change;
+mod load;
 mod people;
 mod read;
 mod turn;
 mod value;
+mod write;
 
 use async_trait::async_trait;
 use whimbrel_core::{ConversationId, Roster, Seq, UserId};
@@ -26,12 +29,14 @@ use crate::groups::{
     Actor, Group, GroupChange, GroupError, GroupKeys, GroupMember, GroupRequest, Groups, Membership, NewGroup, ReadBy,
 };
 
+pub(in crate::mysql) use change::Bereave;
+pub(in crate::mysql) use load::groups_of;
 pub(in crate::mysql) use turn::Turn;
 
 #[async_trait]
 impl Groups for MySqlStore {
     async fn create_group(&self, new: NewGroup, now: u64) -> Result<(Group, Rows), GroupError> {
-        todo!("{new:?}{now}")
+        change::create(self, new, now).await
     }
 
     async fn group(&self, id: ConversationId) -> Result<Option<Group>, StoreError> {
@@ -67,7 +72,7 @@ impl Groups for MySqlStore {
         change: GroupChange,
         now: u64,
     ) -> Result<(Group, Rows), GroupError> {
-        todo!("{id:?}{by:?}{change:?}{now}")
+        change::change(self, id, by, change, now).await
     }
 
     async fn group_members(

@@ -95,7 +95,8 @@ pub(super) async fn keys(
     let time = "SELECT m.key_from, m.key_to FROM group_member m WHERE m.conv = ? AND m.user = ?";
     let time = query(time).bind(conv).bind(user.0).fetch_optional(&mut *db).await.map_err(StoreError::from)?;
     let Some(time) = time else { return Err(GroupError::NoSuchGroup) };
-    let (first, last): (u32, u32) = (get(&time, 0).map_err(StoreError::from)?, get(&time, 1).map_err(StoreError::from)?);
+    let (first, last): (u32, u32) =
+        (get(&time, 0).map_err(StoreError::from)?, get(&time, 1).map_err(StoreError::from)?);
     let last = if last == 0 { u32::MAX } else { last };
     let read = "SELECT version, wrapped FROM relation_key WHERE conv = ? AND version > ? AND version >= ? AND version <= ? \
          ORDER BY version LIMIT ?";

@@ -3,9 +3,7 @@
 use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, UserId};
 
-use super::value::{
-    GROUP_COLUMNS, get, group, group_columns, member, member_columns, request, request_columns, role,
-};
+use super::value::{GROUP_COLUMNS, get, group, group_columns, member, member_columns, request, request_columns, role};
 use crate::StoreError;
 use crate::groups::{Group, GroupMember, GroupRequest, Membership};
 
