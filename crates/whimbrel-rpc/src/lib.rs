@@ -25,5 +25,5 @@ pub mod transfer;
 
 pub use announce::{Announce, DraftPlaced, PlacedBatch, Revoked, Through, Told};
 pub use peers::Peers;
-pub use push::{Push, PushBody, PushItem, Taken, To};
+pub use push::{Push, PushBody, PushItem, Taken, To, ToGroup};
 pub use transfer::{Attach, AttachRefused, Attached, Lease, Request, RequestBody, SessionRef, Standing, Transfer};
