@@ -41,7 +41,8 @@ fn row(roster: Option<Arc<Roster>>, messages: Vec<Message>) -> PushItem {
 fn signal() -> PushItem {
     let device = DeviceId::from_bytes([1; 16]);
     let signal = Signal { conversation: CHAT, user: UserId(1), device, body: Bytes::from_static(b"typing") };
-    PushItem { to: To::Users { users: [UserId(2)].into(), except: Default::default() }, body: PushBody::Signal(signal.into()) }
+    let to = To::Users { users: std::iter::once(UserId(2)).collect(), except: Default::default() };
+    PushItem { to, body: PushBody::Signal(signal.into()) }
 }
 
 /// The largest group's roster goes as one thing, also beside messages that have to be cut.
