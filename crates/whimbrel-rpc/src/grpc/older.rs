@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use smallvec::SmallVec;
-use whimbrel_core::{ConversationId, ConversationKind, Outcome, Refusal};
+use whimbrel_core::{ConversationId, ConversationKind, Outcome, Refusal, Roster};
 
 use crate::convert::pb;
 use crate::convert::pb::telling::What;
@@ -32,6 +33,8 @@ pub(super) fn knows(request: &Request) -> bool {
 /// Pushes for an older connector, and the groups that it cannot be told of without a roster.
 pub(super) fn pushes(items: Vec<PushItem>) -> (Vec<PushItem>, Vec<ConversationId>) {
     let (mut known, mut unrostered) = (Vec::with_capacity(items.len()), Vec::new());
+    // A roster comes with the first push that needs it.
+    let mut rosters: HashMap<ConversationId, Arc<Roster>> = HashMap::new();
     for PushItem { to, mut body } in items {
         match &mut body {
             PushBody::Signal(_) => continue,
@@ -45,13 +48,13 @@ pub(super) fn pushes(items: Vec<PushItem>) -> (Vec<PushItem>, Vec<ConversationId
             known.push(PushItem { to, body });
             continue;
         };
-        let Some(mut roster) = group.roster.filter(|roster| roster.revision >= group.revision) else {
+        if let Some(roster) = group.roster {
+            rosters.insert(group.group, roster);
+        }
+        let Some(roster) = rosters.get(&group.group).filter(|roster| roster.revision >= group.revision) else {
             unrostered.push(group.group);
             continue;
         };
-        if let Some(change) = &group.change {
-            Arc::make_mut(&mut roster).apply(change);
-        }
         let users: Vec<_> = roster.audience(group.seq).collect();
         known.extend(users.chunks(USERS_AT_ONCE).map(|users| PushItem {
             to: To::Users { users: SmallVec::from_slice(users), except: group.except.clone() },
@@ -101,7 +104,7 @@ fn is_of_group(audience: &Option<pb::Audience>) -> bool {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use whimbrel_core::{Delivery, DeviceId, MessageId, Roster, Seq, SessionId, Signal, Span, UserId};
+    use whimbrel_core::{Delivery, DeviceId, MessageId, Seq, SessionId, Signal, Span, UserId};
 
     use super::*;
     use crate::ToGroup;
@@ -128,8 +131,8 @@ mod tests {
         let span = |since, until| Span { since: Seq(since), until: Seq(until) };
         let members =
             vec![(UserId(1), span(1, 0)), (UserId(2), span(1, 4)), (UserId(3), span(4, 0)), (UserId(4), span(6, 0))];
-        let (known, unrostered) = pushes(vec![group(Some(Roster::new(Seq(6), members)))]);
-        assert!(unrostered.is_empty());
+        let (known, unrostered) = pushes(vec![group(Some(Roster::new(Seq(6), members))), group(None)]);
+        assert_eq!((known.len(), unrostered.len()), (2, 0), "what came with the first is there for the second");
         let To::Users { users, except } = &known[0].to else { panic!("{known:?}") };
         assert_eq!((&users[..], except.len()), (&[UserId(1), UserId(3)][..], 1));
     }
