@@ -12,7 +12,7 @@ use whimbrel_rpc::{
     Announce, Attach, AttachRefused, Attached, Lease, Peers, PlacedBatch, Request, RequestBody, Revoked, SessionRef,
     Standing, Through, Told, Transfer,
 };
-use whimbrel_store::{Directory, Log, Timeline, UserStatus};
+use whimbrel_store::{Directory, Groups, Log, Timeline, UserStatus};
 
 use crate::Config;
 use crate::announcing::Announcing;
@@ -23,7 +23,9 @@ use crate::closings::Closings;
 use crate::cursors::{CursorDesk, Rooms};
 use crate::outgoing::Waiter;
 use crate::reach::Reach;
+use crate::rosters::Rosters;
 use crate::send::{Send, Sends};
+use crate::signals::{self, Signals};
 use crate::sync::Syncs;
 use crate::watch::Watch;
 
@@ -35,28 +37,37 @@ pub struct TransferRole {
     lanes: Arc<Lanes>,
     sends: Arc<Sends>,
     cursors: Arc<CursorDesk>,
+    signals: Arc<Signals>,
     syncs: Arc<Syncs>,
     reach: Arc<Reach>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
 
+/// The stores that a transfer needs.
+pub struct Stores {
+    /// Where it publishes.
+    pub log: Arc<dyn Log>,
+    /// What was placed, for syncs and heads.
+    pub timeline: Arc<dyn Timeline>,
+    /// Devices and members.
+    pub directory: Arc<dyn Directory>,
+    /// Who is in groups.
+    pub groups: Arc<dyn Groups>,
+    /// Who is online, and where.
+    pub status: Arc<dyn UserStatus>,
+}
+
 impl TransferRole {
     /// A transfer with these stores; `peers` finds the connectors it pushes to.
-    pub fn new(
-        config: Config,
-        id: TransferId,
-        log: Arc<dyn Log>,
-        timeline: Arc<dyn Timeline>,
-        directory: Arc<dyn Directory>,
-        status: Arc<dyn UserStatus>,
-        peers: Arc<dyn Peers>,
-    ) -> Arc<Self> {
+    pub fn new(config: Config, id: TransferId, stores: Stores, peers: Arc<dyn Peers>) -> Arc<Self> {
+        let Stores { log, timeline, directory, groups, status } = stores;
         let (config, tasks, stop) = (Arc::new(config), TaskTracker::new(), CancellationToken::new());
         let audiences = Arc::new(Audiences::new(config.conversations_cached));
         let reach = Arc::new(Reach::new(config.clone(), status, peers));
         let closings = Arc::new(Closings::new(config.clone(), reach.clone()));
         let lanes = Arc::new(Lanes::new(config.clone(), id, log, reach.clone(), tasks.clone()));
+        let rosters = Arc::new(Rosters::new(config.clone(), groups, timeline.clone()));
         let rooms = Rooms {
             timeline: timeline.clone(),
             audiences: audiences.clone(),
@@ -72,8 +83,19 @@ impl TransferRole {
             reach: reach.clone(),
             closings: closings.clone(),
         });
-        let announcing =
-            Arc::new(Announcing { audiences: audiences.clone(), lanes: lanes.clone(), reach: reach.clone() });
+        let announcing = Arc::new(Announcing {
+            audiences: audiences.clone(),
+            rosters: rosters.clone(),
+            lanes: lanes.clone(),
+            reach: reach.clone(),
+        });
+        let hearing = signals::Rooms {
+            audiences: audiences.clone(),
+            rosters,
+            directory: directory.clone(),
+            reach: reach.clone(),
+            tasks: tasks.clone(),
+        };
         let watch = Watch {
             config: config.clone(),
             directory: directory.clone(),
@@ -87,6 +109,7 @@ impl TransferRole {
             announcing,
             sends: Arc::new(Sends::new(lanes.clone(), audiences, directory, tasks.clone())),
             cursors: Arc::new(CursorDesk::new(config.clone(), rooms)),
+            signals: Arc::new(Signals::new(config.clone(), hearing)),
             syncs: Arc::new(Syncs::new(config.clone(), timeline, reach.clone(), tasks.clone())),
             config,
             lanes,
@@ -154,6 +177,7 @@ impl Transfer for TransferRole {
                 RequestBody::Advance(cursors) => {
                     self.cursors.advance(from.user, Waiter { session: from.session, connector }, cursors);
                 }
+                RequestBody::Signal { conversation, body } => self.signals.take(from, conversation, body),
                 RequestBody::Sync(question) => self.syncs.ask(from, connector, question),
             }
         }
