@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use whimbrel_core::{ConversationId, MessageId, Seq};
 
 use super::{Command, Driver, End};
+use crate::content::Outgoing;
 use crate::engine::{Engine, Sendable};
 use crate::error::Error;
 use crate::event::Outcome;
-use crate::message::Content;
 
 /// Calls that are taken before the next commit.
 const COMMANDS_AT_ONCE: usize = 256;
@@ -33,7 +33,7 @@ pub(super) struct Calls {
     waiting: HashMap<MessageId, Vec<Reply<Outcome>>>,
     asked: Vec<(ConversationId, MessageId, Reply<Outcome>)>,
     durable: Vec<(ConversationId, Seq, oneshot::Sender<()>)>,
-    parked: Vec<(ConversationId, Content, Reply<MessageId>)>,
+    parked: Vec<(ConversationId, Outgoing, Reply<MessageId>)>,
     recent: HashMap<MessageId, Outcome>,
     recent_order: VecDeque<MessageId>,
 }
@@ -81,7 +81,7 @@ impl Driver {
             None if self.emitter.is_unheard() => return Err(End::Application),
             None => self.calls.deserted = true,
             Some(Command::Close) => return Err(End::Application),
-            Some(Command::Send { conversation, content, reply }) => self.send(conversation, content, reply, true),
+            Some(Command::Send { conversation, outgoing, reply }) => self.send(conversation, outgoing, reply, true),
             Some(Command::Sent { conversation, message_id, reply }) => self.sent(conversation, message_id, reply),
             Some(Command::MarkRead { conversation, upto, reply }) => {
                 if self.engine.mark_read(conversation, upto, now) {
@@ -92,6 +92,16 @@ impl Driver {
             }
             Some(Command::Advanced { conversation, upto, reply }) => {
                 self.calls.durable.push((conversation, upto, reply));
+            }
+            Some(Command::Typing { conversation, typing }) => self.engine.typing(conversation, typing, now),
+            Some(Command::Signal { conversation, data, reply }) => {
+                let fits = self.engine.signal(conversation, data);
+                let _ = reply.send(if fits { Ok(()) } else { Err(Error::NotSendable) });
+            }
+            Some(Command::Setting { setting, reply }) => {
+                self.engine.learn_setting(setting, now);
+                // With the commit, as what was read.
+                self.calls.read.push(reply);
             }
             Some(Command::OutboxLen { reply }) => {
                 let _ = reply.send(self.engine.outbox().len());
@@ -113,12 +123,12 @@ impl Driver {
         Ok(())
     }
 
-    fn send(&mut self, conversation: ConversationId, content: Content, reply: Reply<MessageId>, may_wait: bool) {
-        match self.engine.send(conversation, content) {
+    fn send(&mut self, conversation: ConversationId, outgoing: Outgoing, reply: Reply<MessageId>, may_wait: bool) {
+        match self.engine.send(conversation, outgoing) {
             Ok(Sendable::Drafted(id)) => self.calls.drafted.push((reply, id)),
-            Ok(Sendable::Waits(content)) if may_wait && self.calls.parked.len() < PARKED_MAX => {
+            Ok(Sendable::Waits(outgoing)) if may_wait && self.calls.parked.len() < PARKED_MAX => {
                 self.engine.want_key(conversation);
-                self.calls.parked.push((conversation, content, reply));
+                self.calls.parked.push((conversation, *outgoing, reply));
             }
             Ok(Sendable::Waits(_)) => {
                 let _ = reply.send(Err(Error::NoKey(conversation)));
@@ -132,11 +142,11 @@ impl Driver {
     /// A key may have come: tries again what waits for one, and gives up what waits in vain.
     pub(super) fn unpark(&mut self) {
         let may_wait = self.engine.may_learn_key();
-        for (conversation, content, reply) in std::mem::take(&mut self.calls.parked) {
+        for (conversation, outgoing, reply) in std::mem::take(&mut self.calls.parked) {
             if reply.is_closed() {
                 continue;
             }
-            self.send(conversation, content, reply, may_wait);
+            self.send(conversation, outgoing, reply, may_wait);
         }
     }
 

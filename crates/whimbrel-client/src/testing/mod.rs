@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use whimbrel_core::{ConversationId, Draft, GoodbyeCode, Message, MessageId, MessageKind, Seq, UserId};
 
 use crate::account::Credentials;
-use crate::message::{Content, draft};
+use crate::content::{Content, Outgoing};
+use crate::message::draft;
 
 mod http;
 mod socket;

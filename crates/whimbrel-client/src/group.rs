@@ -1,0 +1,313 @@
+//! Groups and settings, as REST tells of them.
+
+use bytes::Bytes;
+use whimbrel_core::{ConversationId, MessageId, MessageKind, Role, Seq, UserId};
+use whimbrel_wire::seal::{self, SealContext};
+
+use crate::relation::{Profile, RelationKey};
+
+/// How one becomes a member of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JoinMode {
+    /// Whoever wants to.
+    Open,
+    /// Whoever wants to, once an owner or admin has said yes.
+    Approval,
+    /// Whoever was invited.
+    Invitation,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its conversation.
+    pub id: ConversationId,
+    /// Unique among groups; `None`: it has none.
+    pub handle: Option<String>,
+    /// For people.
+    pub name: String,
+    /// An address of a picture, or nothing.
+    pub avatar: String,
+    /// For members, or nothing.
+    pub announcement: String,
+    /// Who owns it.
+    pub owner: UserId,
+    /// How one joins.
+    pub join: JoinMode,
+    /// Whether searches find it.
+    pub listed: bool,
+    /// Whether those who join see what was said before.
+    pub history_for_all: bool,
+    /// Most members.
+    pub member_limit: u32,
+    /// Members.
+    pub size: u32,
+    /// Only owner and admins speak until then, milliseconds since 1970; 0: everybody may; `u64::MAX`: for good.
+    pub muted_until: u64,
+    /// The row with which it last changed.
+    pub revision: Seq,
+    /// The version of its key that is for sending.
+    pub key_version: u32,
+    /// When it was made, milliseconds since 1970.
+    pub created_at: u64,
+    /// When it was dissolved; `None`: it stands.
+    pub dissolved_at: Option<u64>,
+}
+
+/// A group, and what one is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupInfo {
+    /// The group.
+    pub group: Group,
+    /// What one is there, or was; `None`: one never was in it.
+    pub role: Option<Role>,
+    /// One may not speak until then, milliseconds since 1970; 0: one may.
+    pub muted_until: u64,
+    /// The row with which one went; 0: one is in it, or never was.
+    pub until: Seq,
+}
+
+impl GroupInfo {
+    /// Whether one is in it.
+    pub fn is_member(&self) -> bool {
+        self.role.is_some() && self.until == Seq::ZERO
+    }
+}
+
+/// A group to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGroup {
+    /// For people.
+    pub name: String,
+    /// Unique among groups, if it is to have one.
+    pub handle: Option<String>,
+    /// An address of a picture, or nothing.
+    pub avatar: String,
+    /// For members, or nothing.
+    pub announcement: String,
+    /// How one joins.
+    pub join: JoinMode,
+    /// Whether searches find it.
+    pub listed: bool,
+    /// Whether those who join see what was said before.
+    pub history_for_all: bool,
+    /// Most members; `None`: the deployment's number.
+    pub member_limit: Option<u32>,
+    /// Friends who are in it from the start; others get an invitation.
+    pub members: Vec<UserId>,
+}
+
+impl NewGroup {
+    /// A group of this name, by invitation, with these.
+    pub fn named(name: impl Into<String>, members: impl IntoIterator<Item = UserId>) -> Self {
+        Self {
+            name: name.into(),
+            handle: None,
+            avatar: String::new(),
+            announcement: String::new(),
+            join: JoinMode::Invitation,
+            listed: false,
+            history_for_all: false,
+            member_limit: None,
+            members: members.into_iter().collect(),
+        }
+    }
+}
+
+/// Changes of a group; `None` leaves a field as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupSettings {
+    /// `Some(None)` gives the handle up.
+    pub handle: Option<Option<String>>,
+    /// For people.
+    pub name: Option<String>,
+    /// An address of a picture, or nothing.
+    pub avatar: Option<String>,
+    /// For members, or nothing.
+    pub announcement: Option<String>,
+    /// How one joins.
+    pub join: Option<JoinMode>,
+    /// Whether searches find it.
+    pub listed: Option<bool>,
+    /// Whether those who join see what was said before.
+    pub history_for_all: Option<bool>,
+    /// Not below the members that there are.
+    pub member_limit: Option<u32>,
+}
+
+/// What is done in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupAction {
+    /// Be a member: at once in an open group or when invited, else ask.
+    Join {
+        /// For those who answer, or nothing.
+        message: String,
+    },
+    /// Go.
+    Leave,
+    /// Take one's request back, or say no to an invitation.
+    Decline,
+    /// Ask others in.
+    Invite(Vec<UserId>),
+    /// Say yes to somebody who wants in, or is proposed.
+    Approve(UserId),
+    /// Say no, or take an invitation back.
+    Reject(UserId),
+    /// Send a member away.
+    Remove(UserId),
+    /// Make a member an admin, or an admin a member.
+    SetRole(UserId, Role),
+    /// Give the group away.
+    Transfer(UserId),
+    /// Mute a member until a time (milliseconds since 1970; 0: not any more).
+    Mute(UserId, u64),
+    /// Mute everybody but owner and admins until a time.
+    MuteAll(u64),
+    /// End it.
+    Dissolve,
+}
+
+/// Somebody in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Who.
+    pub user: Profile,
+    /// What they are.
+    pub role: Role,
+    /// They may not speak until then; 0: they may.
+    pub muted_until: u64,
+    /// When they came, milliseconds since 1970.
+    pub joined_at: u64,
+}
+
+/// Who waits for whose answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RequestKind {
+    /// They want in; owner or admins answer.
+    Asked,
+    /// They are invited; they answer.
+    Invited,
+    /// A member invited them, an owner or admin has to agree.
+    Proposed,
+}
+
+/// Something that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupRequest {
+    /// Which group.
+    pub group: ConversationId,
+    /// Its name.
+    pub group_name: String,
+    /// Who would join.
+    pub user: Profile,
+    /// Who waits for whom.
+    pub kind: RequestKind,
+    /// Who invited, or asked.
+    pub by: UserId,
+    /// What was said with it.
+    pub message: String,
+    /// Milliseconds since 1970.
+    pub at: u64,
+}
+
+/// Who has read a message of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBy {
+    /// Members to whom it was said.
+    pub of: u32,
+    /// Of these, those who have read it.
+    pub read: u32,
+    /// Of these, those who have it; 0 in large groups.
+    pub delivered: u32,
+    /// A page of them: who, whether they have it, whether they have read it.
+    pub readers: Vec<Reader>,
+    /// Where the next page goes on.
+    pub next: Option<UserId>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reader {
+    /// Who.
+    pub user: Profile,
+    /// How far they have got: everything up to here is stored.
+    pub delivered: Seq,
+    /// Everything up to here is read.
+    pub read: Seq,
+}
+
+/// A page of something, and where the next goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T, K> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Ask for what follows this; `None`: it is the last page.
+    pub next: Option<K>,
+}
+
+/// How one conversation is shown to the user, on all of their devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Which.
+    pub conversation: ConversationId,
+    /// When it was pinned, milliseconds since 1970; 0: it is not.
+    pub pinned_at: u64,
+    /// No alerts until then, milliseconds since 1970; 0: alerts; `u64::MAX`: never.
+    pub muted_until: u64,
+    /// Out of the list until something new is said.
+    pub archived: bool,
+    /// The version of the key that sealed the draft; 0: readable.
+    pub draft_key_version: u32,
+    /// What the user has begun to write, sealed; empty: nothing.
+    pub draft: Bytes,
+    /// Messages up to and with this one are gone for this user.
+    pub cleared: Seq,
+    /// Not in the list until something is said beyond this place; 0: it is.
+    pub hidden: Seq,
+    /// Milliseconds since 1970.
+    pub changed_at: u64,
+}
+
+/// Changes of how a conversation is shown; `None` and `false` leave as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SettingChange {
+    /// Pinned or not.
+    pub pinned: Option<bool>,
+    /// No alerts until then, milliseconds since 1970.
+    pub muted_until: Option<u64>,
+    /// Out of the list.
+    pub archived: Option<bool>,
+    /// The sealed draft with the version of its key; an empty one takes it away.
+    pub draft: Option<(u32, Bytes)>,
+    /// All that stands now is gone for this user.
+    pub clear: bool,
+    /// That, and out of the list.
+    pub delete: bool,
+}
+
+/// What a draft is sealed as: no message has this name or kind.
+fn draft_context(conversation: ConversationId, user: UserId, key_version: u32) -> SealContext {
+    let message_id = MessageId::from_bytes([0; 16]);
+    SealContext { conversation, sender: user, message_id, kind: MessageKind(0), key_version }
+}
+
+/// What the user has begun to write, as it may rest on the server: the version of the key, and the sealed text.
+pub(crate) fn seal_draft(id: ConversationId, user: UserId, key: Option<&RelationKey>, text: &str) -> (u32, Bytes) {
+    match key {
+        _ if text.is_empty() => (0, Bytes::new()),
+        Some(key) => (key.version, seal::seal(&key.key, &draft_context(id, user, key.version), text.as_bytes())),
+        None => (0, Bytes::copy_from_slice(text.as_bytes())),
+    }
+}
+
+/// What is written in a setting's draft; `None`: nothing, or it cannot be opened.
+pub(crate) fn open_draft(setting: &Setting, user: UserId, key: Option<&seal::ConversationKey>) -> Option<String> {
+    let context = draft_context(setting.conversation, user, setting.draft_key_version);
+    let plain = match (setting.draft_key_version, key) {
+        _ if setting.draft.is_empty() => return None,
+        (0, _) => setting.draft.clone(),
+        (_, Some(key)) => seal::open(key, &context, &setting.draft).ok()?,
+        (_, None) => return None,
+    };
+    String::from_utf8(plain.to_vec()).ok()
+}
