@@ -162,6 +162,6 @@ impl Lane {
             body: Bytes::from_static(&[7; 100]),
             at: self.seq,
         };
-        NewRow { message, hash: [9; 32], n: self.seq - 1, own: self.own[side] }
+        NewRow { message, hash: [9; 32], n: self.seq - 1, own: self.own[side], in_group: false }
     }
 }

@@ -394,11 +394,5 @@ pub trait Groups: Send + Sync + 'static {
     /// Who is in these groups, in their order; `None` for those that are none. One round trip.
     async fn rosters(&self, ids: &[ConversationId]) -> Result<Vec<Option<Roster>>, StoreError>;
     /// Who has read the message at `seq`, with a page of members beyond `after`.
-    async fn read_by(
-        &self,
-        id: ConversationId,
-        seq: Seq,
-        after: UserId,
-        limit: usize,
-    ) -> Result<ReadBy, StoreError>;
+    async fn read_by(&self, id: ConversationId, seq: Seq, after: UserId, limit: usize) -> Result<ReadBy, StoreError>;
 }

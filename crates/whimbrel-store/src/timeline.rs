@@ -5,8 +5,8 @@
 
 use async_trait::async_trait;
 use whimbrel_core::{
-    BodyHash, ConversationId, CursorMoved, Cursors, Members, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer,
-    SyncQuestion, UserId,
+    BodyHash, ConversationId, CursorMoved, Cursors, Members, Message, MessageId, MessageKind, Seq, Standing,
+    SyncAnswer, SyncQuestion, UserId,
 };
 
 use crate::StoreError;

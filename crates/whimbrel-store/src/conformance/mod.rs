@@ -19,7 +19,7 @@ mod user_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Timeline};
+use crate::{Directory, Groups, Settings, Timeline};
 
 /// The cases, for the macros.
 #[doc(hidden)]
@@ -38,12 +38,16 @@ pub mod cases {
 
 pub use people::{Dice, Lane, befriend, draft_row, people};
 
-/// An empty database, as timeline and directory.
+/// An empty database, as each of its traits.
 pub struct Stores {
     /// The timeline.
     pub timeline: Arc<dyn Timeline>,
     /// The directory over the same data.
     pub directory: Arc<dyn Directory>,
+    /// Groups in the same data.
+    pub groups: Arc<dyn Groups>,
+    /// Settings in the same data.
+    pub settings: Arc<dyn Settings>,
     /// What has to live as long: a temporary folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }

@@ -61,6 +61,7 @@ pub fn draft_row(conversation: ConversationId, seq: u64, sender: UserId, n: u64,
         hash: [7; 32],
         n,
         own,
+        in_group: false,
     }
 }
 

@@ -216,7 +216,7 @@ pub async fn cursors_only_grow_and_end_at_the_head(timeline: &dyn Timeline, dire
     let moved = raise(timeline, rows, vec![write(&lane, me, head + 9, 1)]).await;
     assert_eq!(at(&moved), [(head, 1)]);
     assert_eq!((moved[0].conversation, moved[0].user), (lane.conversation, me));
-    assert_eq!(moved[0].audience.users().collect::<Vec<_>>(), lane.users);
+    assert_eq!(moved[0].audience.named().collect::<Vec<_>>(), lane.users);
     let moved = raise(timeline, vec![], vec![write(&lane, me, 1, 0), write(&lane, me, 0, u64::MAX)]).await;
     assert_eq!(at(&moved), [(head, 1), (head, head)]);
     let moved = raise(timeline, vec![], vec![write(&lane, lane.users[1], 0, 2)]).await;

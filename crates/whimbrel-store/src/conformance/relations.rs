@@ -19,7 +19,7 @@ pub(super) fn heard(user: UserId, kind: u32, body: &str) -> Heard {
 
 pub(super) fn told(rows: &Rows) -> Vec<Heard> {
     let told = rows.iter().map(|row| {
-        let first = row.audience.users().next().expect("an audience has somebody");
+        let first = row.audience.named().next().expect("an audience has somebody");
         assert_eq!(row.message.sender, first);
         (first, row.message.kind.0, String::from_utf8_lossy(&row.message.body).into_owned())
     });

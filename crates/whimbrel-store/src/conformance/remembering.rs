@@ -127,7 +127,7 @@ pub async fn untold_rows_read_back_as_they_were_placed(timeline: &dyn Timeline, 
     let conversation = relation.conversation.expect("friends have one");
     let untold = directory.untold(HOUR, 1000).await.expect("answers");
     let standing = untold.iter().find(|row| row.message.conversation == conversation).expect("it was placed");
-    assert_eq!(standing.audience.users().collect::<Vec<_>>(), users);
+    assert_eq!(standing.audience.named().collect::<Vec<_>>(), users);
     for row in &untold {
         let before = Seq(row.message.seq.0 - 1);
         let stored = timeline.read(row.message.conversation, before, 1).await.expect("answers");

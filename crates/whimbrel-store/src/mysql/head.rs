@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use sqlx::Row;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
-use whimbrel_core::{ConversationId, ConversationKind, DirectStanding, Members, MessageId, Seq, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, DirectStanding, GroupStanding, Members, MessageId, Seq, UserId};
 
 use super::text::Text;
 use super::value::{bytes, conversation, message_id, number, number_or_zero, seq, unreadable, user};
@@ -103,6 +103,7 @@ pub(super) fn read_members(row: &MySqlRow) -> Result<Members, sqlx::Error> {
             standing: DirectStanding { friends: flag(4)?, first_blocks: flag(5)?, second_blocks: flag(6)? },
         },
         ConversationKind::Private => Members::Private { owner: first },
+        ConversationKind::Group => Members::Group(GroupStanding::default()),
     })
 }
 

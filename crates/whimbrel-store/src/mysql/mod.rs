@@ -20,6 +20,7 @@ mod alone;
 mod change;
 mod directory;
 mod error;
+mod groups;
 mod head;
 mod life;
 mod migrate;
@@ -27,6 +28,7 @@ mod open;
 mod place;
 mod pool;
 mod server;
+mod settings;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,13 @@ use bytes::Bytes;
 use sqlx::Row;
 use sqlx::mysql::MySqlRow;
 use whimbrel_core::{
-    ConversationId, CursorMoved, Message, MessageId, MessageKind, Seq, SyncAnswer, SyncQuestion, UserId,
+    ConversationId, CursorMoved, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer, SyncQuestion, UserId,
 };
 
 use super::value::{conversation, device, message_id, number, seq, user};
 use super::{MySqlStore, head, place, sync};
 use crate::StoreError;
-use crate::timeline::{CommitError, FoundRow, Head, PlaceBatch, Timeline};
+use crate::timeline::{CommitError, FoundRow, Head, PlaceBatch, Target, Timeline};
 
 /// The columns as [`read_message`] wants them.
 pub(super) const COLUMNS: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body";
@@ -27,6 +27,14 @@ impl Timeline for MySqlStore {
 
     async fn find(&self, ids: &[(ConversationId, UserId, MessageId)]) -> Result<Vec<Option<FoundRow>>, StoreError> {
         self.read(async |db| Ok(head::find(db, ids).await?)).await
+    }
+
+    async fn standings(&self, _: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
+        Err(StoreError::Unavailable("groups are not kept here yet".into()))
+    }
+
+    async fn targets(&self, _: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
+        Err(StoreError::Unavailable("groups are not kept here yet".into()))
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {

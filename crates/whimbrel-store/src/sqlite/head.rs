@@ -1,7 +1,7 @@
 //! Heads and members: the end of a conversation, who is in it, and what they may do.
 
 use rusqlite::{Connection, Row};
-use whimbrel_core::{ConversationId, ConversationKind, DirectStanding, Members, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, DirectStanding, GroupStanding, Members, UserId};
 
 use super::value::{first_row, number_or_zero, seq, small, unreadable, user};
 use crate::Head;
@@ -47,6 +47,7 @@ fn read_members(row: &Row<'_>) -> rusqlite::Result<Members> {
             standing: DirectStanding { friends: row.get(3)?, first_blocks: row.get(4)?, second_blocks: row.get(5)? },
         },
         ConversationKind::Private => Members::Private { owner: first },
+        ConversationKind::Group => Members::Group(GroupStanding::default()),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::StoreError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0001_first.sql"),
     include_str!("../../../../migrations/sqlite/0002_telling.sql"),
+    include_str!("../../../../migrations/sqlite/0003_groups.sql"),
 ];
 
 /// The schema's number.

@@ -15,12 +15,14 @@ mod backup;
 mod checkpoint;
 mod directory;
 mod error;
+mod groups;
 mod head;
 mod job;
 mod migrate;
 mod open;
 mod place;
 mod reader;
+mod settings;
 mod snapshot;
 mod sync;
 #[cfg(test)]

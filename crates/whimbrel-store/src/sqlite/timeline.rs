@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use whimbrel_core::{
-    BodyHash, ConversationId, CursorMoved, Message, MessageId, MessageKind, Seq, SyncAnswer, SyncQuestion, UserId,
+    BodyHash, ConversationId, CursorMoved, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer, SyncQuestion,
+    UserId,
 };
 
 use super::value::{all, conversation, device, first_row, message_id, number, seq, small, sql, user};
 use super::{SqliteStore, head, place, sync};
 use crate::StoreError;
-use crate::timeline::{CommitError, FoundRow, Head, PlaceBatch, Timeline};
+use crate::timeline::{CommitError, FoundRow, Head, PlaceBatch, Target, Timeline};
 
 /// Messages of a conversation after a place, in order; columns as [`read_message`] wants them.
 pub(super) const FOLLOWING: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
@@ -32,6 +33,14 @@ impl Timeline for SqliteStore {
         let wanted = ids.to_vec();
         let find = move |db: &Connection| Ok(wanted.iter().map(|id| find_one(db, id)).collect::<Result<_, _>>()?);
         self.shared.readers.read(find).await
+    }
+
+    async fn standings(&self, _: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
+        Err(StoreError::Unavailable("groups are not kept here yet".into()))
+    }
+
+    async fn targets(&self, _: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
+        Err(StoreError::Unavailable("groups are not kept here yet".into()))
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {

@@ -54,7 +54,7 @@ fn placed(row: &MySqlRow, (conversation, seq): Place) -> sqlx::Result<PlacedRow>
         at: value::get(row, 14)?,
         body: Bytes::from(value::get::<Vec<u8>>(row, 15)?),
     };
-    Ok(PlacedRow { message, audience: read_members(row)?.audience() })
+    Ok(PlacedRow { message, audience: read_members(row)?.audience(), change: None })
 }
 
 pub(super) async fn told(store: &MySqlStore, places: &[Place]) -> Result<(), StoreError> {

@@ -24,8 +24,14 @@ fn open(folder: &Path) -> SqliteStore {
 
 async fn stores() -> Stores {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = open(folder.path());
-    Stores { timeline: Arc::new(store.clone()), directory: Arc::new(store), keep: Box::new(folder) }
+    let store = Arc::new(open(folder.path()));
+    Stores {
+        timeline: store.clone(),
+        directory: store.clone(),
+        groups: store.clone(),
+        settings: store,
+        keep: Box::new(folder),
+    }
 }
 
 crate::timeline_and_directory_conformance!(stores);

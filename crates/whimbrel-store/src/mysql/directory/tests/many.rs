@@ -188,7 +188,7 @@ async fn members_come_in_the_order_asked() {
     for (id, members) in asked.iter().zip(members) {
         let expected =
             ids.iter().position(|known| known == id).filter(|place| *place != 1).map(|place| users[place.min(1)]);
-        assert_eq!(members.map(|members| members.audience().users().next()), expected.map(Some));
+        assert_eq!(members.map(|members| members.audience().named().next()), expected.map(Some));
     }
     assert_eq!(store.members(&[]).await.expect("answers"), []);
     assert_eq!(store.logged_in(&[]).await.expect("answers"), [false; 0]);

@@ -18,7 +18,13 @@ use crate::directory::{LogIn, RelationChange};
 async fn stores() -> Stores {
     let (store, database) = fresh().await;
     let store = std::sync::Arc::new(store);
-    Stores { timeline: store.clone(), directory: store, keep: Box::new(database) }
+    Stores {
+        timeline: store.clone(),
+        directory: store.clone(),
+        groups: store.clone(),
+        settings: store,
+        keep: Box::new(database),
+    }
 }
 
 crate::remembering_directory_conformance!(stores);
