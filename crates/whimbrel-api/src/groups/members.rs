@@ -157,7 +157,7 @@ pub(crate) async fn approve_request(
 
 /// Say no to who asked, or take an invitation back
 ///
-/// For the owner and admins.
+/// For the owner and admins; members take back whom they themselves asked in.
 #[utoipa::path(post, path = "/v1/groups/{id}/reject", tag = "groups", security(("access_token" = [])),
     params(("id" = Uuid, Path, description = "The group.", example = "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f")),
     request_body(content = OneUser, example = json!({"user": 13})),

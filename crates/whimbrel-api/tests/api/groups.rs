@@ -6,6 +6,9 @@ use whimbrel_core::{Audience, MessageKind, UserId};
 
 use crate::support::{Answer, Api, Person};
 
+/// A time that is not soon over.
+const LATER: u64 = 4_000_000_000_000;
+
 const NOWHERE: &str = "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f";
 
 /// The kinds of the rows that were announced, with the words of those in the group's own timeline.
@@ -107,8 +110,8 @@ async fn a_group_lives_from_its_creation_to_its_end() {
     api.act(bert, &group, "mute", json!({"user": carol.id, "until": u64::MAX})).await.good();
     assert_eq!(api.see(carol, &group).await.good()["muted_until"], 9_007_199_254_740_991_u64);
     api.act(bert, &group, "mute", json!({"user": carol.id, "until": 0})).await.good();
-    let all = api.act(bert, &group, "mute_all", json!({"until": 1_790_000_000_000_u64})).await.good();
-    assert_eq!(all["muted_until"], 1_790_000_000_000_u64);
+    let all = api.act(bert, &group, "mute_all", json!({"until": LATER})).await.good();
+    assert_eq!(all["muted_until"], LATER);
     assert_eq!(told(&api).0, ["muted", "muted", "all_muted"]);
 
     // Going, by oneself and not; a new key each time, and none of it for those who went.
@@ -323,8 +326,8 @@ fn actions(user: u64) -> Vec<(&'static str, Value)> {
         ("remove", one.clone()),
         ("role", json!({"user": user, "role": "admin"})),
         ("transfer", one),
-        ("mute", json!({"user": user, "until": 1})),
-        ("mute_all", json!({"until": 1})),
+        ("mute", json!({"user": user, "until": LATER})),
+        ("mute_all", json!({"until": LATER})),
         ("dissolve", Value::Null),
     ]
 }
@@ -377,18 +380,18 @@ async fn every_refusal_has_a_code_and_a_sentence() {
     for (who, action, body, status, code) in [
         // Not the right role.
         (member, "remove", one(admin), 403, "forbidden"),
-        (member, "mute_all", json!({"until": 1}), 403, "forbidden"),
+        (member, "mute_all", json!({"until": LATER}), 403, "forbidden"),
         (member, "approve", one(asker), 403, "forbidden"),
         (admin, "remove", one(owner), 403, "forbidden"),
-        (admin, "mute", json!({"user": owner.id, "until": 1}), 403, "forbidden"),
+        (admin, "mute", json!({"user": owner.id, "until": LATER}), 403, "forbidden"),
         (admin, "role", role(member, "admin"), 403, "forbidden"),
         (admin, "transfer", one(admin), 403, "forbidden"),
         (admin, "dissolve", Value::Null, 403, "forbidden"),
         (owner, "leave", Value::Null, 403, "forbidden"),
-        (stranger, "mute_all", json!({"until": 1}), 403, "forbidden"),
+        (stranger, "mute_all", json!({"until": LATER}), 403, "forbidden"),
         // Not in the group.
         (owner, "remove", one(stranger), 409, "not_a_member"),
-        (owner, "mute", json!({"user": stranger.id, "until": 1}), 409, "not_a_member"),
+        (owner, "mute", json!({"user": stranger.id, "until": LATER}), 409, "not_a_member"),
         (owner, "role", role(stranger, "admin"), 409, "not_a_member"),
         (owner, "transfer", one(stranger), 409, "not_a_member"),
         // Nobody at all.
@@ -436,7 +439,7 @@ async fn every_refusal_has_a_code_and_a_sentence() {
     api.act(owner, &group, "dissolve", Value::Null).await.good();
     for (who, action, body) in [
         (member, "invite", json!({"users": [friend.id]})),
-        (owner, "mute_all", json!({"until": 1})),
+        (owner, "mute_all", json!({"until": LATER})),
         (owner, "dissolve", Value::Null),
     ] {
         api.act(who, &group, action, body).await.is(409, "not_applicable");
@@ -512,9 +515,9 @@ async fn changes_of_groups_have_a_rate() {
     let api = Api::new();
     let people = api.people("p", 1).await;
     let group = api.group(&people[0], json!({"name": "Birds"})).await;
-    let mut made = 0;
+    let mut made = 0_u64;
     loop {
-        let answer = api.act(&people[0], &group, "mute_all", json!({"until": 1 + made})).await;
+        let answer = api.act(&people[0], &group, "mute_all", json!({"until": LATER + made})).await;
         if answer.status == 429 {
             assert!(answer.retry_after().is_some());
             break;
