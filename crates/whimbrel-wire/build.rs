@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let left_out = "skip_serializing_if = \"crate::vectors::is_default\"";
         for field in message.field.iter().filter(|field| field.oneof_index.is_none()) {
             let with = match (field.r#type, field.label) {
+                (Some(TYPE_UINT64), Some(LABEL_REPEATED)) => ", with = \"crate::vectors::decimals\"",
                 (_, Some(LABEL_REPEATED)) => "",
                 (Some(TYPE_UINT64), _) => ", with = \"crate::vectors::decimal\"",
                 (Some(TYPE_BYTES), _) => ", with = \"crate::vectors::hex\"",
@@ -39,6 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             config.field_attribute(path(field.name()), json(&format!("serde({left_out}{with})")));
         }
     }
+    let with = json("serde(with = \"crate::vectors::hex\")");
+    config.field_attribute(".whimbrel.client.v1.SignalBody.what.custom", with);
     config.compile_fds(descriptors)?;
     Ok(())
 }

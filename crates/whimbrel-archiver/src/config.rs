@@ -11,6 +11,8 @@ pub struct Config {
     pub place_rows_max: usize,
     /// Conversations whose heads are remembered.
     pub conversations_cached: usize,
+    /// How long an author may take a message back.
+    pub recall_within: Duration,
     /// The first pause after the log or the database failed, or after several collisions in a row; it doubles.
     pub pause_min: Duration,
     /// The longest of these pauses.
@@ -24,6 +26,7 @@ impl Default for Config {
         Self {
             place_rows_max: limits::PLACE_ROWS_MAX,
             conversations_cached: limits::CONVERSATIONS_CACHED,
+            recall_within: limits::RECALL_WITHIN,
             pause_min: Duration::from_millis(20),
             pause_max: Duration::from_secs(1),
             stop_grace: Duration::from_secs(5),

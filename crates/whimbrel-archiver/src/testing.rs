@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use whimbrel_core::{
-    Audience, BatchId, ConversationId, CursorMoved, Cursors, DeviceId, DirectStanding, Draft, Members, Message,
-    MessageId, MessageKind, Seq, SyncAnswer, SyncQuestion, TransferId, UserId,
+    Audience, BatchId, ConversationId, CursorMoved, Cursors, DeviceId, DirectStanding, Draft, GroupStanding, Members,
+    Message, MessageId, MessageKind, Role, Seq, Standing, SyncAnswer, SyncQuestion, TransferId, UserId,
 };
 use whimbrel_store::{
-    CommitError, Delivered, DraftsEntry, Entry, FoundRow, Head, NewRow, PlaceBatch, Record, StoreError, Timeline,
+    CommitError, Delivered, DraftsEntry, Entry, FoundRow, Head, NewRow, PlaceBatch, Record, StoreError, Target, Timeline,
 };
 
 pub(crate) const ANN: UserId = UserId(1);
@@ -29,6 +29,7 @@ pub(crate) enum Fault {
 pub(crate) struct State {
     pub(crate) rows: BTreeMap<(ConversationId, Seq), NewRow>,
     pub(crate) standing: HashMap<ConversationId, DirectStanding>,
+    pub(crate) groups: HashMap<ConversationId, Group>,
     pub(crate) cursors: HashMap<(ConversationId, UserId), Cursors>,
     pub(crate) faults: VecDeque<Fault>,
     /// Bodies that are refused for good; with `false` the engine cannot say which row it was.
@@ -38,10 +39,19 @@ pub(crate) struct State {
     pub(crate) commits: usize,
     pub(crate) head_reads: usize,
     pub(crate) finds: usize,
+    pub(crate) standing_reads: usize,
+    pub(crate) target_reads: usize,
     /// How often the engine was reached anew.
     pub(crate) connections: u64,
     /// It goes back, and is reached anew, before the next commit.
     pub(crate) goes_back: bool,
+}
+
+/// A group of any members.
+#[derive(Default)]
+pub(crate) struct Group {
+    pub(crate) rules: GroupStanding,
+    pub(crate) members: HashMap<UserId, Standing>,
 }
 
 /// The timeline of friends [`ANN`] and [`BOB`] in any number of conversations.
@@ -73,6 +83,27 @@ impl Shelf {
         state.rows.insert((conversation, row.message.seq), row);
     }
 
+    /// A group of these, which began with a row.
+    pub(crate) fn found(&self, group: ConversationId, members: &[(UserId, Role)]) {
+        self.state.lock().groups.insert(group, Group::default());
+        self.change_group(group, |group| {
+            let standing = |role| Standing { role, muted_until: 0 };
+            group.members = members.iter().map(|(user, role)| (*user, standing(*role))).collect();
+        });
+    }
+
+    /// Changes a group as the API does: with a row.
+    pub(crate) fn change_group(&self, id: ConversationId, change: impl FnOnce(&mut Group)) {
+        let mut state = self.state.lock();
+        let head = state.head(id).expect("exists");
+        let group = state.groups.get_mut(&id).expect("exists");
+        change(group);
+        (group.rules.revision, group.rules.size) = (head.seq.next(), group.members.len() as u32);
+        let mut row = row(id, head.seq.0 + 1, ANN, "{}");
+        (row.message.kind, row.n, row.in_group) = (MessageKind::GROUP, head.n, true);
+        state.rows.insert((id, row.message.seq), row);
+    }
+
     /// The last row of every conversation is lost, and the engine that lost it is reached anew.
     pub(crate) fn go_back(&self) {
         let mut state = self.state.lock();
@@ -96,13 +127,20 @@ impl Shelf {
 
 impl State {
     pub(crate) fn head(&self, conversation: ConversationId) -> Option<Head> {
-        let standing = *self.standing.get(&conversation)?;
+        let members = match (self.standing.get(&conversation), self.groups.get(&conversation)) {
+            (Some(standing), _) => Members::Direct { first: ANN, second: BOB, standing: *standing },
+            (None, group) => Members::Group(group?.rules),
+        };
         let last = self.rows.range((conversation, Seq(0))..=(conversation, Seq(u64::MAX))).next_back();
         let (seq, n, first_own, at) = last.map_or((Seq(0), 0, 0, 0), |(_, row)| {
-            let first_own = if row.message.sender == ANN { row.own } else { row.n - row.own };
+            let first_own = match row.in_group {
+                true => 0,
+                false if row.message.sender == ANN => row.own,
+                false => row.n - row.own,
+            };
             (row.message.seq, row.n, first_own, row.message.at)
         });
-        Some(Head { seq, n, first_own, at, members: Members::Direct { first: ANN, second: BOB, standing } })
+        Some(Head { seq, n, first_own, at, members })
     }
 
     fn check(&self, batch: &PlaceBatch) -> Result<(), CommitError> {
@@ -132,13 +170,33 @@ impl State {
         Some(FoundRow { seq: found.message.seq, at: found.message.at, hash: found.hash })
     }
 
+    fn target(&self, at: &(ConversationId, Seq)) -> Option<Target> {
+        let message = &self.rows.get(at)?.message;
+        let of_it = |row: &&NewRow| {
+            let about = row.message.kind.target(&row.message.body);
+            row.message.conversation == at.0 && row.message.kind.adds_content() && about == Some(at.1)
+        };
+        Some(Target {
+            sender: message.sender,
+            kind: message.kind,
+            at: message.at,
+            recalled: message.body.is_empty(),
+            follow_ups: self.rows.values().filter(of_it).count() as u32,
+        })
+    }
+
     fn apply(&mut self, batch: &PlaceBatch) -> Vec<CursorMoved> {
         for row in &batch.rows {
-            self.rows.insert((row.message.conversation, row.message.seq), row.clone());
+            let message = &row.message;
+            if message.kind.takes_back() {
+                let target = (message.conversation, message.kind.target(&message.body).expect("planned"));
+                self.rows.get_mut(&target).expect("planned").message.body = Bytes::new();
+            }
+            self.rows.insert((message.conversation, message.seq), row.clone());
         }
         let mut moved = Vec::new();
         for write in &batch.cursors {
-            let Some(head) = self.head(write.conversation).filter(|head| head.members.contains(write.user)) else {
+            let Some(head) = self.head(write.conversation).filter(|head| head.members.may_contain(write.user)) else {
                 continue;
             };
             let cursors = self.cursors.entry((write.conversation, write.user)).or_default();
@@ -166,6 +224,19 @@ impl Timeline for Shelf {
         let mut state = self.state.lock();
         state.finds += 1;
         Ok(ids.iter().map(|(conversation, sender, id)| state.find(*conversation, *sender, *id)).collect())
+    }
+
+    async fn standings(&self, of: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
+        let mut state = self.state.lock();
+        state.standing_reads += 1;
+        let standing = |(group, user)| state.groups.get(group)?.members.get(user).copied();
+        Ok(of.iter().map(|(group, user)| standing((group, user))).collect())
+    }
+
+    async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
+        let mut state = self.state.lock();
+        state.target_reads += 1;
+        Ok(of.iter().map(|at| state.target(at)).collect())
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {
@@ -246,7 +317,19 @@ fn row(conversation: ConversationId, seq: u64, sender: UserId, text: &str) -> Ne
         hash: [0; 32],
         n: 0,
         own: 0,
+        in_group: false,
     }
+}
+
+/// A draft about an earlier message.
+pub(crate) fn about(kind: MessageKind, seq: u64, rest: &str) -> Draft {
+    let body = [&seq.to_be_bytes()[..], rest.as_bytes()].concat();
+    Draft { kind, body: body.into(), ..draft("") }
+}
+
+/// One with another kind.
+pub(crate) fn of_kind(kind: MessageKind, text: &str) -> Draft {
+    Draft { kind, ..draft(text) }
 }
 
 pub(crate) fn said(conversation: ConversationId, sender: UserId, drafts: &[Draft]) -> Entry {

@@ -46,7 +46,9 @@ pub struct Config {
     pub mailbox_frames: usize,
     /// Bytes that wait for one session; one answer always fits. [`limits::MAILBOX_BYTES`].
     pub mailbox_bytes: usize,
-    /// Requests of one session per second; 0 for no limit. A draft counts as one, an Advance as one and one more for
+    /// Members in the rosters that are remembered. [`limits::ROSTER_MEMBERS_CACHED`].
+    pub roster_members_cached: u64,
+    /// Requests of one session per second; 0 for no limit. A draft counts as one, a signal too, an Advance as one and one more for
     /// every ten conversations, a Sync as 25. Whoever sends faster is read from more slowly. 500.
     pub requests_per_second: u32,
     /// Requests that may come at once after a pause. 2,000.
@@ -84,6 +86,7 @@ impl Default for Config {
             max_frame: limits::FRAME_MAX,
             mailbox_frames: limits::MAILBOX_FRAMES,
             mailbox_bytes: limits::MAILBOX_BYTES,
+            roster_members_cached: limits::ROSTER_MEMBERS_CACHED,
             requests_per_second: 500,
             requests_burst: 2000,
             bytes_per_second: 1024 * 1024,

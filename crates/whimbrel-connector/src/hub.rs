@@ -9,7 +9,7 @@
 //! is found by stands in the session's handle. Both tables together cost a session about 25 bytes.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
@@ -71,7 +71,8 @@ impl Handle {
     }
 }
 
-const SHARDS: usize = 64;
+/// Of each of the two tables.
+pub(crate) const SHARDS: usize = 64;
 /// A table for so few gives nothing back.
 const SHRINK_ABOVE: usize = 64;
 
@@ -80,13 +81,15 @@ type Shard = Mutex<HashTable<Arc<Handle>>>;
 pub(crate) struct Hub {
     sessions: Box<[Shard]>,
     users: Box<[Shard]>,
+    /// Sessions in `users`.
+    introduced: AtomicUsize,
     hasher: DefaultHashBuilder,
 }
 
 impl Default for Hub {
     fn default() -> Self {
         let shards = || (0..SHARDS).map(|_| Shard::default()).collect();
-        Self { sessions: shards(), users: shards(), hasher: DefaultHashBuilder::default() }
+        Self { sessions: shards(), users: shards(), introduced: AtomicUsize::new(0), hasher: DefaultHashBuilder::default() }
     }
 }
 
@@ -96,15 +99,20 @@ fn id_hash(id: &SessionId) -> u64 {
     u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// Takes a session out. Room that a crowd has left is given back.
-fn take_out(table: &mut HashTable<Arc<Handle>>, hash: u64, id: SessionId, hash_of: impl Fn(&Arc<Handle>) -> u64) {
-    if let Ok(entry) = table.find_entry(hash, |handle| handle.id == id) {
-        entry.remove();
-    }
+/// Takes a session out; false: it was not in. Room that a crowd has left is given back.
+fn take_out(
+    table: &mut HashTable<Arc<Handle>>,
+    hash: u64,
+    id: SessionId,
+    hash_of: impl Fn(&Arc<Handle>) -> u64,
+) -> bool {
+    let entry = table.find_entry(hash, |handle| handle.id == id);
+    let found = entry.map(|entry| entry.remove()).is_ok();
     let keep = table.len() * 2;
     if table.capacity() > SHRINK_ABOVE && keep < table.capacity() / 4 {
         table.shrink_to(keep, hash_of);
     }
+    found
 }
 
 impl Hub {
@@ -135,6 +143,25 @@ impl Hub {
         let hash = self.user_hash(who.user);
         let hash_of = |handle: &Arc<Handle>| self.user_hash(handle.user());
         self.user_shard(hash).lock().insert_unique(hash, handle.clone(), hash_of);
+        self.introduced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many sessions are found by their users; a figure to choose by.
+    pub(crate) fn introduced(&self) -> usize {
+        self.introduced.load(Ordering::Relaxed)
+    }
+
+    /// The sessions of one shard whose users match, added to `found`; gives how many were looked at. `matches` is called
+    /// under the shard's lock.
+    pub(crate) fn of_shard(
+        &self,
+        shard: usize,
+        matches: impl Fn(UserId) -> bool,
+        found: &mut Vec<Arc<Handle>>,
+    ) -> usize {
+        let table = self.users[shard].lock();
+        found.extend(table.iter().filter(|handle| matches(handle.user())).cloned());
+        table.len()
     }
 
     pub(crate) fn get(&self, id: &SessionId) -> Option<Arc<Handle>> {
@@ -153,7 +180,9 @@ impl Hub {
         if handle.who.get().is_some() {
             let hash = self.user_hash(handle.user());
             let hash_of = |handle: &Arc<Handle>| self.user_hash(handle.user());
-            take_out(&mut self.user_shard(hash).lock(), hash, handle.id, hash_of);
+            if take_out(&mut self.user_shard(hash).lock(), hash, handle.id, hash_of) {
+                self.introduced.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -220,10 +249,13 @@ mod tests {
             assert_eq!(ids(pair[0].who().user.0), expected);
             hub.remove(&pair[0]);
             assert_eq!(ids(pair[0].who().user.0), [pair[1].id]);
+            hub.remove(&pair[0]);
             assert!(hub.get(&pair[0].id).is_none() && hub.get(&pair[1].id).is_some());
         }
         assert!(ids(5000).is_empty());
+        assert_eq!(hub.introduced(), 1000);
         handles.iter().for_each(|handle| hub.remove(handle));
+        assert_eq!(hub.introduced(), 0);
         assert!(hub.all().is_empty() && handles.iter().all(|handle| Arc::strong_count(handle) == 1));
     }
 

@@ -72,6 +72,10 @@ impl Talk {
                 self.sync_open = true;
                 Ok(RequestBody::Sync(question))
             }
+            ClientPayload::Signal(signal) => {
+                let (conversation, body) = convert::signal(signal)?;
+                Ok(RequestBody::Signal { conversation, body })
+            }
             ClientPayload::Hello(_) | ClientPayload::Heartbeat(_) | ClientPayload::Goodbye(_) => {
                 Err(End::say(GoodbyeCode::UNEXPECTED_FRAME))
             }
@@ -97,6 +101,7 @@ pub(crate) fn units(body: &RequestBody) -> u64 {
         RequestBody::Send { drafts, .. } => drafts.len() as u64,
         RequestBody::Advance(cursors) => 1 + (cursors.len() / CURSORS_PER_UNIT) as u64,
         RequestBody::Sync(_) => SYNC_UNITS,
+        RequestBody::Signal { .. } => 1,
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `session` | the task of a connection: reading, writing, deadlines |
 //! | `inbound` | the protocol's rules for what a client sends; frames → requests |
 //! | `outbound` | pushes → frames, encoded once; [`Push`] |
+//! | `fan_out` | one push for the members of a group |
 //! | `mailbox` | what waits for one session, and what happens when it is full |
 //! | `hub` | session id → session, user → sessions |
 //! | `goodbye` | why sessions end, and how they are told |
@@ -35,6 +36,7 @@ mod clock;
 mod config;
 mod departures;
 mod drain;
+mod fan_out;
 mod figures;
 mod goodbye;
 mod hub;
@@ -60,7 +62,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::ConnectorId;
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_rpc::{Push, Transfer};
+use whimbrel_rpc::{Push, Rosters, Transfer};
 
 pub use config::Config;
 pub use listen::bind;
@@ -85,6 +87,8 @@ pub(crate) struct House {
     pub(crate) id: ConnectorId,
     pub(crate) token_key: Arc<TokenKey>,
     pub(crate) hub: Hub,
+    /// Of the groups that pushes were for.
+    pub(crate) rosters: Rosters,
     pub(crate) figures: Arc<Figures>,
     pub(crate) clock: Clock,
     /// Set once, by drain: no connection is accepted from then on.
@@ -107,12 +111,14 @@ impl Connector {
     /// A connector that does not listen yet. Its figures go to the metrics recorder that is installed now.
     pub fn new(config: Config, id: ConnectorId, token_key: Arc<TokenKey>) -> Self {
         let figures = Arc::new(Figures::new(config.max_connections_per_address));
+        let rosters = Rosters::new(config.roster_members_cached);
         Self {
             house: Arc::new(House {
                 config,
                 id,
                 token_key,
                 hub: Hub::default(),
+                rosters,
                 figures,
                 clock: Clock::start(),
                 stopping: CancellationToken::new(),

@@ -3,13 +3,15 @@
 //! When it is full, news (deliveries, receipts) are dropped and the session is poked: a sync brings all of them. Until
 //! the poke is taken further news are not queued either, since that sync comes after it. Answers are never dropped:
 //! a client that waits for one would wait for ever. So an answer for which there is no room even without news ends the
-//! session with TOO_SLOW, and the client's outbox and sync ask again.
+//! session with TOO_SLOW, and the client's outbox and sync ask again. Signals are dropped first: they are taken only while
+//! there is plenty of room.
 
 use std::collections::VecDeque;
 use std::mem;
 
 use parking_lot::Mutex;
 use whimbrel_core::GoodbyeCode;
+use whimbrel_core::limits::SIGNAL_MAILBOX_SHARE;
 use whimbrel_wire::Encoded;
 use whimbrel_wire::frame::ENVELOPE_MAX;
 
@@ -22,6 +24,8 @@ pub(crate) enum Kind {
     Synced,
     /// What a sync would bring as well.
     News,
+    /// What passes, and what nobody misses.
+    Signal,
     /// The poke that stands for news that were dropped, or was pushed.
     Poke,
 }
@@ -81,10 +85,16 @@ impl Inner {
 
     /// Drops news in favour of a poke.
     fn overflow(&mut self, now: u64) {
-        self.queue.retain(|(kind, _)| *kind != Kind::News);
+        self.queue.retain(|(kind, _)| !matches!(kind, Kind::News | Kind::Signal));
         self.bytes = self.queue.iter().map(|(_, frame)| frame.len()).sum();
         self.poke = true;
         self.full_since = now;
+    }
+
+    /// Whether there is room to spare.
+    fn is_roomy(&self, len: usize, bounds: Bounds) -> bool {
+        let (frames, bytes) = (bounds.frames / SIGNAL_MAILBOX_SHARE, bounds.bytes / SIGNAL_MAILBOX_SHARE);
+        self.close.is_none() && self.full_since == 0 && self.queue.len() < frames && self.bytes + len <= bytes
     }
 
     fn put(&mut self, kind: Kind, frame: &Encoded, bounds: Bounds, now: u64) -> bool {
@@ -121,6 +131,9 @@ impl Mailbox {
         }
         let was_closing = inner.close.is_some();
         let mut overflowed = false;
+        if kind == Kind::Signal && !frames.iter().all(|frame| inner.is_roomy(frame.len(), bounds)) {
+            return Put::Taken { wake: false, overflowed };
+        }
         for frame in frames {
             overflowed |= inner.put(kind, frame, bounds, now);
         }
@@ -248,6 +261,21 @@ mod tests {
         assert_eq!(mailbox.full_since(), 0);
         mailbox.put(Kind::News, &[frame()], BOUNDS, 9);
         assert_eq!(taken(&mailbox), [Kind::News]);
+    }
+
+    #[test]
+    fn signals_are_taken_while_there_is_plenty_of_room_and_go_first() {
+        let bounds = Bounds { frames: 8, bytes: 100_000 };
+        let mailbox = Mailbox::default();
+        let dropped = Put::Taken { wake: false, overflowed: false };
+        assert_eq!(mailbox.put(Kind::Signal, &[frame()], bounds, 1), Put::Taken { wake: true, overflowed: false });
+        mailbox.put(Kind::News, &[frame()], bounds, 1);
+        assert_eq!(mailbox.put(Kind::Signal, &[frame()], bounds, 1), dropped);
+        mailbox.put(Kind::News, &vec![frame(); 7], bounds, 1);
+        assert_eq!(mailbox.put(Kind::Signal, &[frame()], bounds, 1), dropped, "a poke stands for what it missed");
+        assert_eq!(taken(&mailbox), [Kind::Poke]);
+        mailbox.put(Kind::Signal, &[frame()], bounds, 1);
+        assert_eq!(taken(&mailbox), [Kind::Signal]);
     }
 
     #[test]

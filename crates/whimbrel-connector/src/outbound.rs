@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use smallvec::{SmallVec, smallvec};
 use whimbrel_core::limits::CURSORS_MAX;
-use whimbrel_core::{Delivery, SessionId, SyncAnswer};
+use whimbrel_core::{Delivery, SyncAnswer};
 use whimbrel_rpc::{Push, PushBody, PushItem, Taken, To};
 use whimbrel_wire::{Encoded, ServerPayload};
 
@@ -18,7 +18,7 @@ use crate::mailbox::{Bounds, Close, Kind, Put};
 
 /// [`Push`] into a hub.
 pub(crate) struct HubPush {
-    house: Arc<House>,
+    pub(crate) house: Arc<House>,
     bounds: Bounds,
 }
 
@@ -29,7 +29,7 @@ impl HubPush {
     }
 
     /// Hands the item to one session; false: it has ended.
-    fn hand(&self, handle: Arc<Handle>, item: &PushItem, round: &mut Round) -> bool {
+    pub(crate) fn hand(&self, handle: Arc<Handle>, item: &PushItem, round: &mut Round) -> bool {
         match self.put(&handle, &item.body, &mut round.frames, round.now) {
             Put::Gone => return false,
             Put::Taken { wake, overflowed } => {
@@ -45,13 +45,13 @@ impl HubPush {
     }
 
     /// Hands the item to all it is for, and names those that are not here.
-    fn fan_out(&self, item: &PushItem, round: &mut Round, unknown: &mut Vec<SessionId>) {
+    async fn fan_out(&self, item: &PushItem, round: &mut Round, taken: &mut Taken) {
         let hub = &self.house.hub;
         match &item.to {
             To::Sessions(sessions) => {
                 for id in sessions {
                     if !hub.get(id).is_some_and(|handle| self.hand(handle, item, round)) {
-                        unknown.push(*id);
+                        taken.unknown.push(*id);
                     }
                 }
             }
@@ -65,6 +65,11 @@ impl HubPush {
             To::Device(user, device) => {
                 for handle in hub.of_user(*user).into_iter().filter(|handle| handle.who().device == *device) {
                     self.hand(handle, item, round);
+                }
+            }
+            To::Group(to) => {
+                if !self.to_group(to, item, round).await && !taken.unrostered.contains(&to.group) {
+                    taken.unrostered.push(to.group);
                 }
             }
         }
@@ -91,7 +96,7 @@ impl Push for HubPush {
         let mut round = Round { now: self.house.clock.ms(), frames: None, wake: SmallVec::new() };
         for item in &items {
             round.frames = None;
-            self.fan_out(item, &mut round, &mut taken.unknown);
+            self.fan_out(item, &mut round, &mut taken).await;
         }
         for handle in round.wake {
             handle.waker.wake();
@@ -101,7 +106,7 @@ impl Push for HubPush {
 }
 
 /// One batch of pushes under way.
-struct Round {
+pub(crate) struct Round {
     now: u64,
     /// The current item, once somebody was here for it.
     frames: Option<Frames>,
@@ -123,6 +128,7 @@ fn kind(body: &PushBody) -> Kind {
         PushBody::Answers { .. } | PushBody::Advanced(_) => Kind::Answer,
         PushBody::Synced(_) => Kind::Synced,
         PushBody::Deliver(_) | PushBody::Receipts(_) => Kind::News,
+        PushBody::Signal(_) => Kind::Signal,
         PushBody::Poke | PushBody::Close { .. } => Kind::Poke,
     }
 }
@@ -136,6 +142,7 @@ fn encode(body: &PushBody, max_frame: usize) -> Frames {
         }
         PushBody::Deliver(delivery) => deliver(delivery, room),
         PushBody::Receipts(receipts) => receipts.chunks(entries).map(Encoded::receipts).collect(),
+        PushBody::Signal(signal) => smallvec![Encoded::signaled(signal)],
         PushBody::Advanced(cursors) => cursors.chunks(entries).map(Encoded::advanced).collect(),
         PushBody::Synced(answer) => smallvec![synced(SyncAnswer::clone(answer), room)],
         PushBody::Poke | PushBody::Close { .. } => Frames::new(),

@@ -64,10 +64,17 @@ pub const GROUP_CHANGE_USERS_MAX: usize = 1000;
 pub const SMALL_GROUP: u32 = 100;
 /// Members in the rosters that one transfer, or one connector, remembers.
 pub const ROSTER_MEMBERS_CACHED: u64 = 2_000_000;
+/// Members, those who were in it counted, of a roster that goes to a connector whole. What is for a group with more goes
+/// by user.
+pub const ROSTER_PUSHED_MAX: u64 = 250_000;
+/// Members in the rosters that one transfer has under way to connectors.
+pub const ROSTER_MEMBERS_UNDER_WAY: u32 = 1_000_000;
 /// Senders' standings that an archiver remembers for one group.
 pub const STANDINGS_CACHED: usize = 1024;
 /// Longest body of a signal (typing and the like), bytes.
 pub const SIGNAL_MAX: usize = 512;
+/// Signals go into a mailbox while less than one in so many parts of it is taken.
+pub const SIGNAL_MAILBOX_SHARE: usize = 4;
 /// A message may be taken back by its author for so long, unless the deployment says otherwise.
 pub const RECALL_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// Follow-ups with content (edits, parts of a stream) that one message may have.

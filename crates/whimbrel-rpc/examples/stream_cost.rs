@@ -31,7 +31,7 @@ impl Transfer for Echo {
     async fn renew(&self, _: ConnectorId) -> Lease {
         Lease { incarnation: None, term: 0, kept: true }
     }
-    async fn assert(&self, _: ConnectorId, _: Vec<Standing>) -> bool {
+    async fn assert(&self, _: ConnectorId, _: Vec<whimbrel_rpc::Standing>) -> bool {
         true
     }
     async fn leave(&self, _: ConnectorId) {}

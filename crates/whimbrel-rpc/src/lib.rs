@@ -20,10 +20,12 @@ mod convert;
 pub mod grpc;
 pub mod peers;
 pub mod push;
+pub mod rosters;
 pub mod token;
 pub mod transfer;
 
 pub use announce::{Announce, DraftPlaced, PlacedBatch, Revoked, Through, Told};
 pub use peers::Peers;
-pub use push::{Push, PushBody, PushItem, Taken, To};
+pub use push::{Push, PushBody, PushItem, Taken, To, ToGroup};
+pub use rosters::Rosters;
 pub use transfer::{Attach, AttachRefused, Attached, Lease, Request, RequestBody, SessionRef, Standing, Transfer};

@@ -114,7 +114,7 @@ mod tests {
     fn a_change_of_members_is_forgotten_before_it_is_told() {
         let audiences = Audiences::new(10);
         let members = Members::Private { owner: UserId(1) };
-        let row = |kind| PlacedRow { message: message(kind), audience: members.audience() };
+        let row = |kind| PlacedRow { message: message(kind), audience: members.audience(), change: None };
         audiences.remember(CHAT, &members, audiences.changes());
         audiences.placed([row(MessageKind::TEXT)].iter());
         assert_eq!((audiences.members(CHAT), audiences.head(CHAT)), (Some(members.clone()), Some(Seq(3))));

@@ -37,6 +37,9 @@ impl Rules {
         if self.bodies_readable != (draft.key_version == 0) {
             return Some(Refusal::BadKey);
         }
+        if !is_formed(draft) {
+            return Some(Refusal::BadBody);
+        }
         match draft.message_id.unix_ms() {
             Some(at) if at >= self.oldest_ms => None,
             _ => Some(Refusal::TooOld),
@@ -46,6 +49,16 @@ impl Rules {
     /// The draft is from the future. One of the two clocks is wrong, and it may be this one: nothing is certain.
     pub(crate) fn is_ahead(&self, draft: &Draft) -> bool {
         draft.message_id.unix_ms().is_some_and(|at| at > self.newest_ms)
+    }
+}
+
+/// What people say has a body: an empty one is what stays of a message that was taken back. What they do to an earlier
+/// message names it, and says what, unless it takes it away.
+fn is_formed(draft: &Draft) -> bool {
+    let Draft { kind, body, .. } = draft;
+    match kind.is_follow_up() {
+        true => kind.target(body).is_some() && (kind.takes_back() || body.len() > size_of::<u64>()),
+        false => !body.is_empty(),
     }
 }
 
@@ -76,7 +89,18 @@ mod tests {
         let day = 24 * 3600 * 1000;
         assert_eq!(sealed.refuse(&good), None);
         assert_eq!(readable.refuse(&good), Some(Refusal::BadKey));
+        let about = |kind, body: &[u8]| Draft { kind, body: Bytes::copy_from_slice(body), ..good.clone() };
+        let one = [0, 0, 0, 0, 0, 0, 0, 1];
+        let edit = [&one[..], b"x"].concat();
+        for draft in [about(MessageKind::RECALL, &one), about(MessageKind::VANISH, &one), about(MessageKind::EDIT, &edit)] {
+            assert_eq!(sealed.refuse(&draft), None);
+        }
         let cases = [
+            (about(MessageKind::TEXT, b""), Refusal::BadBody),
+            (about(MessageKind::EDIT, &one), Refusal::BadBody),
+            (about(MessageKind(777), &one), Refusal::BadBody),
+            (about(MessageKind::RECALL, &one[1..]), Refusal::BadBody),
+            (about(MessageKind::RECALL, &[0; 8]), Refusal::BadBody),
             (Draft { kind: MessageKind::STANDING, ..good.clone() }, Refusal::BadKind),
             (Draft { body: vec![0; limits::BODY_MAX + 1].into(), ..good.clone() }, Refusal::TooLarge),
             (Draft { key_version: 0, ..good.clone() }, Refusal::BadKey),

@@ -36,6 +36,12 @@ pub struct Config {
     pub cursors_max: usize,
     /// Conversations whose members and heads are remembered, and (user, conversation) pairs whose cursors are.
     pub conversations_cached: usize,
+    /// Members in the rosters that are remembered.
+    pub roster_members_cached: u64,
+    /// How long it is tried to read the rosters that rows need; then their connectors count as not reached.
+    pub roster_timeout: Duration,
+    /// Signals that wait to be told; more are dropped.
+    pub signals_max: usize,
     /// Syncs that read at the same time.
     pub syncs_at_once: usize,
     /// Syncs that wait or read, altogether; more are closed with a hint.
@@ -79,6 +85,9 @@ impl Default for Config {
             cursor_delay: Duration::from_secs(1),
             cursors_max: limits::CONVERSATIONS_CACHED,
             conversations_cached: limits::CONVERSATIONS_CACHED,
+            roster_members_cached: limits::ROSTER_MEMBERS_CACHED,
+            roster_timeout: Duration::from_secs(5),
+            signals_max: 4096,
             syncs_at_once: 2,
             syncs_max: 16 * 1024,
             syncs_per_session: 4,

@@ -10,14 +10,11 @@
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use whimbrel_core::{
-    Audience, ConversationId, Delivery, Message, MessageId, Outcome, PlacedRow, Seq, SessionId, UserId,
-};
-use whimbrel_rpc::{PushBody, To};
-use whimbrel_store::Route;
+use whimbrel_core::{ConversationId, Delivery, Message, MessageId, Outcome, PlacedRow, Seq, SessionId, UserId};
+use whimbrel_rpc::PushBody;
 
 use crate::outgoing::{Outgoing, Waiter};
-use crate::reach::Whereabouts;
+use crate::readers::{Base, Readers, Ways, base};
 
 /// An answer, and the session that waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,56 +44,10 @@ impl Event {
     }
 }
 
-/// Who gets a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Readers {
-    /// These sessions, in the order in which UserStatus named them.
-    Sessions(SmallVec<[Route; 4]>),
-    /// Whatever sessions these users have, but not these.
-    Users(Audience, SmallVec<[SessionId; 2]>),
-}
-
-impl Readers {
-    fn nobody() -> Self {
-        Self::Sessions(SmallVec::new())
-    }
-
-    fn of(audience: Audience, whereabouts: &Whereabouts) -> Self {
-        match whereabouts {
-            Whereabouts::Known(routes) => {
-                Self::Sessions(audience.users().flat_map(|user| routes.of(user).iter().copied()).collect())
-            }
-            Whereabouts::Anywhere(_) => Self::Users(audience, SmallVec::new()),
-        }
-    }
-
-    /// Without those sessions.
-    fn but(&self, sessions: &[SessionId]) -> Self {
-        let mut readers = self.clone();
-        match &mut readers {
-            Self::Sessions(routes) => routes.retain(|route| !sessions.contains(&route.session)),
-            Self::Users(_, except) => except.extend_from_slice(sessions),
-        }
-        readers
-    }
-
-    fn is_nobody(&self) -> bool {
-        matches!(self, Self::Sessions(routes) if routes.is_empty())
-    }
-
-    /// Whether this session may be one of them.
-    fn includes(&self, session: SessionId) -> bool {
-        match self {
-            Self::Sessions(routes) => routes.iter().any(|route| route.session == session),
-            Self::Users(_, except) => !except.contains(&session),
-        }
-    }
-}
-
 /// What is being put together for one conversation. The session of `answers` is never among the readers of `rows`, so
 /// the order of the two does not matter.
 struct Open<'a> {
-    whereabouts: &'a Whereabouts,
+    ways: &'a Ways,
     outgoing: Outgoing,
     readers: Readers,
     rows: Vec<Message>,
@@ -105,13 +56,13 @@ struct Open<'a> {
 }
 
 /// Arranges everything that one announcement leads to.
-pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, whereabouts: &Whereabouts) -> Outgoing {
+pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, ways: &Ways) -> Outgoing {
     let answers = answered.into_iter().map(Event::Answer);
     let mut events: Vec<Event> = answers.chain(rows.into_iter().map(Event::Row)).collect();
     events.sort_by_key(Event::key);
-    let mut open = Open::new(whereabouts);
+    let mut open = Open::new(ways);
     let mut at = (None, Seq::ZERO, false);
-    let mut base: (Option<Audience>, Readers) = (None, Readers::nobody());
+    let mut known: (Option<Base>, Readers) = (None, Readers::nobody());
     let mut answered_here: SmallVec<[SessionId; 2]> = SmallVec::new();
     for event in events {
         let (conversation, seq, is_row) = event.key();
@@ -119,7 +70,7 @@ pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, whereabouts
             if let Some(conversation) = at.0 {
                 open.flush(conversation);
             }
-            base.0 = None;
+            known.0 = None;
         }
         if (at.0, at.1) != (Some(conversation), seq) {
             answered_here.clear();
@@ -134,10 +85,11 @@ pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, whereabouts
                 open.answer(conversation, answered.to, (answered.message_id, answered.outcome));
             }
             Event::Row(row) => {
-                if base.0 != Some(row.audience) {
-                    base = (Some(row.audience), Readers::of(row.audience, whereabouts));
+                let base = base(&row);
+                if known.0 != Some(base) {
+                    known = (Some(base), Readers::of(&row, ways));
                 }
-                open.row(conversation, base.1.but(&answered_here), row.message);
+                open.row(conversation, known.1.but(&answered_here), row.message);
             }
         }
     }
@@ -148,9 +100,9 @@ pub(crate) fn arrange(rows: Vec<PlacedRow>, answered: Vec<Answered>, whereabouts
 }
 
 impl<'a> Open<'a> {
-    fn new(whereabouts: &'a Whereabouts) -> Self {
+    fn new(ways: &'a Ways) -> Self {
         let (outgoing, readers) = (Outgoing::default(), Readers::nobody());
-        Self { whereabouts, outgoing, readers, rows: Vec::new(), waiting: None, answers: Vec::new() }
+        Self { ways, outgoing, readers, rows: Vec::new(), waiting: None, answers: Vec::new() }
     }
 
     fn row(&mut self, conversation: ConversationId, readers: Readers, message: Message) {
@@ -183,14 +135,7 @@ impl<'a> Open<'a> {
             return;
         }
         let body = PushBody::Deliver(Arc::new(Delivery { conversation, messages: std::mem::take(&mut self.rows) }));
-        match (&self.readers, self.whereabouts) {
-            (Readers::Sessions(routes), _) => self.outgoing.many(routes, &body),
-            (Readers::Users(audience, except), Whereabouts::Anywhere(connectors)) => {
-                let to = To::Users { users: audience.users().collect(), except: except.clone() };
-                self.outgoing.each(connectors, &to, &body);
-            }
-            (Readers::Users(..), Whereabouts::Known(_)) => {}
-        }
+        self.readers.address(conversation, &body, self.ways, &mut self.outgoing);
     }
 
     /// A connector that may not have heard that a message was SENT has to hear of the message.
@@ -212,11 +157,13 @@ impl<'a> Open<'a> {
 mod tests {
     use bytes::Bytes;
     use smallvec::smallvec;
-    use whimbrel_core::{ConnectorId, DeviceId, MessageKind, Refusal};
-    use whimbrel_rpc::PushItem;
+    use hashbrown::HashMap;
+    use whimbrel_core::{Audience, ConnectorId, DeviceId, MessageKind, Refusal, Roster, RosterChange, Span};
+    use whimbrel_rpc::{PushItem, To};
+    use whimbrel_store::Route;
 
     use super::*;
-    use crate::reach::Routes;
+    use crate::reach::{Routes, Whereabouts};
 
     const ANN: UserId = UserId(1);
     const BOB: UserId = UserId(2);
@@ -234,9 +181,17 @@ mod tests {
     }
 
     /// Ann's phone (1) and laptop (2, on another connector), Bob's phone (3).
-    fn routes() -> Whereabouts {
+    fn routes() -> Ways {
         let routes = [(ANN, smallvec![route(1, HERE), route(2, THERE)]), (BOB, smallvec![route(3, HERE)])];
-        Whereabouts::Known(Routes::from(routes))
+        ways(Whereabouts::Known(Routes::from(routes)))
+    }
+
+    fn blind() -> Ways {
+        ways(Whereabouts::Anywhere(vec![HERE, THERE]))
+    }
+
+    fn ways(whereabouts: Whereabouts) -> Ways {
+        Ways { whereabouts, everywhere: vec![HERE, THERE], rosters: HashMap::new() }
     }
 
     fn row(seq: u64, sender: UserId) -> PlacedRow {
@@ -251,7 +206,7 @@ mod tests {
             body: Bytes::new(),
             at: seq,
         };
-        PlacedRow { message, audience: Audience::Two(ANN, BOB) }
+        PlacedRow { message, audience: Audience::Two(ANN, BOB), change: None }
     }
 
     fn id(number: u64) -> MessageId {
@@ -272,6 +227,7 @@ mod tests {
         let mine = items.iter().filter(|item| match &item.to {
             To::Sessions(to) => to.contains(&session),
             To::Users { except, .. } => !except.contains(&session),
+            To::Group(to) => !to.except.contains(&session),
             To::Device(..) => false,
         });
         mine.map(|item| match &item.body {
@@ -302,7 +258,7 @@ mod tests {
     fn without_routes_every_connector_gets_the_places_in_order_and_answers_stand_for_rows() {
         let rows = vec![row(10, ANN), row(11, ANN), row(12, BOB), row(13, ANN)];
         let answers = vec![sent(13, ANN, 1), sent(12, BOB, 3), sent(10, ANN, 1), sent(11, ANN, 1)];
-        let mut outgoing = arrange(rows, answers, &Whereabouts::Anywhere(vec![HERE, THERE]));
+        let mut outgoing = arrange(rows, answers, &blind());
         let (here, there) = (outgoing.take(HERE), outgoing.take(THERE));
         assert_eq!(run(&here, 1), [vec![-10, -11], vec![12], vec![-13]]);
         assert_eq!(run(&here, 3), [vec![10, 11], vec![-12], vec![13]]);
@@ -312,7 +268,7 @@ mod tests {
     /// An answer whose row is told elsewhere stands between rows of the same readers: it is not overtaken.
     #[test]
     fn an_answer_without_its_row_keeps_its_place() {
-        for whereabouts in [routes(), Whereabouts::Anywhere(vec![HERE, THERE])] {
+        for whereabouts in [routes(), blind()] {
             let rows = vec![row(10, BOB), row(12, BOB)];
             let mut outgoing = arrange(rows, vec![sent(11, ANN, 1)], &whereabouts);
             assert_eq!(run(&outgoing.take(HERE), 1), [[10], [-11], [12]]);
@@ -353,5 +309,51 @@ mod tests {
         let mut outgoing = arrange(vec![], vec![refused], &routes());
         assert_eq!(run(&outgoing.take(THERE), 2), [[0]]);
         assert!(outgoing.take(HERE).is_empty());
+    }
+
+    fn grouped(seq: u64, revision: u64, size: u32) -> PlacedRow {
+        let audience = Audience::Group { revision: Seq(revision), size };
+        let change = RosterChange { after: Seq(1), at: Seq(seq), ..RosterChange::default() };
+        let change = (seq == revision).then(|| Arc::new(change));
+        PlacedRow { audience, change, ..row(seq, ANN) }
+    }
+
+    /// Bob is removed with row 11: he gets that and nothing after it, though all is told at once.
+    #[test]
+    fn a_small_groups_rows_go_to_who_was_in_it_at_their_places() {
+        let span = |until| Span { since: Seq(1), until: Seq(until) };
+        let roster = Roster::new(Seq(11), vec![(ANN, span(0)), (BOB, span(11))]);
+        let rows = || vec![grouped(9, 1, 2), grouped(10, 1, 2), grouped(11, 11, 1), grouped(12, 11, 1), grouped(13, 11, 1)];
+        let mut known = routes();
+        known.rosters.insert(CHAT, Arc::new(roster.clone()));
+        let mut outgoing = arrange(rows(), vec![sent(12, ANN, 1)], &known);
+        let here = outgoing.take(HERE);
+        assert_eq!(run(&here, 3).concat(), [9, 10, 11]);
+        assert_eq!(run(&here, 1).concat(), [9, 10, 11, -12, 13]);
+        assert_eq!(run(&outgoing.take(THERE), 2).concat(), [9, 10, 11, 12, 13]);
+        let mut unknown = blind();
+        unknown.rosters.insert(CHAT, Arc::new(roster));
+        let items = arrange(rows(), vec![], &unknown).take(HERE);
+        let to_bob = |item: &&PushItem| matches!(&item.to, To::Users { users, .. } if users.contains(&BOB));
+        assert_eq!(run(&items.iter().filter(to_bob).cloned().collect::<Vec<_>>(), 3).concat(), [9, 10, 11]);
+    }
+
+    /// One push to each connector for what is owed to the same members; the row of a change is by itself.
+    #[test]
+    fn a_large_groups_rows_go_to_each_connector_once() {
+        let rows = vec![grouped(9, 1, 500), grouped(10, 1, 500), grouped(11, 11, 499), grouped(12, 11, 499), grouped(13, 11, 499)];
+        for ways in [routes(), blind()] {
+            let mut outgoing = arrange(rows.clone(), vec![sent(12, ANN, 1)], &ways);
+            for (connector, mine) in [(HERE, vec![9, 10, 11, -12, 13]), (THERE, vec![9, 10, 11, 12, 13])] {
+                let items = outgoing.take(connector);
+                let of_group = |item: &PushItem| match &item.to {
+                    To::Group(to) => Some((to.seq.0, to.revision.0, to.change.is_some(), to.except.len())),
+                    _ => None,
+                };
+                let pushes: Vec<_> = items.iter().filter_map(of_group).collect();
+                assert_eq!(pushes, [(9, 1, false, 0), (11, 11, true, 0), (12, 11, false, 1), (13, 11, false, 0)]);
+                assert_eq!(run(&items, if connector == HERE { 1 } else { 2 }).concat(), mine);
+            }
+        }
     }
 }

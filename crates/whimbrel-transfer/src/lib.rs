@@ -5,9 +5,11 @@
 //! | `attach`, `closings` | which sessions are reachable; who has to go |
 //! | `send`, `check`, `audience` | what is let in, and what never can be |
 //! | `lane`, `append` | what waits for its place; records for the log |
-//! | `announcing`, `deliver` | what was placed: who is answered, who gets what, in which order |
+//! | `announcing`, `readers`, `deliver` | what was placed: who is answered, who gets what, in which order |
+//! | `rosters` | who is in groups; connectors that do not know |
 //! | `outgoing`, `reach` | what goes to each connector; how it gets there, and what did not |
 //! | `cursors` | receipts now, durable cursors soon |
+//! | `signals` | what passes: typing and the like |
 //! | `sync` | what follows, for devices that ask |
 //! | `watch` | what others changed and did not live to tell |
 //!
@@ -36,8 +38,11 @@ mod deliver;
 mod lane;
 mod outgoing;
 mod reach;
+mod readers;
 mod role;
+mod rosters;
 mod send;
+mod signals;
 mod sync;
 mod watch;
 

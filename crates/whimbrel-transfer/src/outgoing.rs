@@ -52,10 +52,19 @@ impl Outgoing {
 
     /// One thing for several sessions: one item for each connector.
     pub(crate) fn many(&mut self, routes: &[Route], body: &PushBody) {
+        self.by_connector(routes, body, true);
+    }
+
+    /// The same; nobody owes it to anybody.
+    pub(crate) fn passing(&mut self, routes: &[Route], body: &PushBody) {
+        self.by_connector(routes, body, false);
+    }
+
+    fn by_connector(&mut self, routes: &[Route], body: &PushBody, owed: bool) {
         let mut left: SmallVec<[Route; 4]> = routes.into();
         while let Some(connector) = left.first().map(|route| route.connector) {
             let to = left.iter().filter(|route| route.connector == connector).map(|route| route.session).collect();
-            self.owe(connector, PushItem { to, body: body.clone() });
+            self.add(connector, PushItem { to, body: body.clone() }, owed);
             left.retain(|route| route.connector != connector);
         }
     }
@@ -63,14 +72,21 @@ impl Outgoing {
     /// The same thing for each of these connectors, which find the sessions themselves.
     pub(crate) fn each(&mut self, connectors: &[ConnectorId], to: &To, body: &PushBody) {
         for connector in connectors {
-            self.owe(*connector, PushItem { to: to.clone(), body: body.clone() });
+            self.add(*connector, PushItem { to: to.clone(), body: body.clone() }, true);
         }
     }
 
-    fn owe(&mut self, connector: ConnectorId, item: PushItem) {
+    /// The same; nobody owes it to anybody.
+    pub(crate) fn passing_to_each(&mut self, connectors: &[ConnectorId], to: &To, body: &PushBody) {
+        for connector in connectors {
+            self.add(*connector, PushItem { to: to.clone(), body: body.clone() }, false);
+        }
+    }
+
+    fn add(&mut self, connector: ConnectorId, item: PushItem, owed: bool) {
         let parcel = self.0.entry(connector).or_default();
         parcel.items.push(item);
-        parcel.owed = true;
+        parcel.owed |= owed;
     }
 
     /// By connector.

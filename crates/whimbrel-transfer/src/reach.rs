@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 use whimbrel_core::{ConnectorId, SessionId, UserId};
-use whimbrel_rpc::{Peers, PushBody};
+use whimbrel_rpc::{Peers, PushBody, PushItem, To};
 use whimbrel_store::{Renewed, Route, StoreError, UserStatus};
 
 use crate::Config;
@@ -64,6 +64,15 @@ pub(crate) struct Pushed {
     pub(crate) unknown: Vec<SessionId>,
     /// Connectors that may not have taken what they were owed.
     pub(crate) unreached: Vec<ConnectorId>,
+    /// Connectors that lack rosters, with what they could give nobody.
+    pub(crate) unrostered: Vec<Unrostered>,
+}
+
+/// What a connector could give nobody, in its order.
+#[derive(Debug)]
+pub(crate) struct Unrostered {
+    pub(crate) connector: ConnectorId,
+    pub(crate) items: Vec<PushItem>,
 }
 
 pub(crate) struct Reach {
@@ -108,12 +117,23 @@ impl Reach {
     }
 
     /// All who may have sessions: those in reach, and those that were until lately, whom another transfer may reach.
-    fn anywhere(&self) -> Vec<ConnectorId> {
+    pub(crate) fn anywhere(&self) -> Vec<ConnectorId> {
         let mut all = self.connectors();
         all.extend(self.peers.lost());
         all.sort_unstable();
         all.dedup();
         all
+    }
+
+    /// All who may have sessions, when UserStatus says who is where: those that hold a lease, and those in reach. `None`:
+    /// it does not say so.
+    pub(crate) async fn everywhere(&self) -> Option<Vec<ConnectorId>> {
+        let leased = self.done(self.status.connectors(), "messages of large groups go to every connector in reach");
+        let mut all = leased.await?;
+        all.extend(self.connectors());
+        all.sort_unstable();
+        all.dedup();
+        Some(all)
     }
 
     /// Asks UserStatus; twice, if it has answered so far and says at once that it cannot.
@@ -173,18 +193,34 @@ impl Reach {
         let mut pushes = Vec::with_capacity(parcels.len());
         for (connector, Parcel { items, owed }) in parcels {
             match self.peers.connector(connector) {
-                Some(push) => pushes.push(async move { (connector, owed, push.push(items).await) }),
+                Some(push) => pushes.push(async move {
+                    // Only what is for large groups may have to be brought again.
+                    let of_groups = items.iter().filter(|item| matches!(item.to, To::Group(_)));
+                    let of_groups: Vec<PushItem> = of_groups.cloned().collect();
+                    (connector, owed, of_groups, push.push(items).await)
+                }),
                 None => {
                     debug!(%connector, items = items.len(), owed, "a connector is out of reach");
                     pushed.unreached.extend(owed.then_some(connector));
                 }
             }
         }
-        for (connector, owed, taken) in join_all(pushes).await {
+        for (connector, owed, mut items, taken) in join_all(pushes).await {
             pushed.unknown.extend(taken.unknown);
             pushed.unreached.extend((taken.lost && owed).then_some(connector));
+            if !taken.lost && !taken.unrostered.is_empty() {
+                items.retain(|item| matches!(&item.to, To::Group(to) if taken.unrostered.contains(&to.group)));
+                pushed.unrostered.push(Unrostered { connector, items });
+            }
         }
         pushed
+    }
+
+    /// Pushes to one connector; false: it may not have taken all of it.
+    pub(crate) async fn push_to(&self, connector: ConnectorId, items: Vec<PushItem>) -> bool {
+        let Some(push) = self.peers.connector(connector) else { return false };
+        let taken = push.push(items).await;
+        !taken.lost && taken.unrostered.is_empty()
     }
 
     async fn forget(&self, unknown: &[SessionId], known: impl Iterator<Item = (UserId, SessionId)>) {

@@ -12,7 +12,7 @@ use whimbrel_rpc::{
     Announce, Attach, AttachRefused, Attached, Lease, Peers, PlacedBatch, Request, RequestBody, Revoked, SessionRef,
     Standing, Through, Told, Transfer,
 };
-use whimbrel_store::{Directory, Log, Timeline, UserStatus};
+use whimbrel_store::{Directory, Groups, Log, Timeline, UserStatus};
 
 use crate::Config;
 use crate::announcing::Announcing;
@@ -23,7 +23,9 @@ use crate::closings::Closings;
 use crate::cursors::{CursorDesk, Rooms};
 use crate::outgoing::Waiter;
 use crate::reach::Reach;
+use crate::rosters::Rosters;
 use crate::send::{Send, Sends};
+use crate::signals::{self, Signals};
 use crate::sync::Syncs;
 use crate::watch::Watch;
 
@@ -35,6 +37,7 @@ pub struct TransferRole {
     lanes: Arc<Lanes>,
     sends: Arc<Sends>,
     cursors: Arc<CursorDesk>,
+    signals: Arc<Signals>,
     syncs: Arc<Syncs>,
     reach: Arc<Reach>,
     tasks: TaskTracker,
@@ -49,6 +52,7 @@ impl TransferRole {
         log: Arc<dyn Log>,
         timeline: Arc<dyn Timeline>,
         directory: Arc<dyn Directory>,
+        groups: Arc<dyn Groups>,
         status: Arc<dyn UserStatus>,
         peers: Arc<dyn Peers>,
     ) -> Arc<Self> {
@@ -57,6 +61,7 @@ impl TransferRole {
         let reach = Arc::new(Reach::new(config.clone(), status, peers));
         let closings = Arc::new(Closings::new(config.clone(), reach.clone()));
         let lanes = Arc::new(Lanes::new(config.clone(), id, log, reach.clone(), tasks.clone()));
+        let rosters = Arc::new(Rosters::new(config.clone(), groups, timeline.clone()));
         let rooms = Rooms {
             timeline: timeline.clone(),
             audiences: audiences.clone(),
@@ -72,8 +77,19 @@ impl TransferRole {
             reach: reach.clone(),
             closings: closings.clone(),
         });
-        let announcing =
-            Arc::new(Announcing { audiences: audiences.clone(), lanes: lanes.clone(), reach: reach.clone() });
+        let announcing = Arc::new(Announcing {
+            audiences: audiences.clone(),
+            rosters: rosters.clone(),
+            lanes: lanes.clone(),
+            reach: reach.clone(),
+        });
+        let hearing = signals::Rooms {
+            audiences: audiences.clone(),
+            rosters,
+            directory: directory.clone(),
+            reach: reach.clone(),
+            tasks: tasks.clone(),
+        };
         let watch = Watch {
             config: config.clone(),
             directory: directory.clone(),
@@ -87,6 +103,7 @@ impl TransferRole {
             announcing,
             sends: Arc::new(Sends::new(lanes.clone(), audiences, directory, tasks.clone())),
             cursors: Arc::new(CursorDesk::new(config.clone(), rooms)),
+            signals: Arc::new(Signals::new(config.clone(), hearing)),
             syncs: Arc::new(Syncs::new(config.clone(), timeline, reach.clone(), tasks.clone())),
             config,
             lanes,
@@ -154,6 +171,7 @@ impl Transfer for TransferRole {
                 RequestBody::Advance(cursors) => {
                     self.cursors.advance(from.user, Waiter { session: from.session, connector }, cursors);
                 }
+                RequestBody::Signal { conversation, body } => self.signals.take(from, conversation, body),
                 RequestBody::Sync(question) => self.syncs.ask(from, connector, question),
             }
         }

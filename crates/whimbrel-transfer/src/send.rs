@@ -1,7 +1,7 @@
 //! Send: checks → membership → lane. Synchronous, unless a conversation's members have to be read first.
 //!
 //! Refused early is only what can never become right: a draft's form, and somebody who is not in the conversation.
-//! Blocks and ended friendships are decided where the message gets its place: the draft may be the retry of a message
+//! Blocks, ended friendships, and everything in groups are decided where the message gets its place: the draft may be the retry of a message
 //! that stands already, and what is remembered here may be stale.
 
 use std::sync::Arc;
@@ -235,7 +235,8 @@ fn never(members: &Members, key: Key) -> Option<Refusal> {
     match members.may_speak(key.user) {
         Speak::NotMember => Some(Refusal::NotMember),
         Speak::ReadOnly => Some(Refusal::ReadOnly),
-        Speak::Allowed | Speak::NotFriends | Speak::Blocked => None,
+        // In groups only the archiver says: a member's standing is read where the message gets its place.
+        Speak::Allowed | Speak::NotFriends | Speak::Blocked | Speak::Muted | Speak::Depends => None,
     }
 }
 

@@ -132,7 +132,9 @@ impl Watch {
 
     /// Whether it is known who is where.
     async fn sees(&self, row: &PlacedRow) -> bool {
-        self.announcing.reach.locate(row.audience.users().collect()).await.is_known()
+        // A large group's audience names nobody to ask for.
+        let someone = row.audience.named().chain([row.message.sender]);
+        self.announcing.reach.locate(someone.collect()).await.is_known()
     }
 
     async fn tell(&self, rows: Vec<PlacedRow>) -> Telling {

@@ -23,6 +23,7 @@ pub fn client_frame(data: &[u8]) {
         Some(ClientPayload::Send(send)) => drop(convert::send(send)),
         Some(ClientPayload::Advance(advance)) => drop(convert::advance(advance)),
         Some(ClientPayload::Sync(sync)) => drop(convert::sync(sync)),
+        Some(ClientPayload::Signal(signal)) => drop(convert::signal(signal)),
         Some(ClientPayload::Heartbeat(_) | ClientPayload::Goodbye(_)) | None => {}
     }
 }
@@ -41,6 +42,7 @@ pub fn server_frame(data: &[u8]) {
         Some(ServerPayload::Receipts(receipts)) => drop(convert::receipts(receipts)),
         Some(ServerPayload::Advanced(advanced)) => drop(convert::advanced(advanced)),
         Some(ServerPayload::Synced(synced)) => drop(convert::synced(synced)),
+        Some(ServerPayload::Signaled(signaled)) => drop(convert::signaled(signaled)),
         Some(ServerPayload::Heartbeat(_) | ServerPayload::Goodbye(_) | ServerPayload::Poke(_)) | None => {}
     }
 }

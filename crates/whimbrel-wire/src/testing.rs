@@ -4,10 +4,10 @@ use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use whimbrel_core::limits::SYNC_MESSAGES_MAX;
+use whimbrel_core::limits::{SIGNAL_MAX, SYNC_MESSAGES_MAX};
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Known, Message, MessageId, MessageKind,
-    Outcome, Receipt, Refusal, Seq, SessionId, SyncAnswer, SyncQuestion, UserId, View,
+    Outcome, Receipt, Refusal, Seq, SessionId, Signal, SyncAnswer, SyncQuestion, UserId, View,
 };
 
 use crate::convert::{self, Hello, Welcome};
@@ -152,19 +152,40 @@ pub(crate) fn sync() -> impl Strategy<Value = SyncQuestion> {
     )
 }
 
+fn kind() -> impl Strategy<Value = ConversationKind> {
+    use ConversationKind::{Direct, Group, Private};
+    proptest::sample::select(&[Direct, Private, Group])
+}
+
+pub(crate) fn signal() -> impl Strategy<Value = Signal> {
+    (conversation(), number(), any::<[u8; 16]>(), vec(any::<u8>(), 1..=SIGNAL_MAX)).prop_map(
+        |(conversation, user, device, body)| Signal {
+            conversation,
+            user: UserId(user),
+            device: DeviceId::from_bytes(device),
+            body: body.into(),
+        },
+    )
+}
+
+pub(crate) fn proto_signal(signal: &Signal) -> proto::Signal {
+    proto::Signal { conversation_id: convert::WireId::wire(&signal.conversation), body: signal.body.clone() }
+}
+
 fn view() -> impl Strategy<Value = View> {
     let numbers = (seq(), number(), number(), number());
-    (messages(), any::<[bool; 3]>(), option::of(1..u64::MAX), numbers, cursors(), cursors()).prop_map(
+    (messages(), any::<[bool; 2]>(), kind(), option::of(1..u64::MAX), numbers, cursors(), cursors()).prop_map(
         |(
             (conversation, messages),
-            [direct, reset, complete],
+            [reset, complete],
+            kind,
             peer,
             (head, head_at, floor, unread),
             own,
             peer_cursors,
         )| View {
             conversation,
-            kind: if direct { ConversationKind::Direct } else { ConversationKind::Private },
+            kind,
             peer: peer.map(UserId),
             head,
             head_at,
@@ -207,6 +228,7 @@ pub(crate) fn client_payload() -> impl Strategy<Value = ClientPayload> {
             ClientPayload::Advance(proto::Advance { cursors: list.into_iter().map(Into::into).collect() })
         }),
         sync().prop_map(|sync| ClientPayload::Sync(sync.into())),
+        signal().prop_map(|signal| ClientPayload::Signal(proto_signal(&signal))),
     ]
 }
 
@@ -222,6 +244,7 @@ pub(crate) fn server_payload() -> impl Strategy<Value = ServerPayload> {
         advanced().prop_map(|list| ServerPayload::Advanced(proto_advanced(&list))),
         synced().prop_map(|synced| ServerPayload::Synced(synced.into())),
         Just(ServerPayload::Poke(proto::Poke {})),
+        signal().prop_map(|signal| ServerPayload::Signaled(signal.into())),
     ]
 }
 

@@ -9,17 +9,22 @@
 //! - Pieces are settled in the batch's order, so the rows of a conversation are committed in the log's order.
 //! - Remembered heads move only with a commit; after any error those of the touched conversations are forgotten, and all
 //!   of them when the database failed or was reached anew.
-//! - A sender is refused only by a head that was read for it, and only after its id was looked up since then: a retry
-//!   of a placed message gets its seq, whatever was changed between the two people since.
+//! - A sender is refused only by a head (and, in groups, a standing) that was read for it, and only after its id was
+//!   looked up since then: a retry of a placed message gets its seq, whatever was changed between the people since.
+//! - Standings are read after the head, and what follow-ups are about after both: a change in between is a row, so it
+//!   collides.
 //! - Rows that are found instead of placed are told again: whoever placed them may not have told anybody.
 
 mod heads;
 mod plan;
 mod retell;
+mod rights;
 mod settle;
 mod slots;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_groups;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -55,6 +60,8 @@ pub(crate) struct Placer {
     park: Arc<dyn Park>,
     heads: Heads,
     backoff: Backoff,
+    /// How long an author may take a message back, milliseconds.
+    recall_within: u64,
     /// Slots in the pieces that a batch begins with.
     piece_max: usize,
 }
@@ -74,7 +81,9 @@ struct Job {
 impl Placer {
     pub(crate) fn new(config: &Config, timeline: Arc<dyn Timeline>, park: Arc<dyn Park>) -> Self {
         let heads = Heads::new(timeline.clone(), config.conversations_cached);
-        Self { timeline, park, heads, backoff: Backoff::new(config.pause_min, config.pause_max), piece_max: usize::MAX }
+        let backoff = Backoff::new(config.pause_min, config.pause_max);
+        let recall_within = u64::try_from(config.recall_within.as_millis()).unwrap_or(u64::MAX);
+        Self { timeline, park, heads, backoff, recall_within, piece_max: usize::MAX }
     }
 
     pub(crate) fn set_park(&mut self, park: Arc<dyn Park>) {

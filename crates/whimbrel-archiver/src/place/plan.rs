@@ -1,9 +1,10 @@
 //! Which rows a piece of a batch becomes: pure arithmetic on heads.
 
 use hashbrown::HashMap;
-use whimbrel_core::{ConversationId, Members, Message, Refusal, Speak, UserId};
+use whimbrel_core::{ConversationId, Members, Message, Refusal};
 use whimbrel_store::{Head, NewRow};
 
+use super::rights::Sight;
 use super::slots::{Fate, Slot};
 
 /// The ends of the conversations that a piece touches; `None` for those that do not exist.
@@ -21,7 +22,7 @@ pub(super) struct Plan {
 }
 
 /// Numbers the open slots of `piece`, moving `ends` along.
-pub(super) fn plan(slots: &[Slot], piece: &[usize], ends: &mut Ends, now: u64) -> Plan {
+pub(super) fn plan(slots: &[Slot], piece: &[usize], ends: &mut Ends, sight: &mut Sight) -> Plan {
     let mut plan = Plan::default();
     for &index in piece {
         let slot = &slots[index];
@@ -29,9 +30,11 @@ pub(super) fn plan(slots: &[Slot], piece: &[usize], ends: &mut Ends, now: u64) -
             continue;
         }
         let head = ends.get_mut(&slot.conversation).and_then(Option::as_mut);
-        match head.map_or(Err(Refusal::NotMember), |head| may_speak(&head.members, slot.sender).map(|()| head)) {
+        match head.map_or(Err(Refusal::NotMember), |head| sight.judge(slot, &head.members).map(|()| head)) {
             Ok(head) => {
-                plan.rows.push(next_row(slot, head, now));
+                let row = next_row(slot, head, sight.now);
+                sight.placed(&row.message);
+                plan.rows.push(row);
                 plan.slots.push(index);
             }
             Err(why) => plan.refused.push((index, why)),
@@ -40,19 +43,10 @@ pub(super) fn plan(slots: &[Slot], piece: &[usize], ends: &mut Ends, now: u64) -
     plan
 }
 
-fn may_speak(members: &Members, sender: UserId) -> Result<(), Refusal> {
-    match members.may_speak(sender) {
-        Speak::Allowed => Ok(()),
-        Speak::NotMember => Err(Refusal::NotMember),
-        Speak::NotFriends => Err(Refusal::NotFriends),
-        Speak::Blocked => Err(Refusal::Blocked),
-        Speak::ReadOnly => Err(Refusal::ReadOnly),
-    }
-}
-
 /// The row after `head`, which becomes the new head.
 fn next_row(slot: &Slot, head: &mut Head, now: u64) -> NewRow {
     let is_first = matches!(&head.members, Members::Direct { first, .. } if *first == slot.sender);
+    let in_group = matches!(&head.members, Members::Group(_));
     let counted = u64::from(slot.draft.kind.is_countable());
     head.seq = head.seq.next();
     head.n += counted;
@@ -72,6 +66,12 @@ fn next_row(slot: &Slot, head: &mut Head, now: u64) -> NewRow {
         },
         hash: slot.hash,
         n: head.n,
-        own: if is_first { head.first_own } else { head.n - head.first_own },
+        // Who has said how much in a group stands with each member.
+        own: match in_group {
+            true => 0,
+            false if is_first => head.first_own,
+            false => head.n - head.first_own,
+        },
+        in_group,
     }
 }

@@ -51,7 +51,7 @@ impl Placer {
             };
             for message in messages {
                 if let Some(&slot) = slots.get(&(run.conversation, message.message_id, message.seq)) {
-                    job.rows.push((slot, PlacedRow { message, audience: head.members.audience() }));
+                    job.rows.push((slot, PlacedRow { message, audience: head.members.audience(), change: None }));
                 }
             }
         }

@@ -4,10 +4,11 @@ use hashbrown::HashSet;
 use metrics::{counter, histogram};
 use tokio::time::sleep;
 use tracing::{error, warn};
-use whimbrel_core::{ConversationId, PlacedRow, Refusal};
+use whimbrel_core::{ConversationId, PlacedRow, Refusal, Seq};
 use whimbrel_store::{CommitError, PlaceBatch, StoreError};
 
 use super::plan::{Ends, Plan, plan};
+use super::rights::{Sight, Targets};
 use super::slots::{Fate, Name};
 use super::{Job, Placer, now_ms};
 use whimbrel_store::DeadLetter;
@@ -55,7 +56,8 @@ impl Placer {
         loop {
             let open = piece.iter().map(|&index| &job.slots[index]).filter(|slot| slot.fate == Fate::Open);
             let mut ends = self.heads.ends(open.map(|slot| slot.conversation), &mut tries.fresh).await?;
-            let mut plan = plan(&job.slots, piece, &mut ends, now_ms());
+            let mut sight = self.sight(job, piece, &ends).await?;
+            let mut plan = plan(&job.slots, piece, &mut ends, &mut sight);
             if !self.refuse(job, &plan, &mut tries).await? {
                 continue;
             }
@@ -77,6 +79,23 @@ impl Placer {
                 }
             }
         }
+    }
+
+    /// Reads what the rights of the piece's senders depend on besides heads: nothing, unless there are groups or
+    /// follow-ups.
+    async fn sight(&mut self, job: &Job, piece: &[usize], ends: &Ends) -> Result<Sight, Trouble> {
+        let open = || piece.iter().map(|&index| &job.slots[index]).filter(|slot| slot.fate == Fate::Open);
+        let standings = self.heads.standings(ends, open().map(|slot| (slot.conversation, slot.sender))).await?;
+        let named = open().filter_map(|slot| Some((slot.conversation, slot.draft.kind.target(&slot.draft.body)?)));
+        let mut named: Vec<(ConversationId, Seq)> = named.collect();
+        let mut targets = Targets::new();
+        if !named.is_empty() {
+            named.sort_unstable();
+            named.dedup();
+            let read = self.timeline.targets(&named).await?;
+            targets = named.into_iter().zip(read).collect();
+        }
+        Ok(Sight { standings, targets, recall_within: self.recall_within, now: now_ms() })
     }
 
     /// Refuses whom the plan refuses, if that is sure. `false`: something was read, plan again.
@@ -260,7 +279,8 @@ impl Job {
         for (&index, row) in slots.iter().zip(batch.rows) {
             self.slots[index].fate = Fate::Placed { seq: row.message.seq, at: row.message.at };
             if let Some(Some(head)) = ends.get(&row.message.conversation) {
-                self.rows.push((index, PlacedRow { message: row.message, audience: head.members.audience() }));
+                let audience = head.members.audience();
+                self.rows.push((index, PlacedRow { message: row.message, audience, change: None }));
             }
         }
     }

@@ -12,14 +12,14 @@ use whimbrel_store::MemoryPark;
 const FRIENDS: DirectStanding = DirectStanding { friends: true, first_blocks: false, second_blocks: false };
 const BLOCKED: DirectStanding = DirectStanding { friends: true, first_blocks: false, second_blocks: true };
 
-struct House {
-    shelf: Arc<Shelf>,
+pub(super) struct House {
+    pub(super) shelf: Arc<Shelf>,
     park: Arc<MemoryPark>,
-    placer: Placer,
-    chat: ConversationId,
+    pub(super) placer: Placer,
+    pub(super) chat: ConversationId,
 }
 
-fn house() -> House {
+pub(super) fn house() -> House {
     let chat = ConversationId::generate();
     let shelf = Arc::new(Shelf::with(&[chat]));
     let park = Arc::new(MemoryPark::default());
@@ -28,11 +28,11 @@ fn house() -> House {
 }
 
 impl House {
-    fn rival(&self) -> Placer {
+    pub(super) fn rival(&self) -> Placer {
         Placer::new(&Config::default(), self.shelf.clone(), self.park.clone())
     }
 
-    async fn place(&mut self, entries: Vec<Entry>) -> Placed {
+    pub(super) async fn place(&mut self, entries: Vec<Entry>) -> Placed {
         let records = [delivered(entries)];
         let placing = self.placer.place(&records);
         tokio::time::timeout(Duration::from_secs(5), placing).await.expect("it ends").expect("the database answers")
@@ -40,7 +40,7 @@ impl House {
 }
 
 /// The seqs of a batch's outcomes; 0 for conflicts.
-fn seqs(placed: &Placed) -> Vec<u64> {
+pub(super) fn seqs(placed: &Placed) -> Vec<u64> {
     let outcomes = placed.batches.iter().flat_map(|batch| &batch.outcomes);
     outcomes.map(|draft| if let Outcome::Sent { seq, .. } = draft.outcome { seq.0 } else { 0 }).collect()
 }
@@ -50,7 +50,7 @@ fn told(placed: &Placed) -> Vec<u64> {
 }
 
 /// Who was refused, and why.
-fn refused(placed: &Placed) -> Vec<Refusal> {
+pub(super) fn refused(placed: &Placed) -> Vec<Refusal> {
     let outcomes = placed.refusals.iter().flat_map(|batch| &batch.outcomes);
     outcomes.map(|draft| if let Outcome::Refused(why) = draft.outcome { why } else { panic!("{draft:?}") }).collect()
 }

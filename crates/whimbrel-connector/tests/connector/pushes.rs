@@ -1,8 +1,8 @@
 //! From the transfer to the client.
 
 use whimbrel_connector::Config;
-use whimbrel_core::{DeviceId, GoodbyeCode, SessionId, UserId};
-use whimbrel_rpc::{PushBody, PushItem, To};
+use whimbrel_core::{ConversationId, DeviceId, GoodbyeCode, SessionId, Signal, UserId};
+use whimbrel_rpc::{PushBody, PushItem, RequestBody, To};
 use whimbrel_wire::{ClientPayload, ServerPayload, proto};
 
 use crate::support::{Client, World, answer, config, delivery, ms, until};
@@ -29,6 +29,22 @@ async fn pushes_come_in_order_and_numbered_to_all_they_are_for_and_strangers_are
     }
     world.push(&a, bodies[1].clone()).await;
     assert!(is_poke(a.next().await.payload));
+}
+
+#[tokio::test]
+async fn a_signal_goes_through_in_both_directions() {
+    let world = World::new(config()).await;
+    let mut client = world.log_in().await;
+    let (conversation, device) = (ConversationId::generate(), DeviceId::generate());
+    let payload = proto::Signal { conversation_id: conversation.as_bytes().to_vec().into(), body: "typing".into() };
+    client.ask(ClientPayload::Signal(payload)).await;
+    until("it is heard", || world.transfer.requests() == 1).await;
+    let heard = format!("{:?}", world.transfer.submits.lock()[0][0].body);
+    assert_eq!(heard, format!("{:?}", RequestBody::Signal { conversation, body: "typing".into() }));
+    let signal = Signal { conversation, user: UserId(9), device, body: "typing".into() };
+    world.push(&client, PushBody::Signal(signal.into())).await;
+    let Some(ServerPayload::Signaled(signaled)) = client.next().await.payload else { panic!("a signal") };
+    assert_eq!((signaled.user_id, &signaled.body[..]), (9, &b"typing"[..]));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The rules of an open session: each breach has its goodbye, and disturbs nobody else.
 
 use whimbrel_connector::Config;
-use whimbrel_core::{DeviceId, GoodbyeCode, SyncAnswer};
+use whimbrel_core::{DeviceId, GoodbyeCode, SyncAnswer, limits};
 use whimbrel_rpc::{PushBody, RequestBody};
 use whimbrel_wire::frame::put_frame;
 use whimbrel_wire::{ClientPayload, Encoded, ServerPayload, proto};
@@ -27,9 +27,14 @@ async fn each_breach_has_its_goodbye_and_disturbs_no_other_session() {
     }
     let hello = ClientPayload::Hello(world.hello_of(DeviceId::generate(), 60));
     let empty = ClientPayload::Send(proto::Send::default());
+    let signal = |length| {
+        ClientPayload::Signal(proto::Signal { conversation_id: vec![3; 16].into(), body: vec![1; length].into() })
+    };
     let frames = [
         (0, 0, Some(hello), GoodbyeCode::UNEXPECTED_FRAME),
         (1, 0, Some(empty), GoodbyeCode::BAD_FIELD),
+        (1, 0, Some(signal(limits::SIGNAL_MAX + 1)), GoodbyeCode::BAD_FIELD),
+        (1, 0, Some(signal(0)), GoodbyeCode::BAD_FIELD),
         (0, 0, Some(send()), GoodbyeCode::BAD_FIELD),
         (2, 0, Some(send()), GoodbyeCode::OUT_OF_TURN),
         (1, 1, Some(send()), GoodbyeCode::WINDOW_VIOLATED),
@@ -41,7 +46,7 @@ async fn each_breach_has_its_goodbye_and_disturbs_no_other_session() {
         assert_eq!(client.goodbye_code().await, code);
     }
     assert_eq!(world.transfer.requests(), 0, "no breach became a request");
-    until("all others are detached", || world.transfer.detached.lock().len() == 11).await;
+    until("all others are detached", || world.transfer.detached.lock().len() == 13).await;
     assert_eq!(world.connector.sessions(), 1);
     witness.ask(send()).await;
     until("the witness is heard", || world.transfer.requests() == 1).await;

@@ -130,24 +130,32 @@ pub(super) fn outcome(outcome: Option<pb::Outcome>) -> Result<Outcome> {
 impl From<&Audience> for pb::Audience {
     fn from(audience: &Audience) -> Self {
         match *audience {
-            Audience::One(first) => Self { first: first.0, second: None },
-            Audience::Two(first, second) => Self { first: first.0, second: Some(second.0) },
+            Audience::One(first) => Self { first: first.0, second: None, group: None },
+            Audience::Two(first, second) => Self { first: first.0, second: Some(second.0), group: None },
+            Audience::Group { revision, size } => {
+                Self { first: 0, second: None, group: Some(pb::GroupAudience { revision: revision.0, size }) }
+            }
         }
     }
 }
 
 /// Who is owed something.
 pub(super) fn audience(audience: Option<pb::Audience>) -> Result<Audience> {
-    let pb::Audience { first, second } = part("audience", audience)?;
-    Ok(match second {
-        None => Audience::One(UserId(first)),
-        Some(second) => Audience::Two(UserId(first), UserId(second)),
+    let pb::Audience { first, second, group } = part("audience", audience)?;
+    Ok(match (group, second) {
+        (Some(pb::GroupAudience { revision, size }), _) => Audience::Group { revision: Seq(revision), size },
+        (None, None) => Audience::One(UserId(first)),
+        (None, Some(second)) => Audience::Two(UserId(first), UserId(second)),
     })
 }
 
 impl From<&PlacedRow> for pb::PlacedRow {
     fn from(row: &PlacedRow) -> Self {
-        Self { message: Some(message_out(&row.message, None)), audience: Some((&row.audience).into()) }
+        Self {
+            message: Some(message_out(&row.message, None)),
+            audience: Some((&row.audience).into()),
+            change: row.change.as_deref().map(Into::into),
+        }
     }
 }
 
@@ -155,6 +163,10 @@ impl TryFrom<pb::PlacedRow> for PlacedRow {
     type Error = Malformed;
     fn try_from(row: pb::PlacedRow) -> Result<Self> {
         let row_message = part("PlacedRow.message", row.message)?;
-        Ok(Self { message: message(row_message, None)?, audience: audience(row.audience)? })
+        Ok(Self {
+            message: message(row_message, None)?,
+            audience: audience(row.audience)?,
+            change: super::group::change(row.change),
+        })
     }
 }

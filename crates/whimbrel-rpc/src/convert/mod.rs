@@ -7,6 +7,7 @@
 mod announce;
 mod ask;
 mod common;
+mod group;
 mod push;
 mod request;
 #[cfg(test)]

@@ -34,6 +34,7 @@ impl From<&To> for PbTo {
                 except: except.iter().copied().map(out).collect(),
             }),
             To::Device(user, device) => Self::Device(pb::Device { user: user.0, device: Some(out(*device)) }),
+            To::Group(group) => Self::Group(group.as_ref().into()),
         }
     }
 }
@@ -49,6 +50,7 @@ impl TryFrom<PbTo> for To {
                 except: except.into_iter().map(id).collect(),
             },
             PbTo::Device(pb::Device { user, device }) => To::Device(UserId(user), need("Device.device", device)?),
+            PbTo::Group(group) => To::Group(Box::new(group.try_into()?)),
         })
     }
 }
@@ -64,6 +66,7 @@ impl From<&PushBody> for Body {
                 messages: messages_out(&delivery.messages, delivery.conversation),
             }),
             PushBody::Receipts(receipts) => Self::Receipts(pb::Receipts { of: each(receipts) }),
+            PushBody::Signal(signal) => Self::Signal(signal.as_ref().into()),
             PushBody::Advanced(of) => Self::Advanced(pb::ConversationCursorsList { of: each(of) }),
             PushBody::Synced(answer) => {
                 Self::Synced(pb::SyncAnswer { id: answer.id, views: each(&answer.views), next: answer.next.map(out) })
@@ -89,6 +92,7 @@ impl TryFrom<Body> for PushBody {
                 PushBody::Deliver(Arc::new(Delivery { conversation, messages: messages(list, conversation)? }))
             }
             Body::Receipts(receipts) => PushBody::Receipts(all(receipts.of, TryInto::try_into)?),
+            Body::Signal(signal) => PushBody::Signal(Arc::new(signal.try_into()?)),
             Body::Advanced(list) => PushBody::Advanced(cursors(list)?),
             Body::Synced(pb::SyncAnswer { id: number, views, next }) => {
                 let views = all(views, TryInto::try_into)?;

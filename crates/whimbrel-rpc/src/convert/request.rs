@@ -15,6 +15,9 @@ impl From<&Request> for pb::Request {
             }
             RequestBody::Advance(of) => Body::Advance(pb::ConversationCursorsList { of: each(of) }),
             RequestBody::Sync(question) => Body::Sync(question.into()),
+            RequestBody::Signal { conversation, body } => {
+                Body::Signal(pb::SignalBody { conversation: Some(out(*conversation)), body: body.clone() })
+            }
         };
         Self { from: Some((&request.from).into()), body: Some(body) }
     }
@@ -30,6 +33,9 @@ impl TryFrom<pb::Request> for Request {
             },
             Body::Advance(list) => RequestBody::Advance(cursors(list)?),
             Body::Sync(question) => RequestBody::Sync(question.try_into()?),
+            Body::Signal(pb::SignalBody { conversation, body }) => {
+                RequestBody::Signal { conversation: need("SignalBody.conversation", conversation)?, body }
+            }
         };
         Ok(Self { from: part("Request.from", request.from)?.try_into()?, body })
     }

@@ -9,13 +9,14 @@ use proptest::prelude::*;
 use prost::Message as _;
 use whimbrel_core::{
     Audience, ConversationKind, CursorMoved, Cursors, Delivery, DeviceId, Draft, GoodbyeCode, Known, Message,
-    MessageKind, Outcome, PlacedRow, Receipt, Refusal, Seq, SyncAnswer, SyncQuestion, UserId, View,
+    MessageKind, Outcome, PlacedRow, Receipt, Refusal, Roster, RosterChange, Seq, Signal, Span, SyncAnswer, SyncQuestion,
+    UserId, View,
 };
 
 use super::*;
 use crate::{
     Attach, AttachRefused, Attached, DraftPlaced, Lease, PlacedBatch, PushBody, PushItem, Request, RequestBody,
-    Revoked, SessionRef, Standing, Through, To, Told,
+    Revoked, SessionRef, Standing, Through, To, ToGroup, Told,
 };
 
 fn id_of<T: Uuid + std::fmt::Debug>() -> impl Strategy<Value = T> + Clone {
@@ -72,7 +73,33 @@ fn audience() -> impl Strategy<Value = Audience> {
     prop_oneof![
         number().prop_map(|user| Audience::One(UserId(user))),
         (number(), number()).prop_map(|(one, two)| Audience::Two(UserId(one), UserId(two))),
+        (number(), any::<u32>()).prop_map(|(revision, size)| Audience::Group { revision: Seq(revision), size }),
     ]
+}
+
+fn users_of() -> impl Strategy<Value = Vec<UserId>> {
+    vec(number().prop_map(UserId), 0..5)
+}
+
+fn change() -> impl Strategy<Value = Option<Arc<RosterChange>>> {
+    let change = (number(), number(), users_of(), users_of()).prop_map(|(after, at, joined, left)| {
+        Arc::new(RosterChange { after: Seq(after), at: Seq(at), joined, left })
+    });
+    option::of(change)
+}
+
+fn roster() -> impl Strategy<Value = Roster> {
+    let member = (number(), number(), number())
+        .prop_map(|(user, since, until)| (UserId(user), Span { since: Seq(since), until: Seq(until) }));
+    (number(), vec(member, 0..6)).prop_map(|(revision, members)| Roster::new(Seq(revision), members))
+}
+
+fn to_group() -> impl Strategy<Value = To> {
+    let rest = (vec(id_of(), 0..4), change(), option::of(roster().prop_map(Arc::new)));
+    (id_of(), number(), number(), rest).prop_map(|(group, seq, revision, (except, change, roster))| {
+        let (seq, revision, except) = (Seq(seq), Seq(revision), except.into());
+        To::Group(Box::new(ToGroup { group, seq, revision, except, change, roster }))
+    })
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -92,16 +119,17 @@ fn request() -> impl Strategy<Value = Request> {
     let question = question.prop_map(|(id, after, until, known, only_known, max_messages)| {
         RequestBody::Sync(SyncQuestion { id, after, until, known, only_known, max_messages })
     });
-    let body = prop_oneof![
+    let kinds = prop_oneof![
         (id_of(), vec(draft, 0..4)).prop_map(|(conversation, drafts)| RequestBody::Send { conversation, drafts }),
         vec((id_of(), cursors()), 0..4).prop_map(RequestBody::Advance),
         question,
+        (id_of(), body()).prop_map(|(conversation, body)| RequestBody::Signal { conversation, body }),
     ];
-    (session(), body).prop_map(|(from, body)| Request { from, body })
+    (session(), kinds).prop_map(|(from, body)| Request { from, body })
 }
 
 fn view() -> impl Strategy<Value = View> {
-    let kinds = prop_oneof![Just(ConversationKind::Direct), Just(ConversationKind::Private)];
+    let kinds = prop_oneof![Just(ConversationKind::Direct), Just(ConversationKind::Private), Just(ConversationKind::Group)];
     let numbers = (number(), number(), number(), number());
     let rest = (any::<bool>(), vec(message(), 0..3), any::<bool>());
     (id_of(), kinds, option::of(number()), numbers, cursors(), cursors(), rest).prop_map(
@@ -130,7 +158,11 @@ fn push() -> impl Strategy<Value = PushItem> {
         (vec(user_of(), 0..4), vec(id_of(), 0..4))
             .prop_map(|(users, except)| To::Users { users: users.into(), except: except.into() }),
         (user_of(), id_of()).prop_map(|(user, device)| To::Device(user, device)),
+        to_group(),
     ];
+    let signal = (id_of(), number(), id_of(), body()).prop_map(|(conversation, user, device, body)| {
+        PushBody::Signal(Arc::new(Signal { conversation, user: UserId(user), device, body }))
+    });
     let receipt = (id_of(), number(), cursors()).prop_map(|(conversation, user, cursors)| Receipt {
         conversation,
         user: UserId(user),
@@ -149,6 +181,7 @@ fn push() -> impl Strategy<Value = PushItem> {
         vec((id_of(), cursors()), 0..4).prop_map(PushBody::Advanced),
         (any::<u32>(), vec(view(), 0..3), option::of(id_of()))
             .prop_map(|(id, views, next)| PushBody::Synced(Box::new(SyncAnswer { id, views, next }))),
+        signal,
         Just(PushBody::Poke),
         (any::<u32>(), any::<u32>())
             .prop_map(|(code, retry_after_ms)| PushBody::Close { code: GoodbyeCode(code), retry_after_ms }),
@@ -166,7 +199,8 @@ fn batch() -> impl Strategy<Value = PlacedBatch> {
             outcome,
         },
     );
-    let row = (message(), audience()).prop_map(|(message, audience)| PlacedRow { message, audience });
+    let row = (message(), audience(), change())
+        .prop_map(|(message, audience, change)| PlacedRow { message, audience, change });
     (option::of(id_of()), option::of(id_of()), vec(draft, 0..4), vec(row, 0..4))
         .prop_map(|(batch, transfer, outcomes, rows)| PlacedBatch { batch, transfer, outcomes, rows })
 }

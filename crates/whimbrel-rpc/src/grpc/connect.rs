@@ -71,7 +71,7 @@ impl Dial for Connects {
         channel: Channel,
     ) -> Result<(Arc<ConnectLine>, Streaming<pb::ToConnector>), Status> {
         let hello = hello::hello(self.limits.protocol, Role::Connector, out(self.id));
-        let line = ConnectLine::new(hello::addressed(&hello, to), self.limits.clone());
+        let mut line = ConnectLine::new(hello::addressed(&hello, to), self.limits.clone());
         let mut call = Call::new(Drain::of_client(line.outbox.clone()));
         self.security.sign(&mut call);
         let mut client = TransferClient::new(channel)
@@ -79,7 +79,7 @@ impl Dial for Connects {
             .max_encoding_message_size(self.limits.message_max);
         let mut inbound = client.connect(call).await?.into_inner();
         let first = hello::first(&mut inbound).await?;
-        hello::answered(first.hello, first.refused, self.limits.protocol)?;
+        line.protocol = hello::answered(first.hello, first.refused, self.limits.protocol)?;
         Ok((Arc::new(line), inbound))
     }
 

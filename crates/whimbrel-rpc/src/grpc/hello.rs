@@ -7,7 +7,12 @@ use crate::convert::{out, pb};
 
 /// The number of the cluster's protocol. It is raised when something is added that the other side must know of; what
 /// is removed must not have been needed for one number before.
-pub const PROTOCOL: u32 = 1;
+///
+/// | number | added |
+/// |---|---|
+/// | 1 | |
+/// | 2 | groups, signals, refusals 10 to 16 (`older` says how number 1 is spoken to) |
+pub const PROTOCOL: u32 = 2;
 
 /// What a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +54,7 @@ impl Role {
 pub(crate) struct Peer {
     pub(crate) role: Role,
     pub(crate) id: pb::Id,
+    pub(crate) protocol: u32,
 }
 
 /// The Hello for one transfer and no other: where it listened, another one may listen now, and is on the list by its
@@ -99,19 +105,20 @@ pub(crate) fn judge(hello: &pb::Hello, mine: u32, expected: &[Role]) -> Result<P
         return unlike("protocol", sentence);
     }
     match (Role::of(hello.role), hello.id) {
-        (Some(role), Some(id)) if expected.contains(&role) => Ok(Peer { role, id }),
+        (Some(role), Some(id)) if expected.contains(&role) => Ok(Peer { role, id, protocol: hello.protocol }),
         (Some(role), Some(_)) => unlike("role", format!("this stream is not for a {}", role.name())),
         _ => unlike("role", "Hello does not say who speaks".to_owned()),
     }
 }
 
-/// What a server's first message holds.
-pub(crate) fn answered(hello: Option<pb::Hello>, refused: Option<pb::Refused>, mine: u32) -> Result<(), Status> {
+/// What a server's first message holds; gives the protocol that it speaks.
+pub(crate) fn answered(hello: Option<pb::Hello>, refused: Option<pb::Refused>, mine: u32) -> Result<u32, Status> {
     if let Some(pb::Refused { sentence }) = refused {
         return Err(Status::failed_precondition(sentence));
     }
     let hello = hello.ok_or_else(|| Status::invalid_argument("the first message is not Hello"))?;
-    judge(&hello, mine, &[Role::Transfer]).map(drop).map_err(|unlike| Status::failed_precondition(unlike.sentence))
+    let judged = judge(&hello, mine, &[Role::Transfer]);
+    judged.map(|peer| peer.protocol).map_err(|unlike| Status::failed_precondition(unlike.sentence))
 }
 
 /// The first message of a stream; an end before it is an error.

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::fleet::Line;
 use super::outbox::{Gather, Outbox, Queue};
 use super::underway::UnderWay;
-use super::{Limits, figures};
+use super::{Limits, figures, older};
 use crate::convert::pb::{answer::What as Answered, ask::What as Asked};
 use crate::convert::{out, pb, weight};
 use crate::{PushItem, Request, SessionRef, Taken};
@@ -19,6 +19,8 @@ use crate::{PushItem, Request, SessionRef, Taken};
 pub(super) struct ConnectLine {
     pub(super) outbox: Arc<Outbox<Up>>,
     limits: Arc<Limits>,
+    /// What the transfer speaks; known before the stream is on the list of members.
+    pub(super) protocol: u32,
     leaving: AtomicBool,
 }
 
@@ -33,12 +35,16 @@ pub(super) enum Unasked {
 
 impl ConnectLine {
     pub(super) fn new(hello: pb::Hello, limits: Arc<Limits>) -> Self {
-        Self { outbox: Outbox::new(Up::new(hello, limits.cut)), limits, leaving: AtomicBool::new(false) }
+        let (protocol, leaving) = (limits.protocol, AtomicBool::new(false));
+        Self { outbox: Outbox::new(Up::new(hello, limits.cut)), limits, protocol, leaving }
     }
 
     /// Gives requests. Those that do not fit come back in `Ok`; all of them come back in `Err` when the stream has
     /// ended.
-    pub(super) fn submit(&self, requests: Vec<Request>) -> Result<Vec<Request>, Vec<Request>> {
+    pub(super) fn submit(&self, mut requests: Vec<Request>) -> Result<Vec<Request>, Vec<Request>> {
+        if older::is_older(self.protocol) {
+            requests.retain(older::knows);
+        }
         // Made outside the lock.
         let made: Vec<_> = requests.iter().map(|request| (request.into(), weight::request(request))).collect();
         let now = Instant::now();
@@ -163,6 +169,7 @@ impl Up {
         let all = self.taken.get_or_insert_default();
         all.up_to = self.came;
         all.unknown.extend(taken.unknown.into_iter().map(out));
+        all.unrostered.extend(taken.unrostered.into_iter().map(out));
     }
 
     pub(super) fn gone(&mut self, sessions: &[SessionRef]) {

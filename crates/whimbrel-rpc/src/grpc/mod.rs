@@ -24,6 +24,7 @@ mod hello;
 mod limits;
 mod line;
 mod missed;
+mod older;
 mod outbox;
 mod peer;
 mod placing;

@@ -22,11 +22,11 @@ use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tracing::{info, warn};
 use whimbrel_core::limits::LEASE;
-use whimbrel_core::{ConnectorId, SessionId, TransferId};
+use whimbrel_core::{ConnectorId, ConversationId, SessionId, TransferId};
 
 use super::hello::{Role, hello};
 use super::outbox::{Gather, Outbox, Queue};
-use super::{Limits, figures};
+use super::{Limits, figures, older};
 use crate::convert::{id, out, pb};
 use crate::{Peers, Push, PushItem, Taken};
 
@@ -68,8 +68,8 @@ impl Streams {
     }
 
     /// A connector's stream. An older one of the same connector ends: its end was not noticed here yet.
-    pub(super) fn add(&self, connector: ConnectorId) -> Arc<Peer> {
-        let peer = Arc::new(Peer::new(connector, self.limits.clone(), self.hello.clone()));
+    pub(super) fn add(&self, connector: ConnectorId, protocol: u32) -> Arc<Peer> {
+        let peer = Arc::new(Peer::new(connector, protocol, self.limits.clone(), self.hello.clone()));
         let older = self.known.write().connected.insert(connector, peer.clone());
         if let Some(older) = older {
             older.end(Some(Status::aborted("the connector opened another stream")));
@@ -124,6 +124,8 @@ impl Peers for Streams {
 /// One connector's stream.
 pub(super) struct Peer {
     pub(super) connector: ConnectorId,
+    /// What it speaks.
+    protocol: u32,
     pub(super) outbox: Arc<Outbox<Down>>,
     /// The stream has ended on this side.
     pub(super) gone: CancellationToken,
@@ -131,10 +133,10 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    fn new(connector: ConnectorId, limits: Arc<Limits>, hello: pb::Hello) -> Self {
+    fn new(connector: ConnectorId, protocol: u32, limits: Arc<Limits>, hello: pb::Hello) -> Self {
         let first = pb::ToConnector { hello: Some(hello), ..Default::default() };
         let outbox = Outbox::new(Down::new(first, limits.cut));
-        Self { connector, outbox, gone: CancellationToken::new(), limits }
+        Self { connector, protocol, outbox, gone: CancellationToken::new(), limits }
     }
 
     /// Ends the stream; what it has not taken is lost.
@@ -167,16 +169,22 @@ impl Peer {
 
 #[async_trait]
 impl Push for Peer {
-    async fn push(&self, items: Vec<PushItem>) -> Taken {
+    async fn push(&self, mut items: Vec<PushItem>) -> Taken {
+        let mut unrostered = Vec::new();
+        if older::is_older(self.protocol) {
+            (items, unrostered) = older::pushes(items);
+        }
         let items = super::placing::pushes(&items, &self.limits);
         if items.is_empty() {
-            return Taken::default();
+            return Taken { unrostered, ..Taken::default() };
         }
         let lost = Taken { lost: true, ..Taken::default() };
-        match self.give(items) {
+        let mut taken = match self.give(items) {
             Some(taken) => taken.await.unwrap_or(lost),
             None => lost,
-        }
+        };
+        taken.unrostered.append(&mut unrostered);
+        taken
     }
 }
 
@@ -205,7 +213,8 @@ struct Call {
     last: u64,
     bytes: usize,
     since: Instant,
-    unknown: Vec<SessionId>,
+    /// What was acknowledged of it so far.
+    taken: Taken,
     done: oneshot::Sender<Taken>,
 }
 
@@ -241,7 +250,7 @@ impl Down {
         }
         self.given += items.len() as u64;
         self.bytes += bytes;
-        self.calls.push_back(Call { last: self.given, bytes, since: Instant::now(), unknown: Vec::new(), done });
+        self.calls.push_back(Call { last: self.given, bytes, since: Instant::now(), taken: Taken::default(), done });
         for (item, bytes) in items {
             self.waiting.push(item, bytes);
         }
@@ -249,21 +258,25 @@ impl Down {
     }
 
     /// The connector has taken pushes. Unknown sessions are told to every call that the acknowledgement is about:
-    /// what is unknown is unknown to all of them.
+    /// what is unknown is unknown to all of them. So are groups without a roster: a call whose own pushes found one may
+    /// bring them a second time, which their devices pass over.
     pub(super) fn acknowledge(&mut self, taken: pb::Taken) -> Result<(), Status> {
         if taken.up_to > self.written || taken.up_to < self.taken {
             return Err(Status::invalid_argument("Taken.up_to is not the number of a push under way"));
         }
         let unknown: Vec<SessionId> = taken.unknown.into_iter().map(id).collect();
+        let unrostered: Vec<ConversationId> = taken.unrostered.into_iter().map(id).collect();
         self.taken = taken.up_to;
         while let Some(call) = self.calls.pop_front_if(|call| call.last <= taken.up_to) {
             self.bytes -= call.bytes;
-            let mut all = call.unknown;
-            all.extend_from_slice(&unknown);
-            let _ = call.done.send(Taken { unknown: all, lost: false });
+            let mut all = call.taken;
+            all.unknown.extend_from_slice(&unknown);
+            all.unrostered.extend_from_slice(&unrostered);
+            let _ = call.done.send(all);
         }
         if let Some(call) = self.calls.front_mut() {
-            call.unknown.extend(unknown);
+            call.taken.unknown.extend(unknown);
+            call.taken.unrostered.extend(unrostered);
         }
         Ok(())
     }
@@ -338,18 +351,20 @@ mod tests {
         };
         let (mut first, mut second) = (give(&mut down, 1), give(&mut down, 2));
         let gone = SessionId::generate();
-        let up_to = |up_to| pb::Taken { up_to, unknown: vec![out(gone)] };
+        let group = ConversationId::from_bytes([7; 16]);
+        let up_to = |up_to| pb::Taken { up_to, unknown: vec![out(gone)], unrostered: vec![out(group)] };
         assert!(down.acknowledge(up_to(1)).is_err(), "nothing was written yet");
         for _ in 0..3 {
             assert!(down.gather().is_some());
         }
         down.acknowledge(up_to(2)).expect("it was written");
-        assert_eq!(first.try_recv(), Ok(Taken { unknown: vec![gone], lost: false }));
+        assert_eq!(first.try_recv(), Ok(Taken { unknown: vec![gone], unrostered: vec![group], lost: false }));
         assert!(second.try_recv().is_err(), "half of it was taken");
         assert!(down.gather().is_some());
         assert!(down.acknowledge(up_to(1)).is_err(), "it goes back");
         down.acknowledge(up_to(3)).expect("it was written");
-        assert_eq!(second.try_recv(), Ok(Taken { unknown: vec![gone, gone], lost: false }), "of both halves");
+        let both = Taken { unknown: vec![gone, gone], unrostered: vec![group, group], lost: false };
+        assert_eq!(second.try_recv(), Ok(both), "of both halves");
         assert_eq!(down.bytes, 0);
         let mut third = give(&mut down, 1);
         drop(down);

@@ -7,7 +7,7 @@ use whimbrel_core::Delivery;
 
 use super::{Limits, figures};
 use crate::convert::{pb, weight};
-use crate::{PlacedBatch, PushBody, PushItem};
+use crate::{PlacedBatch, PushBody, PushItem, To};
 
 /// Pushes with their bytes. A delivery that is longer than a batch may be becomes several.
 pub(super) fn pushes(items: &[PushItem], limits: &Limits) -> Vec<(pb::PushItem, usize)> {
@@ -32,10 +32,15 @@ pub(super) fn fits(bytes: usize, limits: &Limits) -> bool {
 }
 
 fn deliveries(item: &PushItem, delivery: &Delivery, limits: &Limits, parts: &mut Vec<(pb::PushItem, usize)>) {
+    let mut to = item.to.clone();
     for messages in cut(&delivery.messages, limits.cut, weight::message) {
         let part = Delivery { conversation: delivery.conversation, messages: messages.to_vec() };
-        let part = PushItem { to: item.to.clone(), body: PushBody::Deliver(Arc::new(part)) };
+        let part = PushItem { to: to.clone(), body: PushBody::Deliver(Arc::new(part)) };
         parts.push(((&part).into(), weight::push(&part)));
+        // A roster comes with the first: the others find it there.
+        if let To::Group(group) = &mut to {
+            group.roster = None;
+        }
     }
 }
 
@@ -44,6 +49,7 @@ const fn kind(body: &PushBody) -> &'static str {
         PushBody::Answers { .. } => "answers",
         PushBody::Deliver(_) => "messages",
         PushBody::Receipts(_) => "receipts",
+        PushBody::Signal(_) => "a signal",
         PushBody::Advanced(_) => "cursors",
         PushBody::Synced(_) => "the answer to a sync",
         PushBody::Poke => "poke",

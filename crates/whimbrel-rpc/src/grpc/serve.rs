@@ -143,7 +143,7 @@ impl Service for Desk {
                 return Ok(Response::new(Box::pin(tokio_stream::once(Ok(only)))));
             }
         };
-        let peer = self.streams.add(id(peer.id));
+        let peer = self.streams.add(id(peer.id), peer.protocol);
         info!(connector = %peer.connector, "a connector has opened its stream");
         let answers = Drain::of_server(peer.outbox.clone());
         let connection = Connection::new(peer, self.streams.clone(), self.transfer.clone());

@@ -74,7 +74,7 @@ fn parts(left: &mut Vec<Request>, open: &[&Member<ConnectLine>]) -> Vec<Vec<Requ
                     }
                 }
             }
-            RequestBody::Send { conversation, .. } => parts[place(conversation.into())].push(Request { from, body }),
+            RequestBody::Send { conversation, .. } | RequestBody::Signal { conversation, .. } => parts[place(conversation.into())].push(Request { from, body }),
             RequestBody::Sync(_) => parts[place(from.user.into())].push(Request { from, body }),
         }
     }
@@ -88,7 +88,7 @@ fn untaken(fleet: &Fleet<Connects>, requests: Vec<Request>, until: Option<Instan
         let session = request.from.session;
         match &request.body {
             RequestBody::Send { .. } => connects.own.retry(&request, why),
-            RequestBody::Advance(_) => {}
+            RequestBody::Advance(_) | RequestBody::Signal { .. } => {}
             RequestBody::Sync(_) => {
                 let last = until.unwrap_or_else(|| Instant::now() + fleet.limits.sync_wait);
                 // Whoever looks at those that wait need not be told of what it put back.

@@ -12,7 +12,7 @@ use whimbrel_core::TransferId;
 
 use super::fleet::{Dial, Line};
 use super::outbox::{Drain, Gather, Outbox, Queue};
-use super::{Limits, Security, figures, hello};
+use super::{Limits, Security, figures, hello, older};
 use crate::convert::pb;
 use crate::convert::pb::telling::What;
 use crate::convert::pb::transfer_client::TransferClient;
@@ -26,6 +26,8 @@ pub(super) struct Announces {
 
 pub(super) struct AnnounceLine {
     outbox: Arc<Outbox<Up>>,
+    /// What the transfer speaks.
+    protocol: u32,
     state: AtomicU8,
 }
 
@@ -38,7 +40,10 @@ const REMOVED: u8 = 2;
 impl AnnounceLine {
     /// Tells, and waits for the answer. `None`: the stream has ended, and whether it was told is unknown. Its room is
     /// taken until the answer came or the stream ended, whether or not somebody waits for that.
-    pub(super) async fn tell(&self, what: What, bytes: usize, room: OwnedSemaphorePermit) -> Option<pb::Told> {
+    pub(super) async fn tell(&self, mut what: What, bytes: usize, room: OwnedSemaphorePermit) -> Option<pb::Told> {
+        if older::is_older(self.protocol) {
+            older::news(&mut what);
+        }
         let told = self.outbox.with(|up| up.tell(what, bytes, room))?;
         told.await.ok()
     }
@@ -77,8 +82,8 @@ impl Dial for Announces {
             .max_encoding_message_size(self.limits.message_max);
         let mut inbound = client.announce(call).await?.into_inner();
         let first = hello::first(&mut inbound).await?;
-        hello::answered(first.hello, first.refused, self.limits.protocol)?;
-        Ok((Arc::new(AnnounceLine { outbox, state: AtomicU8::new(OPEN) }), inbound))
+        let protocol = hello::answered(first.hello, first.refused, self.limits.protocol)?;
+        Ok((Arc::new(AnnounceLine { outbox, protocol, state: AtomicU8::new(OPEN) }), inbound))
     }
 
     async fn take(&self, line: &AnnounceLine, message: pb::Announced) -> Result<(), Status> {

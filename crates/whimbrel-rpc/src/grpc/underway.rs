@@ -58,7 +58,7 @@ impl UnderWay {
             RequestBody::Sync(question) => {
                 self.syncs.insert(from.session, Sync { from, question, since: now });
             }
-            RequestBody::Advance(_) => {}
+            RequestBody::Advance(_) | RequestBody::Signal { .. } => {}
         }
     }
 

@@ -234,6 +234,7 @@ async fn a_long_record_is_told_in_parts() {
             at: 1,
         },
         audience: Audience::Two(UserId(1), UserId(2)),
+        change: None,
     };
     let batch = PlacedBatch { rows: (1..=20).map(row).collect(), ..placed(Some(node.id)) };
     announcer.placed(vec![batch.clone()], Through::All).await;

@@ -115,7 +115,7 @@ async fn requests_of_a_conversation_meet_at_one_transfer() {
                 match request.body {
                     RequestBody::Send { conversation, .. } => sent.push(conversation),
                     RequestBody::Advance(cursors) => advanced.extend(cursors.into_iter().map(|(c, _)| c)),
-                    RequestBody::Sync(_) => panic!("nobody syncs"),
+                    RequestBody::Sync(_) | RequestBody::Signal { .. } => panic!("nobody asked this"),
                 }
             }
         }

@@ -4,4 +4,5 @@ mod announcer;
 mod connector;
 mod doors;
 mod faults;
+mod groups;
 mod support;

@@ -212,12 +212,13 @@ pub(crate) struct FakePush {
     pub(crate) pushed: mpsc::UnboundedSender<Vec<PushItem>>,
     pub(crate) gate: Gate,
     pub(crate) unknown: Mutex<Vec<SessionId>>,
+    pub(crate) unrostered: Mutex<Vec<ConversationId>>,
 }
 
 impl FakePush {
     pub(crate) fn new() -> (Arc<Self>, mpsc::UnboundedReceiver<Vec<PushItem>>) {
         let (pushed, items) = mpsc::unbounded_channel();
-        (Arc::new(Self { pushed, gate: Gate::open(), unknown: Mutex::default() }), items)
+        (Arc::new(Self { pushed, gate: Gate::open(), unknown: Mutex::default(), unrostered: Mutex::default() }), items)
     }
 }
 
@@ -226,7 +227,8 @@ impl Push for FakePush {
     async fn push(&self, items: Vec<PushItem>) -> Taken {
         self.gate.pass().await;
         let _ = self.pushed.send(items);
-        Taken { unknown: std::mem::take(&mut *self.unknown.lock()), lost: false }
+        let unknown = std::mem::take(&mut *self.unknown.lock());
+        Taken { unknown, unrostered: std::mem::take(&mut *self.unrostered.lock()), lost: false }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Invariants
 //! - Nobody hears of a cursor that is beyond the committed head, or of one of somebody who is not a member.
+//! - In groups nobody is told but the user's own devices: others ask who has read a message. So one who is not in a
+//!   group, and says something of it, tells nobody but themselves; the store drops it.
 //! - Receipts are pushed at once, and once; they are pushed again when they are durable, for those who came between.
 //! - What is durable gathers, one cursor for each user and conversation, for at most [`Config::cursor_delay`]; then it
 //!   goes to the log like everything else. The owner is answered when it has been committed.
@@ -39,6 +41,12 @@ use gather::{Gathered, Whose};
 
 /// Heads that are read by one call.
 const HEADS_AT_ONCE: usize = 512;
+
+/// Who is told how far this user has got.
+fn readers(user: UserId, audience: Audience) -> impl Iterator<Item = UserId> {
+    let own = matches!(audience, Audience::Group { .. }).then_some(user);
+    audience.named().chain(own)
+}
 
 /// How far a user has got in a conversation, as far as this transfer knows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -88,7 +96,7 @@ impl CursorDesk {
         for (conversation, cursors) in asked {
             let cursors = cursors.normalized();
             let members = self.audiences.members(conversation);
-            if cursors == Cursors::default() || members.as_ref().is_some_and(|members| !members.contains(user)) {
+            if cursors == Cursors::default() || members.as_ref().is_some_and(|members| !members.may_contain(user)) {
                 continue;
             }
             match (members, self.audiences.head(conversation)) {
@@ -202,7 +210,7 @@ impl CursorDesk {
                     self.audiences.committed(conversation, head.seq);
                 }
                 let cursors = cursors.clamped(head.seq);
-                if head.members.contains(user) && cursors.delivered > Seq::ZERO {
+                if head.members.may_contain(user) && cursors.delivered > Seq::ZERO {
                     self.accept(user, by, conversation, cursors, head.members.audience());
                 }
             }

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use whimbrel_core::{ConversationId, CursorMoved, Cursors, Receipt, SessionId, UserId, limits};
 use whimbrel_rpc::{PushBody, To};
 
+use super::readers;
 use crate::outgoing::{Outgoing, Waiter};
 use crate::reach::Whereabouts;
 
@@ -44,7 +45,7 @@ impl<'a> Sheets<'a> {
             }
             // The owner's only session knows already.
             let alone = matches!(whereabouts, Whereabouts::Known(routes) if routes.of(user).len() <= 1);
-            for member in audience.users().filter(|member| *member != user || !alone) {
+            for member in readers(user, audience).filter(|member| *member != user || !alone) {
                 sheets.receipt(member, Receipt { conversation, user, cursors }, None);
             }
         }

@@ -10,7 +10,7 @@ use metrics::counter;
 use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Receipt, SessionId, UserId};
 use whimbrel_rpc::{Through, Told};
 
-use super::CursorDesk;
+use super::{CursorDesk, readers};
 use super::gather::{Fresh, Whose};
 use super::sheets::Sheets;
 use crate::outgoing::Waiter;
@@ -77,12 +77,12 @@ impl CursorDesk {
             if receipts.is_empty() && advanced.is_empty() {
                 return;
             }
-            let readers = receipts.values().flat_map(|fresh| fresh.audience.users());
+            let who = receipts.iter().flat_map(|((user, _), fresh)| readers(*user, fresh.audience));
             let nowhere = advanced.keys().filter(|(_, to)| to.is_none()).map(|((user, _), _)| *user);
-            let whereabouts = self.reach.locate(readers.chain(nowhere).collect()).await;
+            let whereabouts = self.reach.locate(who.chain(nowhere).collect()).await;
             let mut sheets = Sheets::new(&whereabouts);
             for ((user, conversation), Fresh { cursors, audience, by }) in receipts {
-                for member in audience.users() {
+                for member in readers(user, audience) {
                     sheets.receipt(member, Receipt { conversation, user, cursors }, by);
                 }
             }
@@ -97,7 +97,7 @@ impl CursorDesk {
     pub(super) async fn push_durable(&self, moved: Vec<CursorMoved>, through: Through) -> Told {
         let (whereabouts, again) = match through {
             Through::All => {
-                let users = moved.iter().flat_map(|moved| moved.audience.users().chain([moved.user])).collect();
+                let users = moved.iter().flat_map(|moved| moved.audience.named().chain([moved.user])).collect();
                 (self.reach.locate(users).await, false)
             }
             Through::Only(connectors) => (Whereabouts::Anywhere(connectors), true),

@@ -19,7 +19,7 @@ async fn apart(house: &House) -> (SessionRef, SessionRef, whimbrel_core::Convers
 /// The rows of a conversation, as they would be announced.
 async fn placed(house: &House, chat: whimbrel_core::ConversationId, one: UserId, two: UserId) -> Vec<PlacedBatch> {
     let audience = Audience::Two(one, two);
-    let rows = house.rows(chat).await.into_iter().map(|message| PlacedRow { message, audience }).collect();
+    let rows = house.rows(chat).await.into_iter().map(|message| PlacedRow { message, audience, change: None }).collect();
     vec![PlacedBatch { rows, ..PlacedBatch::default() }]
 }
 
@@ -334,7 +334,7 @@ async fn rows_that_nobody_announced_are_told_and_then_counted_as_told() {
     let (there, recorder) = &house.connectors[1];
     house.webs.iter().for_each(|web| web.cut(*there));
     let mut rows = placed(&house, chat, ann.user, bob.user).await.remove(0).rows;
-    let own = PlacedRow { audience: Audience::One(ann.user), message: rows[0].message.clone() };
+    let own = PlacedRow { audience: Audience::One(ann.user), message: rows[0].message.clone(), change: None };
     rows.truncate(1);
     rows[0].message.seq = Seq(rows[0].message.seq.0 + 1);
     let late = rows[0].message.seq;

@@ -5,7 +5,9 @@
 mod cluster;
 mod cursors;
 mod faults;
+mod groups;
 mod people;
 mod sending;
+mod signals;
 mod simulation;
 mod support;

@@ -130,7 +130,7 @@ async fn users_without_a_session_are_named_offline() {
     let (ann, bob, chat) = house.pair().await;
     house.transfer.detach(vec![bob]).await;
     let message = house.rows(chat).await.remove(0);
-    let row = PlacedRow { message, audience: Audience::Two(ann.user, bob.user) };
+    let row = PlacedRow { message, audience: Audience::Two(ann.user, bob.user), change: None };
     let told =
         house.transfer.placed(vec![PlacedBatch { rows: vec![row], ..PlacedBatch::default() }], Through::All).await;
     assert_eq!(told.offline, [bob.user]);

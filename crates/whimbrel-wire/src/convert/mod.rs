@@ -6,6 +6,7 @@
 
 mod chat;
 mod session;
+mod signal;
 mod sync;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use crate::FrameError;
 pub(crate) use chat::outcome_fields;
 pub use chat::{advance, advanced, answers, deliver, draft, message, receipts, send};
 pub use session::{Hello, PROTOCOL, Welcome, goodbye, hello, welcome};
+pub use signal::{signal, signaled};
 pub use sync::{sync, synced};
 
 /// An identifier of 16 bytes.

@@ -77,6 +77,7 @@ fn kind_to_wire(kind: ConversationKind) -> proto::ConversationKind {
     match kind {
         ConversationKind::Direct => proto::ConversationKind::Direct,
         ConversationKind::Private => proto::ConversationKind::Private,
+        ConversationKind::Group => proto::ConversationKind::Group,
     }
 }
 

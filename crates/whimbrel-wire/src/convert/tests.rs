@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use whimbrel_core::limits::SIGNAL_MAX;
 use whimbrel_core::{GoodbyeCode, Outcome, Refusal};
 
 use super::*;
@@ -17,6 +18,7 @@ proptest! {
         marks in testing::receipts(),
         question in testing::sync(),
         answer in testing::synced(),
+        passing in testing::signal(),
     ) {
         prop_assert_eq!(hello(hi.clone().into()), Ok(hi));
         prop_assert_eq!(welcome(wel.clone().into()), Ok(wel));
@@ -31,6 +33,9 @@ proptest! {
         prop_assert_eq!(receipts(testing::proto_receipts(&marks)), Ok(marks));
         prop_assert_eq!(sync(question.clone().into()), Ok(question));
         prop_assert_eq!(synced(answer.clone().into()), Ok(answer));
+        let said = testing::proto_signal(&passing);
+        prop_assert_eq!(signal(said), Ok((passing.conversation, passing.body.clone())));
+        prop_assert_eq!(signaled(passing.clone().into()), Ok(passing));
     }
 }
 
@@ -65,6 +70,18 @@ fn an_id_that_is_not_16_bytes_is_named() {
 fn lists_that_must_not_be_empty_are_not() {
     assert_eq!(send(proto::Send { conversation_id: id16(1), drafts: vec![] }), Err(FrameError::BadField("drafts")));
     assert_eq!(advance(proto::Advance::default()), Err(FrameError::BadField("cursors")));
+}
+
+#[test]
+fn a_signal_has_a_body_and_a_short_one() {
+    let with = |len| {
+        let said = proto::Signal { conversation_id: id16(1), body: vec![7; len].into() };
+        signal(said).map(drop)
+    };
+    let bad = Err(FrameError::BadField("body"));
+    assert_eq!([with(0), with(1), with(SIGNAL_MAX), with(SIGNAL_MAX + 1)], [bad, Ok(()), Ok(()), bad]);
+    let nowhere = proto::Signal { conversation_id: Bytes::new(), body: vec![7].into() };
+    assert_eq!(signal(nowhere), Err(FrameError::BadField("conversation_id")));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{encode_varint, encoded_len_varint};
-use whimbrel_core::{ConversationId, Cursors, Message, MessageId, Outcome, Receipt};
+use whimbrel_core::{ConversationId, Cursors, Message, MessageId, Outcome, Receipt, Signal};
 
 use super::Encoded;
 use crate::convert::{device_bytes, outcome_fields};
@@ -16,6 +16,7 @@ const ANSWERS: u32 = 13;
 const DELIVER: u32 = 14;
 const RECEIPTS: u32 = 15;
 const ADVANCED: u32 = 16;
+const SIGNALED: u32 = 19;
 
 /// Where fields go, in the order of their numbers: counted, or written. Values that proto3 leaves out (0, empty) are
 /// left out.
@@ -143,6 +144,16 @@ impl Encoded {
                     out.uint(4, cursors.read.0);
                 });
             }
+        })
+    }
+
+    /// A Signaled: something that passes.
+    pub fn signaled(signal: &Signal) -> Self {
+        encode(SIGNALED, |out| {
+            out.bytes(1, signal.conversation.as_bytes());
+            out.uint(2, signal.user.0);
+            out.bytes(3, signal.device.as_bytes());
+            out.bytes(4, &signal.body);
         })
     }
 

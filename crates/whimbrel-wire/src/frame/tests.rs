@@ -60,6 +60,7 @@ proptest! {
         answers in testing::answers(),
         receipts in testing::receipts(),
         advanced in testing::advanced(),
+        signal in testing::signal(),
     ) {
         let detour = ServerPayload::Deliver(testing::proto_deliver(conversation, &messages));
         prop_assert_eq!(Encoded::deliver(conversation, &messages), Encoded::server(&detour));
@@ -70,6 +71,8 @@ proptest! {
         prop_assert_eq!(direct, Encoded::server(&detour));
         let detour = ServerPayload::Advanced(testing::proto_advanced(&advanced));
         prop_assert_eq!(Encoded::advanced(&advanced), Encoded::server(&detour));
+        let direct = Encoded::signaled(&signal);
+        prop_assert_eq!(direct, Encoded::server(&ServerPayload::Signaled(signal.into())));
     }
 
     #[test]

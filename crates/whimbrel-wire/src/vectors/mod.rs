@@ -56,6 +56,20 @@ pub(crate) mod hex {
     }
 }
 
+/// Lists of 64-bit numbers, each as [`decimal`].
+pub(crate) mod decimals {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(crate) fn serialize<S: Serializer>(numbers: &[u64], to: S) -> Result<S::Ok, S::Error> {
+        numbers.iter().map(u64::to_string).collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::Error> {
+        let numbers = Vec::<String>::deserialize(from)?;
+        numbers.iter().map(|number| number.parse().map_err(D::Error::custom)).collect()
+    }
+}
+
 /// 64-bit numbers as decimal strings: JSON readers that know doubles only would round them.
 pub(crate) mod decimal {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

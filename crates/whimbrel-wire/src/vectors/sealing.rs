@@ -95,7 +95,7 @@ pub(super) fn sealed_hello_bob() -> Bytes {
 }
 
 fn text(text: &str) -> Bytes {
-    Body { content: Some(Content::Text(Text { text: text.into() })) }.encode_to_vec().into()
+    Body { content: Some(Content::Text(Text { text: text.into() })), ..Default::default() }.encode_to_vec().into()
 }
 
 fn sealed(
@@ -131,7 +131,7 @@ fn opens() -> Vec<Sealed> {
         data: Bytes::from_static(br#"{"q":"Lunch?"}"#),
         fallback: "A poll: Lunch?".into(),
     };
-    let custom = Body { content: Some(Content::Custom(custom)) }.encode_to_vec().into();
+    let custom = Body { content: Some(Content::Custom(custom)), ..Default::default() }.encode_to_vec().into();
     let far = SealContext {
         conversation: ConversationId::from_bytes([0xff; 16]),
         sender: UserId(u64::MAX),

@@ -248,7 +248,7 @@ impl Device {
                 }
                 PushBody::Poke => self.must_sync = true,
                 PushBody::Close { .. } => return self.session = None,
-                PushBody::Advanced(_) => {}
+                PushBody::Advanced(_) | PushBody::Signal(_) => {}
             }
         }
         self.sync(house);

@@ -1,5 +1,6 @@
 //! The directory, with absences to order, and with what others changed and did not live to tell.
 
+use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 
 use async_trait::async_trait;
@@ -23,6 +24,8 @@ pub struct WrappedDirectory {
     pub looks: AtomicUsize,
     /// Rows that nobody was told of.
     pub untold: Mutex<Vec<PlacedRow>>,
+    /// Groups that a test says.
+    pub groups: Mutex<HashMap<ConversationId, Members>>,
     /// Devices that were asked for, by call.
     pub asked: Mutex<Vec<usize>>,
 }
@@ -30,8 +33,8 @@ pub struct WrappedDirectory {
 impl WrappedDirectory {
     pub fn new(inner: SqliteStore) -> Self {
         let (away, looks) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let (logged_out, untold, asked) = Default::default();
-        Self { inner, away, logged_out, looks, untold, asked }
+        let (logged_out, untold, groups, asked) = Default::default();
+        Self { inner, away, logged_out, looks, untold, groups, asked }
     }
 
     fn fail(&self) -> Result<(), StoreError> {
@@ -46,6 +49,16 @@ macro_rules! passing {
             $(async fn $name(&self, $($arg: $type),*) -> $out {
                 self.inner.$name($($arg),*).await
             })*
+
+            async fn members(&self, conversations: &[ConversationId]) -> Result<Vec<Option<Members>>, StoreError> {
+                let mut members = self.inner.members(conversations).await?;
+                for (conversation, members) in conversations.iter().zip(&mut members) {
+                    if let Some(said) = self.groups.lock().get(conversation) {
+                        *members = Some(said.clone());
+                    }
+                }
+                Ok(members)
+            }
 
             async fn logged_in(&self, devices: &[(UserId, DeviceId)]) -> Result<Vec<bool>, StoreError> {
                 self.fail()?;
@@ -90,7 +103,6 @@ passing! {
         -> Result<(Relation, Rows), DirectoryError>;
     relation(user: UserId, peer: UserId) -> Result<Option<Relation>, StoreError>;
     relations(user: UserId, after: UserId, limit: usize) -> Result<Vec<Relation>, StoreError>;
-    members(conversations: &[ConversationId]) -> Result<Vec<Option<Members>>, StoreError>;
     rewrap_keys() -> Result<u64, StoreError>;
     ping() -> Result<(), StoreError>;
 }

@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod directory;
+pub mod groups;
 pub mod recorder;
 pub mod wrapped;
 
@@ -28,6 +29,7 @@ use whimbrel_transfer::{Config, TransferRole};
 
 pub use cluster::{Announcer, Web};
 pub use directory::WrappedDirectory;
+pub use groups::WrappedGroups;
 pub use recorder::{Got, Recorder};
 pub use wrapped::{CountingLog, Wrapped, WrappedStatus};
 
@@ -38,6 +40,7 @@ pub struct House {
     pub store: SqliteStore,
     /// The same, as the transfers see it.
     pub directory: Arc<WrappedDirectory>,
+    pub groups: Arc<WrappedGroups>,
     pub timeline: Arc<Wrapped>,
     pub log: Arc<CountingLog>,
     pub status: Arc<WrappedStatus>,
@@ -98,10 +101,11 @@ impl House {
         connectors.iter().for_each(|(id, _)| status.lease(*id));
         let webs: Vec<_> = (0..each).map(|_| Arc::new(Web::new(&connectors))).collect();
         let directory = Arc::new(WrappedDirectory::new(store.clone()));
+        let groups = Arc::new(WrappedGroups::new(store.clone()));
         let build = |web: &Arc<Web>| {
-            let (id, directory) = (TransferId::generate(), directory.clone());
+            let (id, directory, groups) = (TransferId::generate(), directory.clone(), groups.clone());
             let (config, log, timeline) = (config.clone(), log.clone(), timeline.clone());
-            (id, TransferRole::new(config, id, log, timeline, directory, status.clone(), web.clone()))
+            (id, TransferRole::new(config, id, log, timeline, directory, groups, status.clone(), web.clone()))
         };
         let all: Vec<_> = webs.iter().map(build).collect();
         let transfers: Vec<_> = all.iter().map(|(_, transfer)| transfer.clone()).collect();
@@ -112,6 +116,7 @@ impl House {
         Self {
             store,
             directory,
+            groups,
             timeline,
             log,
             status,

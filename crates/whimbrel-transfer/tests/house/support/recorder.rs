@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use whimbrel_core::{ConversationId, Cursors, GoodbyeCode, Message, MessageId, Outcome, Receipt, SessionId, UserId};
-use whimbrel_rpc::{Push, PushBody, PushItem, SessionRef, Standing, Taken, To};
+use whimbrel_core::limits;
+use whimbrel_rpc::{Push, PushBody, PushItem, Rosters, SessionRef, Standing, Taken, To, ToGroup};
 
 use super::PATIENCE;
 use super::wrapped::{Gate, take};
 
-#[derive(Default)]
 pub struct Recorder {
     sessions: Mutex<HashMap<SessionId, Held>>,
     news: Notify,
@@ -21,6 +21,23 @@ pub struct Recorder {
     /// So many pushes are lost on the way; of so many only the acknowledgement is.
     pub losing: AtomicUsize,
     pub unacknowledged: AtomicUsize,
+    rosters: Rosters,
+    /// Pushes for groups: of which row, and whether the roster came with it.
+    pub grouped: Mutex<Vec<(u64, bool)>>,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self {
+            sessions: Mutex::default(),
+            news: Notify::default(),
+            gate: Gate::default(),
+            losing: AtomicUsize::default(),
+            unacknowledged: AtomicUsize::default(),
+            rosters: Rosters::new(limits::ROSTER_MEMBERS_CACHED),
+            grouped: Mutex::default(),
+        }
+    }
 }
 
 /// A session of this connector, for as long as it was not closed.
@@ -95,6 +112,19 @@ impl Got {
 }
 
 impl Recorder {
+    /// As a connector finds them.
+    fn members(&self, to: &ToGroup) -> Option<To> {
+        self.grouped.lock().push((to.seq.0, to.roster.is_some()));
+        if let Some(roster) = &to.roster {
+            self.rosters.put(to.group, roster.clone());
+        }
+        if let Some(change) = &to.change {
+            self.rosters.apply(to.group, change);
+        }
+        let roster = self.rosters.get(to.group, to.revision)?;
+        Some(To::Users { users: roster.audience(to.seq).collect(), except: to.except.clone() })
+    }
+
     /// The connector has this session from now on.
     pub fn open(&self, session: SessionRef, since: u64) {
         let held = Held { standing: Some(Standing { session, since }), got: Got::default() };
@@ -163,6 +193,8 @@ fn meant(sessions: &HashMap<SessionId, Held>, to: To, unknown: &mut Vec<SessionI
             .filter(|held| users.contains(&held.user) && !except.contains(&held.session))
             .map(|held| held.session)
             .collect(),
+        // Those are users by now.
+        To::Group(_) => Vec::new(),
         To::Device(user, device) => {
             all().filter(|held| (held.user, held.device) == (user, device)).map(|held| held.session).collect()
         }
@@ -174,12 +206,21 @@ impl Push for Recorder {
     async fn push(&self, items: Vec<PushItem>) -> Taken {
         self.gate.pass().await;
         if take(&self.losing) {
-            return Taken { unknown: Vec::new(), lost: true };
+            return Taken { lost: true, ..Taken::default() };
         }
-        let mut unknown = Vec::new();
+        let (mut unknown, mut unrostered) = (Vec::new(), Vec::new());
         {
             let mut sessions = self.sessions.lock();
-            for PushItem { to, body } in items {
+            for PushItem { mut to, body } in items {
+                if let To::Group(group) = to {
+                    match self.members(&group) {
+                        Some(users) => to = users,
+                        None => {
+                            unrostered.push(group.group);
+                            continue;
+                        }
+                    }
+                }
                 for session in meant(&sessions, to, &mut unknown) {
                     let Some(held) = sessions.get_mut(&session) else { continue };
                     held.got.0.push(body.clone());
@@ -190,6 +231,6 @@ impl Push for Recorder {
             }
         }
         self.news.notify_waiters();
-        Taken { unknown, lost: take(&self.unacknowledged) }
+        Taken { unknown, unrostered, lost: take(&self.unacknowledged) }
     }
 }

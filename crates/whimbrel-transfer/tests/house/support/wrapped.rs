@@ -13,12 +13,13 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::watch;
 use whimbrel_core::{
-    ConnectorId, ConversationId, CursorMoved, Message, MessageId, Seq, SessionId, SyncAnswer, SyncQuestion, UserId,
+    ConnectorId, ConversationId, CursorMoved, Message, MessageId, Seq, SessionId, Standing, SyncAnswer, SyncQuestion,
+    UserId,
 };
 use whimbrel_store::memory::{MemoryLog, MemoryUserStatus};
 use whimbrel_store::{
     CommitError, Confirm, Consumer, FoundRow, Head, Log, LogError, PlaceBatch, Record, Renewed, Route, StoreError,
-    Timeline, UserStatus,
+    Target, Timeline, UserStatus,
 };
 
 /// Open until it is closed.
@@ -124,6 +125,16 @@ impl Timeline for Wrapped {
     async fn find(&self, ids: &[(ConversationId, UserId, MessageId)]) -> Result<Vec<Option<FoundRow>>, StoreError> {
         self.fail()?;
         self.inner.find(ids).await
+    }
+
+    async fn standings(&self, of: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
+        self.fail()?;
+        self.inner.standings(of).await
+    }
+
+    async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
+        self.fail()?;
+        self.inner.targets(of).await
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Committed {
@@ -286,6 +297,7 @@ impl UserStatus for WrappedStatus {
     }
 
     async fn connectors(&self) -> Result<Vec<ConnectorId>, StoreError> {
+        self.fail()?;
         self.inner().connectors().await
     }
 }
