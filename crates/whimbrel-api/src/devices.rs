@@ -52,7 +52,7 @@ pub(crate) fn named(id: Uuid) -> Result<DeviceId, ApiError> {
 }
 
 /// Your devices
-#[utoipa::path(get, path = "/v1/devices", tag = "devices", security(("access_token" = [])),
+#[utoipa::path(get, path = "/v1/devices", operation_id = "list_devices", tag = "devices", security(("access_token" = [])),
     responses((status = 200, description = "The devices that are logged in.", body = Devices, example = json!(
         {"devices": [{"id": "6f1f2f5c-8b0e-4c53-9a3f-0d6f8c1b2a77", "platform": "linux", "name": "desk",
           "current": true, "created_at": 1790000000000_u64, "seen_at": 1790000500000_u64}]}))))]

@@ -15,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use whimbrel_store::StoreError;
 use whimbrel_store::directory::DirectoryError;
+use whimbrel_store::groups::GroupError;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:ident, $sentence:literal;)*) => {
@@ -75,12 +76,24 @@ codes! {
     NoSuchUser = "no_such_user", NOT_FOUND, "There is no such user.";
     /// There is no such device, or it is logged out.
     NoSuchDevice = "no_such_device", NOT_FOUND, "There is no such device.";
+    /// There is no such group, or the one who asks may not know of it.
+    NoSuchGroup = "no_such_group", NOT_FOUND, "There is no such group.";
+    /// There is no such conversation, or the one who asks has never been in it.
+    NoSuchConversation = "no_such_conversation", NOT_FOUND, "There is no such conversation.";
     /// The path exists, with other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This path does not take this method.";
-    /// The handle is somebody's.
+    /// The handle is somebody's, or another group's.
     HandleTaken = "handle_taken", CONFLICT, "This handle is taken.";
-    /// The change does not fit what the two users are to each other.
-    NotApplicable = "not_applicable", CONFLICT, "This does not apply to what the two of you are now.";
+    /// The change does not fit what is: what the two users are to each other, who is in the group, what was asked.
+    NotApplicable = "not_applicable", CONFLICT, "This does not apply to what is now.";
+    /// The user whom the change is about is not in the group.
+    NotAMember = "not_a_member", CONFLICT, "This user is not in the group.";
+    /// The group has as many members as it may have.
+    GroupFull = "group_full", CONFLICT, "The group is full.";
+    /// A user is in as many groups as one may be in.
+    TooManyGroups = "too_many_groups", CONFLICT, "There are too many groups; leave one first.";
+    /// As many requests and invitations of the group wait for an answer as may.
+    TooManyRequests = "too_many_requests", CONFLICT, "Too many requests and invitations wait for an answer.";
     /// The user has as many devices as one may have.
     TooManyDevices = "too_many_devices", CONFLICT, "There are too many devices; log one out first.";
     /// The user has as many relations as one may have.
@@ -211,6 +224,23 @@ impl From<DirectoryError> for ApiError {
             DirectoryError::Blocked => Self::new(Code::Blocked),
             DirectoryError::TooManyRelations => Self::new(Code::TooManyRelations),
             DirectoryError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<GroupError> for ApiError {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::HandleTaken => Self { field: Some("handle"), ..Self::new(Code::HandleTaken) },
+            GroupError::NoSuchGroup => Self::new(Code::NoSuchGroup),
+            GroupError::NoSuchUser => Self::new(Code::NoSuchUser),
+            GroupError::NotMember => Self::new(Code::NotAMember),
+            GroupError::Forbidden(why) => Self::new(Code::Forbidden).says(why),
+            GroupError::NotApplicable(why) => Self::new(Code::NotApplicable).says(why),
+            GroupError::Full => Self::new(Code::GroupFull),
+            GroupError::TooManyGroups => Self::new(Code::TooManyGroups),
+            GroupError::TooManyRequests => Self::new(Code::TooManyRequests),
+            GroupError::Store(error) => error.into(),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! The API role: REST for accounts, devices, relations and administration.
+//! The API role: REST for accounts, devices, relations, groups, settings and administration.
 //!
-//! Owns the way from an HTTP request to a change in the [`Directory`] and to those who must hear of it ([`Announce`]).
+//! Owns the way from an HTTP request to a change in the [`Directory`], in [`Groups`] or in [`Settings`], and to those who
+//! must hear of it ([`Announce`]).
 //! A change is announced before it is answered, and runs to its end whatever becomes of the request. Access tokens are
 //! checked without the database; whether their device is still logged in is remembered for two seconds.
 //!
@@ -16,6 +17,7 @@ mod config;
 mod devices;
 mod error;
 mod extract;
+mod groups;
 mod health;
 mod limits;
 mod logins;
@@ -26,6 +28,7 @@ mod passwords;
 mod relations;
 mod router;
 mod serve;
+mod settings;
 mod shared;
 mod turns;
 mod users;
@@ -36,7 +39,7 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretSlice;
 use whimbrel_rpc::Announce;
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_store::Directory;
+use whimbrel_store::{Directory, Groups, Settings};
 
 pub use config::{ADMIN_KEY_MIN, Config, ConfigError, Hashing, MetricsAccess, Registration};
 pub use error::Code;
@@ -51,6 +54,24 @@ pub type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 /// Renders the process's metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// Where what the API changes rests.
+#[derive(Clone)]
+pub struct Stores {
+    /// Accounts, devices, relations; also whom placed rows were told to.
+    pub directory: Arc<dyn Directory>,
+    /// Groups.
+    pub groups: Arc<dyn Groups>,
+    /// How conversations are shown.
+    pub settings: Arc<dyn Settings>,
+}
+
+impl Stores {
+    /// One engine that holds everything.
+    pub fn one<S: Directory + Groups + Settings>(store: Arc<S>) -> Self {
+        Self { directory: store.clone(), groups: store.clone(), settings: store }
+    }
+}
+
 /// The API. A handle: clones are the same role.
 #[derive(Clone)]
 pub struct ApiRole {
@@ -64,14 +85,14 @@ impl ApiRole {
     /// key.
     pub fn new(
         config: Config,
-        directory: Arc<dyn Directory>,
+        stores: Stores,
         announce: Arc<dyn Announce>,
         tokens: Arc<TokenKey>,
         refresh_secret: SecretSlice<u8>,
         ready: Ready,
         metrics: RenderMetrics,
     ) -> Result<Self, ConfigError> {
-        let outside = shared::Outside { directory, announce, ready, metrics };
+        let outside = shared::Outside { stores, announce, ready, metrics };
         Ok(Self { shared: Arc::new(shared::Shared::new(config, outside, tokens, refresh_secret)?) })
     }
 

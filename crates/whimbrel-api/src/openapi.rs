@@ -25,8 +25,8 @@ const CODES: &str = "x-error-codes";
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Whimbrel", version = "1", license(name = "Apache-2.0", identifier = "Apache-2.0"),
-        description = "Accounts, devices, relations and administration of a Whimbrel server. Messages travel by the \
-                       socket protocol. Times are milliseconds since 1970 unless a name says otherwise (`_s`: \
+        description = "Accounts, devices, relations, groups and administration of a Whimbrel server. Messages travel by \
+                       the socket protocol. Times are milliseconds since 1970 unless a name says otherwise (`_s`: \
                        seconds). Every error has the shape `Error`; decide by its code."),
     components(schemas(ErrorBody)),
     modifiers(&Schemes),
@@ -35,6 +35,8 @@ const CODES: &str = "x-error-codes";
         (name = "devices", description = "Installations that are logged in"),
         (name = "users", description = "People and profiles"),
         (name = "relations", description = "Friends, requests, blocks, keys"),
+        (name = "groups", description = "Groups, their members, requests and keys"),
+        (name = "conversations", description = "How conversations are shown to one user"),
         (name = "admin", description = "For the embedding product and load tools; needs the administrator's key"),
         (name = "health", description = "For operators"))
 )]
@@ -63,7 +65,7 @@ pub fn document() -> OpenApi {
     document.merge(administration().into_openapi());
     for item in document.paths.paths.values_mut() {
         item.get.iter_mut().for_each(|operation| complete(operation, false));
-        let changes = [&mut item.post, &mut item.patch, &mut item.delete];
+        let changes = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
         changes.into_iter().flatten().for_each(|operation| complete(operation, true));
     }
     document
@@ -75,7 +77,8 @@ fn codes(operation: &Operation, is_change: bool) -> BTreeMap<u16, Vec<Code>> {
     let own: Vec<&str> =
         own.and_then(|codes| codes.as_array()).into_iter().flatten().filter_map(|c| c.as_str()).collect();
     // A body that nobody needs (`accept`) is read all the same, and refused if it holds anything.
-    let may_have_body = is_change && !matches!(operation.operation_id.as_deref(), Some("log_out_one" | "delete_user"));
+    let without_body = ["log_out_one", "delete_user", "dissolve_group"];
+    let may_have_body = is_change && !operation.operation_id.as_deref().is_some_and(|id| without_body.contains(&id));
     let with_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
     let with_token = operation.security.is_some();
     let for_people = with_token && !operation.tags.iter().flatten().any(|tag| tag == "admin");
@@ -156,10 +159,23 @@ mod tests {
     }
 
     #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let document: serde_json::Value = serde_json::from_str(&JSON).expect("JSON");
+        let items = document["paths"].as_object().expect("paths").values();
+        let operations = items.flat_map(|item| item.as_object().expect("operations").values());
+        let mut names: Vec<_> = operations.map(|operation| operation["operationId"].as_str()).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+    }
+
+    #[test]
     fn handlers_name_known_codes_only() {
         for router in [people(), administration()] {
             for (path, item) in router.into_openapi().paths.paths {
-                for operation in [item.get, item.post, item.patch, item.delete].into_iter().flatten() {
+                let operations = [item.get, item.post, item.put, item.patch, item.delete];
+                for operation in operations.into_iter().flatten() {
                     let codes = operation.extensions.as_ref().and_then(|e| e.get(CODES)).cloned().unwrap_or(json!([]));
                     for code in codes.as_array().expect("a list") {
                         assert!(Code::ALL.iter().any(|known| *code == known.name()), "{path}: {code}");

@@ -44,9 +44,15 @@ pub(crate) enum Standing {
 /// One version of a conversation's key.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Key {
-    version: u32,
+    pub(crate) version: u32,
     /// 32 bytes (AES-256-GCM), base64.
     key: String,
+}
+
+impl From<(u32, [u8; 32])> for Key {
+    fn from((version, key): (u32, [u8; 32])) -> Self {
+        Self { version, key: STANDARD.encode(key) }
+    }
 }
 
 /// A relation.
@@ -76,14 +82,13 @@ impl From<Relation> for RelationView {
             RelationState::RequestReceived => Standing::RequestReceived,
             RelationState::Friends => Standing::Friends,
         };
-        let key = |(version, key): (u32, [u8; 32])| Key { version, key: STANDARD.encode(key) };
         Self {
             peer: relation.peer.into(),
             state,
             blocked: relation.blocked,
             greeting: relation.greeting,
             conversation_id: relation.conversation.map(|id| Uuid::from_bytes(*id.as_bytes())),
-            keys: relation.keys.into_iter().map(key).collect(),
+            keys: relation.keys.into_iter().map(Key::from).collect(),
             changed_at: relation.changed_at,
         }
     }
@@ -107,7 +112,7 @@ pub(crate) struct Relations {
 /// Your relations
 ///
 /// In the order of the peers' numbers, page by page.
-#[utoipa::path(get, path = "/v1/relations", tag = "relations", security(("access_token" = [])),
+#[utoipa::path(get, path = "/v1/relations", operation_id = "list_relations", tag = "relations", security(("access_token" = [])),
     params(("after" = Option<u64>, Query, description = "Peers beyond this number.", example = 0),
         ("limit" = Option<usize>, Query, description = "1 to 500; 100 if left out.", example = 100)),
     responses((status = 200, description = "A page.", body = Relations, example = json!({"relations": [{

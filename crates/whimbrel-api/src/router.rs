@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::error::{ApiError, Code};
 use crate::observe::{limit_time, observe, panicked};
 use crate::shared::App;
-use crate::{accounts, admin, devices, health, logins, openapi, relations, users};
+use crate::{accounts, admin, devices, groups, health, logins, openapi, relations, settings, users};
 
 /// What people's devices use.
 pub(crate) fn people() -> OpenApiRouter<App> {
@@ -32,6 +32,9 @@ pub(crate) fn people() -> OpenApiRouter<App> {
         .routes(routes!(relations::one))
         .routes(routes!(relations::request))
         .routes(routes!(relations::act))
+        .merge(groups::routes())
+        .routes(routes!(settings::list_settings))
+        .routes(routes!(settings::change_settings))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
@@ -45,6 +48,7 @@ pub(crate) fn administration() -> OpenApiRouter<App> {
         .routes(routes!(admin::delete_user))
         .routes(routes!(admin::issue_tokens))
         .routes(routes!(admin::befriend_users))
+        .merge(groups::administration())
 }
 
 async fn not_found() -> ApiError {
@@ -60,7 +64,7 @@ fn cors(app: &App) -> CorsLayer {
     let origins = app.config.origins().unwrap_or_default();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
-        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-request-id")])
         .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
 }

@@ -13,8 +13,8 @@ use tokio_util::task::TaskTracker;
 use whimbrel_core::{DeviceId, GoodbyeCode, UserId};
 use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through};
-use whimbrel_store::Directory;
 use whimbrel_store::directory::Rows;
+use whimbrel_store::{Directory, Groups, Settings};
 
 use crate::auth::Caller;
 use crate::config::{Config, ConfigError};
@@ -22,11 +22,11 @@ use crate::error::{ApiError, Code};
 use crate::limits::Limits;
 use crate::passwords::Passwords;
 use crate::turns::{Kind, Turns};
-use crate::{Ready, RenderMetrics};
+use crate::{Ready, RenderMetrics, Stores};
 
 /// The rooms next door.
 pub(crate) struct Outside {
-    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) stores: Stores,
     pub(crate) announce: Arc<dyn Announce>,
     pub(crate) ready: Ready,
     pub(crate) metrics: RenderMetrics,
@@ -91,7 +91,15 @@ impl Shared {
     }
 
     pub(crate) fn directory(&self) -> &dyn Directory {
-        &*self.outside.directory
+        &*self.outside.stores.directory
+    }
+
+    pub(crate) fn groups(&self) -> &dyn Groups {
+        &*self.outside.stores.groups
+    }
+
+    pub(crate) fn settings(&self) -> &dyn Settings {
+        &*self.outside.stores.settings
     }
 
     /// Runs a change with its announcements to their end, also when the request is given up meanwhile: what is

@@ -26,6 +26,14 @@ pub(crate) enum Kind {
     Profile,
     /// A relation: a row or two for both.
     Relation,
+    /// A group: a row for all, and one for each user whom it is about.
+    Group {
+        /// How many these are.
+        users: usize,
+    },
+    /// How a conversation is shown. Counted apart: a device that keeps a draft while somebody writes it uses up nothing
+    /// that they need for anything else.
+    Setting,
     /// Devices that are logged out. Counted for the device that asks: who has stolen one cannot use up what the owner
     /// needs in order to log it out.
     LogOut,
@@ -41,6 +49,12 @@ const UNIT: Duration = Duration::from_secs(1);
 
 /// Units of a profile's change: three are free, then there is one in ten seconds.
 const PROFILE_UNITS: u32 = 10;
+
+/// Users whom a group's change is about, for one unit more.
+const GROUP_USERS_PER_UNIT: usize = 100;
+
+/// Stands beside the user in the key of what is counted apart.
+const SETTINGS: &str = "settings";
 
 /// Entries that share a place in the table; the one that owes least makes room.
 const WAYS: usize = 4;
@@ -140,6 +154,11 @@ impl Turns {
         match kind {
             Kind::Profile => self.rates.take(caller.user, PROFILE_UNITS, now),
             Kind::Relation => self.rates.take(caller.user, 1, now),
+            Kind::Group { users } => {
+                let more = u32::try_from(users / GROUP_USERS_PER_UNIT).unwrap_or(FREE);
+                self.rates.take(caller.user, (1 + more).min(FREE), now)
+            }
+            Kind::Setting => self.rates.take((caller.user, SETTINGS), 1, now),
             Kind::LogOut => self.rates.take((caller.user, caller.device), 1, now),
             Kind::Proven => Ok(()),
         }
@@ -201,6 +220,16 @@ mod tests {
         assert!(turns.admit(&owner, Kind::Relation, now).is_err(), "more devices are not more changes");
         assert_eq!(turns.admit(&owner, Kind::LogOut, now), Ok(()));
         assert_eq!(turns.admit(&owner, Kind::Proven, now), Ok(()));
+    }
+
+    #[test]
+    fn many_users_in_one_change_of_a_group_count_more_and_settings_count_apart() {
+        let (turns, now) = (Turns::new(1000), Instant::now());
+        let anna = caller(1, 1);
+        assert_eq!(use_up(&turns, &anna, Kind::Group { users: 1000 }, now).0, 2);
+        assert_eq!(use_up(&turns, &anna, Kind::Group { users: 1 }, now), (FREE - 22, UNIT));
+        assert!(turns.admit(&anna, Kind::Relation, now).is_err(), "one budget with relations");
+        assert_eq!(use_up(&turns, &anna, Kind::Setting, now), (FREE, UNIT));
     }
 
     #[test]

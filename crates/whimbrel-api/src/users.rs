@@ -49,7 +49,8 @@ pub(crate) fn check_display_name(name: &str) -> Result<(), ApiError> {
     }
 }
 
-fn check_avatar(avatar: &str) -> Result<(), ApiError> {
+/// Whether a text may be an avatar.
+pub(crate) fn check_avatar(avatar: &str) -> Result<(), ApiError> {
     let is_url = avatar.starts_with("https://") || avatar.starts_with("http://");
     let printable = avatar.chars().all(|c| c.is_ascii_graphic());
     match avatar.is_empty() || is_url && printable && avatar.len() <= AVATAR_MAX {

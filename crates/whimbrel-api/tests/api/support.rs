@@ -12,7 +12,7 @@ use secrecy::SecretSlice;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use whimbrel_api::{ApiRole, Config, DelayPolicy, Hashing, Peer};
+use whimbrel_api::{ApiRole, Config, DelayPolicy, Hashing, Peer, Stores};
 use whimbrel_core::{ConnectorId, CursorMoved, PlacedRow};
 use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through, Told};
@@ -147,7 +147,7 @@ impl Api {
         let tokens = Arc::new(TokenKey::new(&secret));
         let role = ApiRole::new(
             config,
-            Arc::new(store.clone()),
+            Stores::one(Arc::new(store.clone())),
             recorder.clone(),
             tokens.clone(),
             secret,
@@ -197,6 +197,61 @@ impl Api {
 
     pub(crate) async fn login(&self, handle: &str, password: &str) -> Answer {
         self.call("POST /v1/login", None, json!({"handle": handle, "password": password})).await
+    }
+
+    /// Somebody's call.
+    pub(crate) async fn by(&self, who: &Person, what: &str, body: Value) -> Answer {
+        self.call(what, Some(&who.access), body).await
+    }
+
+    /// As many people, made by the administrator, with tokens.
+    pub(crate) async fn people(&self, prefix: &str, count: usize) -> Vec<Person> {
+        let mut people = Vec::with_capacity(count);
+        for from in (0..count).step_by(1000) {
+            let names = from..count.min(from + 1000);
+            let users: Vec<_> = names.map(|n| json!({"handle": format!("{prefix}{n}")})).collect();
+            let users = self.admin("POST /v1/admin/users", json!({"users": users})).await.good();
+            let ids = users["users"].as_array().expect("a list").iter().map(|user| user["user"]["id"].clone());
+            let asked: Vec<_> = ids.map(|id| json!({"user": id})).collect();
+            let tokens = self.admin("POST /v1/admin/tokens", json!({"tokens": asked})).await.good();
+            let text = |token: &Value, key: &str| token[key].as_str().expect("a text").to_owned();
+            people.extend(tokens["tokens"].as_array().expect("a list").iter().map(|token| Person {
+                id: token["user"].as_u64().expect("a number"),
+                device: text(token, "device_id"),
+                access: text(token, "access_token"),
+                refresh: String::new(),
+            }));
+        }
+        people
+    }
+
+    pub(crate) async fn befriend(&self, a: &Person, b: &Person) -> String {
+        let pairs = json!({"pairs": [[a.id, b.id]]});
+        let answer = self.admin("POST /v1/admin/relations", pairs).await.good();
+        answer["pairs"][0]["conversation_id"].as_str().expect("a conversation").to_owned()
+    }
+
+    /// A group that this person creates; its id.
+    pub(crate) async fn group(&self, owner: &Person, form: Value) -> String {
+        let answer = self.by(owner, "POST /v1/groups", form).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.text("id")
+    }
+
+    /// Adds members to a group, as the administrator does.
+    pub(crate) async fn add(&self, group: &str, people: &[&Person]) {
+        let users: Vec<_> = people.iter().map(|person| person.id).collect();
+        self.admin(&format!("POST /v1/admin/groups/{group}/members"), json!({"users": users})).await.good();
+    }
+
+    /// Does something in a group.
+    pub(crate) async fn act(&self, who: &Person, group: &str, action: &str, body: Value) -> Answer {
+        self.by(who, &format!("POST /v1/groups/{group}/{action}"), body).await
+    }
+
+    /// What somebody sees of a group.
+    pub(crate) async fn see(&self, who: &Person, group: &str) -> Answer {
+        self.by(who, &format!("GET /v1/groups/{group}"), Value::Null).await
     }
 
     pub(crate) async fn relate(&self, who: &Person, action: &str, peer: &Person) -> Answer {

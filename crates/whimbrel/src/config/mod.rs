@@ -100,8 +100,8 @@ impl Config {
         sections::auth(r, &mut api);
         let admin = Admin::read(r);
         let master_key = MasterKeySource::read(r);
-        let transfer = sections::messages(r, &mut connector);
-        let archiver = whimbrel_archiver::Config::default();
+        let mut archiver = whimbrel_archiver::Config::default();
+        let transfer = sections::messages(r, &mut connector, &mut archiver);
         let database = sections::database(r);
         let cluster = cluster::Cluster::read(r);
         let places = cluster::Places::read(r);

@@ -188,11 +188,16 @@ pub(crate) enum LogFormat {
 }
 
 /// `[messages]`: what may be said, and how long things may take.
-pub(super) fn messages(r: &mut Reader, connector: &mut whimbrel_connector::Config) -> whimbrel_transfer::Config {
+pub(super) fn messages(
+    r: &mut Reader,
+    connector: &mut whimbrel_connector::Config,
+    archiver: &mut whimbrel_archiver::Config,
+) -> whimbrel_transfer::Config {
     let mut c = whimbrel_transfer::Config::default();
     c.bodies_readable = r.get("messages.bodies_readable", c.bodies_readable, Bool);
     connector.bodies_readable = c.bodies_readable;
     c.oldest_draft = r.get("messages.oldest_draft", c.oldest_draft, Time::s(HOUR, 3650 * DAY));
+    archiver.recall_within = r.get("messages.recall_within", archiver.recall_within, Time::s(0, 3650 * DAY));
     c.place_timeout = r.get("messages.place_timeout", c.place_timeout, Time::ms(100, 60_000));
     c.cursor_delay = r.get("messages.cursor_delay", c.cursor_delay, Time::ms(0, 10_000));
     c.syncs_at_once = r.get("messages.syncs_at_once", c.syncs_at_once, Integer(1, 1024));
