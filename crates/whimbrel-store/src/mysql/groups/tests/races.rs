@@ -128,7 +128,7 @@ async fn what_is_taken_back_loses_its_body_with_its_row() {
     let found = (found[0].expect("there"), found[1]);
     assert_eq!((found.0.recalled, found.0.follow_ups, found.0.sender, found.1), (false, 1, users[0], None));
     store.commit(PlaceBatch { rows: vec![recall], cursors: Vec::new() }).await.expect("a free place");
-    let bodies: Vec<_> = store.read(group.id, Seq(target.0 - 1), 9).await.expect("answers");
+    let bodies: Vec<_> = Timeline::read(&store, group.id, Seq(target.0 - 1), 9).await.expect("answers");
     let bodies: Vec<_> = bodies.into_iter().map(|message| message.body.to_vec()).collect();
     assert_eq!(bodies, [Vec::new(), about(b""), about(b"")]);
     assert!(store.targets(&[(group.id, target)]).await.expect("answers")[0].expect("there").recalled);
