@@ -21,10 +21,11 @@ const ADD: &str = "INSERT INTO follow_up (conv,target,seq) VALUES ";
 /// What stands there is the same: it outlived its message.
 const ADD_AGAIN: &str = " ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
 
-const TAKE_BACK: &str = "UPDATE message FORCE INDEX (PRIMARY) SET body='' WHERE ";
+/// What people say; nothing that the server placed.
+const TAKE_BACK: &str = "UPDATE message FORCE INDEX (PRIMARY) SET body='' WHERE kind BETWEEN 1 AND 499 AND (";
 /// A follow-up keeps the seq of its target.
 const CUT: &str = "UPDATE follow_up f STRAIGHT_JOIN message m ON m.conv=f.conv AND m.seq=f.seq \
-     SET m.body=LEFT(m.body,8) WHERE ";
+     SET m.body=LEFT(m.body,8) WHERE (";
 
 /// Rows, or targets, of one statement: each is a range of its own for the server, whose room to find ranges in is bounded.
 const STATEMENT: usize = 512;
@@ -83,7 +84,7 @@ impl Effects {
                 text.words(statement).each(part, "", " OR ", |text, (conversation, target)| {
                     text.words(conv).bytes(conversation.as_bytes()).words(seq).number(target.0).words(")");
                 });
-                text.words(";");
+                text.words(");");
             }
         }
         text

@@ -119,29 +119,19 @@ impl Change for ChangeSetting {
         place::lock_one(work, locked.private).await?;
         let Some(end) = end(work, self.user, self.conversation).await? else { return Ok(None) };
         let before = named(work.db(), self.user, &[self.conversation]).await?.pop();
-        let mut setting = before.unwrap_or_else(|| untouched(self.conversation));
-        apply(&mut setting, &self.change, end.seen, self.now);
-        write(work, self.user, &setting).await?;
+        let before = before.unwrap_or_else(|| Setting::untouched(self.conversation));
+        let mut after = before.clone();
+        after.apply(self.change.clone(), end.seen);
+        if after == before {
+            return Ok(Some(after));
+        }
+        after.changed_at = self.now;
+        write(work, self.user, &after).await?;
         if self.change.clear || self.change.delete {
             clear(work, self.user, self.conversation, &end).await?;
         }
         work.tell_setting(&locked, self.conversation, self.now);
-        Ok(Some(setting))
-    }
-}
-
-/// How a conversation is shown that nobody changed.
-fn untouched(conversation: ConversationId) -> Setting {
-    Setting {
-        conversation,
-        pinned_at: 0,
-        muted_until: 0,
-        archived: false,
-        draft_key_version: 0,
-        draft: Bytes::new(),
-        cleared: Seq::ZERO,
-        hidden: Seq::ZERO,
-        changed_at: 0,
+        Ok(Some(after))
     }
 }
 
@@ -172,29 +162,11 @@ async fn end(work: &mut Work, user: UserId, conversation: ConversationId) -> Res
 
 /// The cursors go to the end, and nothing before it is seen any more.
 async fn clear(work: &mut Work, user: UserId, conversation: ConversationId, end: &End) -> Result<(), Stop> {
-    let clear = "UPDATE member SET since = ?, delivered = GREATEST(delivered, ?), `read` = GREATEST(`read`, ?), \
+    let clear = "UPDATE member SET since = GREATEST(since, ?), delivered = GREATEST(delivered, ?), `read` = GREATEST(`read`, ?), \
          n_read = ?, own_read = own_total WHERE user = ? AND conv = ?";
     let clear = query(clear).bind(end.seen.0 + 1).bind(end.seen.0).bind(end.seen.0).bind(end.n);
     clear.bind(user.0).bind(&conversation.as_bytes()[..]).execute(work.db()).await?;
     Ok(())
-}
-
-fn apply(setting: &mut Setting, change: &SettingChange, seen: Seq, now: u64) {
-    let SettingChange { pinned_at, muted_until, archived, draft, clear, delete } = change.clone();
-    setting.pinned_at = pinned_at.unwrap_or(setting.pinned_at);
-    setting.muted_until = muted_until.unwrap_or(setting.muted_until);
-    setting.archived = archived.unwrap_or(setting.archived);
-    if let Some((version, draft)) = draft {
-        setting.draft_key_version = if draft.is_empty() { 0 } else { version };
-        setting.draft = draft;
-    }
-    if clear || delete {
-        setting.cleared = seen;
-    }
-    if delete {
-        setting.hidden = seen;
-    }
-    setting.changed_at = now;
 }
 
 async fn write(work: &mut Work, user: UserId, setting: &Setting) -> Result<(), Stop> {

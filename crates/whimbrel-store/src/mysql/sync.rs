@@ -143,13 +143,14 @@ fn read_state(row: &MySqlRow, me: UserId) -> Result<State, sqlx::Error> {
     let peer = (kind == ConversationKind::Direct).then_some(if one == me { two } else { one });
     // What they see begins with `since`, and ends with `until` once they have left.
     let (since, until) = (number(row, 18)?, number(row, 19)?);
+    let head = Seq(if until == 0 { number_or_zero(row, 9)? } else { until });
     let view = View {
         conversation: conversation(row, 0)?,
         kind,
         peer,
-        head: Seq(if until == 0 { number_or_zero(row, 9)? } else { until }),
+        head,
         head_at: number_or_zero(row, 10)?,
-        floor: seq(row, 4)?.max(Seq(since.saturating_sub(1))),
+        floor: seq(row, 4)?.max(Seq(since.saturating_sub(1))).min(head),
         own: Cursors { delivered: seq(row, 5)?, read: seq(row, 6)? },
         unread: match kind {
             ConversationKind::Direct => unread_direct(counts(row, 11, me)?, counts(row, 15, me)?),

@@ -97,9 +97,8 @@ fn read_request(row: &MySqlRow) -> sqlx::Result<RequestRow> {
 /// In how many groups that stand each of them is. They are locked: who comes or goes is locked by whoever changes that.
 async fn count_groups(work: &mut Work, users: &[UserId]) -> Result<BTreeMap<UserId, u64>, Stop> {
     let mut text = Text::new(
-        "SELECT m.user, COUNT(*) FROM member m STRAIGHT_JOIN group_member gm ON gm.conv=m.conv AND gm.user=m.user \
-         STRAIGHT_JOIN chat_group g ON g.conv=m.conv \
-         WHERE m.until=0 AND gm.until=0 AND g.dissolved_at IS NULL AND m.user IN ",
+        "SELECT m.user, COUNT(*) FROM member m FORCE INDEX (PRIMARY) STRAIGHT_JOIN chat_group g ON g.conv=m.conv \
+         WHERE m.until=0 AND g.dissolved_at IS NULL AND m.user IN ",
     );
     push_users(&mut text, users);
     text.words(" GROUP BY m.user");
@@ -136,14 +135,14 @@ pub(super) async fn is_taken(work: &mut Work, handle: &str) -> Result<bool, Stop
 /// Who gets the group of somebody who goes: the oldest admin, else the oldest member.
 pub(super) async fn heir(work: &mut Work, id: ConversationId, but: UserId) -> Result<Option<UserId>, Stop> {
     let heir = "SELECT user FROM group_member FORCE INDEX (PRIMARY) WHERE conv = ? AND until = 0 AND user <> ? \
-         ORDER BY role DESC, joined_at, since, user LIMIT 1";
+         ORDER BY role DESC, joined_at, user LIMIT 1";
     let row = query(heir).bind(&id.as_bytes()[..]).bind(but.0).fetch_optional(work.db()).await?;
     Ok(row.map(|row| user(&row, 0)).transpose()?)
 }
 
 /// The owner and admins, owner first, at most so many.
 pub(super) async fn answerers(work: &mut Work, id: ConversationId, limit: usize) -> Result<Vec<UserId>, Stop> {
-    let answerers = "SELECT user FROM group_member FORCE INDEX (PRIMARY) WHERE conv = ? AND until = 0 AND role >= ? \
+    let answerers = "SELECT user FROM group_member FORCE INDEX (group_member_role) WHERE conv = ? AND role >= ? AND until = 0 \
          ORDER BY role DESC, user LIMIT ?";
     let answerers = query(answerers).bind(&id.as_bytes()[..]).bind(Role::Admin as u8).bind(limit as u64);
     let rows = answerers.fetch_all(work.db()).await?;
@@ -162,8 +161,8 @@ pub(in crate::mysql) async fn groups_of(
     user: UserId,
     limit: usize,
 ) -> Result<Vec<ConversationId>, StoreError> {
-    let read = "SELECT m.conv FROM member m STRAIGHT_JOIN group_member g ON g.conv = m.conv AND g.user = m.user \
-         WHERE m.user = ? AND m.until = 0 AND g.until = 0 ORDER BY m.conv LIMIT ?";
+    let read = "SELECT m.conv FROM member m STRAIGHT_JOIN chat_group g ON g.conv = m.conv \
+         WHERE m.user = ? AND m.until = 0 ORDER BY m.conv LIMIT ?";
     let rows = query(read).bind(user.0).bind(limit as u64).fetch_all(db).await?;
     Ok(rows.iter().map(|row| conversation(row, 0)).collect::<sqlx::Result<_>>()?)
 }

@@ -15,6 +15,8 @@ mod change;
 mod load;
 mod people;
 mod read;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod value;
 mod write;

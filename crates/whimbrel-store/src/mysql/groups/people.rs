@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 use sqlx::mysql::MySqlConnection;
 use sqlx::query;
 use whimbrel_core::limits::SMALL_GROUP;
-use whimbrel_core::{ConversationId, Cursors, Roster, Seq, Span, UserId};
+use whimbrel_core::{ConversationId, Cursors, MessageKind, Roster, Seq, Span, UserId};
 
 use super::super::directory::value::{account_from, get};
 use super::super::head::push_ids;
@@ -39,16 +39,15 @@ pub(super) async fn rosters(
     Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
 }
 
-/// To whom the row was said, but for its sender: those who are in the group, and were then.
+/// To whom the row was said, but for its sender.
 macro_rules! said_to {
     () => {
         "group_member g FORCE INDEX (PRIMARY) STRAIGHT_JOIN member m ON m.user = g.user AND m.conv = g.conv \
-         WHERE g.conv = ? AND g.until = 0 AND g.since <= ? \
-         AND g.user <> (SELECT sender FROM message WHERE conv = ? AND seq = ?)"
+         WHERE g.conv = ? AND g.since <= ? AND (g.until = 0 OR g.until >= ?) AND g.user <> ?"
     };
 }
 
-/// Who has read the row at `seq`, with a page of them beyond `after`.
+/// Counts read every member: this is for people who ask about one message.
 pub(super) async fn read_by(
     db: &mut MySqlConnection,
     id: ConversationId,
@@ -57,30 +56,36 @@ pub(super) async fn read_by(
     limit: usize,
 ) -> Result<ReadBy, StoreError> {
     let conv = &id.as_bytes()[..];
+    let said = "SELECT m.sender, m.kind, g.size FROM message m JOIN chat_group g ON g.conv = m.conv \
+         WHERE m.conv = ? AND m.seq = ?";
+    let Some(said) = query(said).bind(conv).bind(place.0).fetch_optional(&mut *db).await? else {
+        return Ok(ReadBy::default());
+    };
+    let (sender, is_small) = (user(&said, 0)?, get::<u32>(&said, 2)? <= SMALL_GROUP);
+    if !MessageKind(get(&said, 1)?).is_countable() {
+        return Ok(ReadBy::default());
+    }
     let counts = concat!(
-        "SELECT COUNT(*), CAST(COALESCE(SUM(m.`read` >= ?), 0) AS UNSIGNED), \
-         CAST(COALESCE(SUM(m.delivered >= ?), 0) AS UNSIGNED), (SELECT size FROM chat_group WHERE conv = ?) FROM ",
+        "SELECT COUNT(*), COUNT(IF(m.`read` >= ?, 1, NULL)), COUNT(IF(m.delivered >= ?, 1, NULL)) FROM ",
         said_to!()
     );
-    let counts = query(counts).bind(place.0).bind(place.0).bind(conv).bind(conv).bind(place.0).bind(conv).bind(place.0);
-    let row = counts.fetch_one(&mut *db).await?;
-    let is_small = get::<Option<u32>>(&row, 3)?.is_some_and(|size| size <= SMALL_GROUP);
-    let number = |column| Ok::<_, sqlx::Error>(u32::try_from(get::<u64>(&row, column)?).unwrap_or(u32::MAX));
-    let (of, read) = (u32::try_from(get::<i64>(&row, 0)?).unwrap_or(u32::MAX), number(1)?);
-    let delivered = if is_small { number(2)? } else { 0 };
+    let counts = query(counts).bind(place.0).bind(place.0).bind(conv).bind(place.0).bind(place.0).bind(sender.0);
+    let counts = counts.fetch_one(&mut *db).await?;
+    let number = |column| Ok::<_, sqlx::Error>(u32::try_from(get::<i64>(&counts, column)?).unwrap_or(u32::MAX));
     let page = concat!(
         "SELECT u.id, u.handle, u.display_name, u.avatar, u.created_at, s.delivered, s.`read` FROM \
          (SELECT m.user, m.delivered, m.`read` FROM ",
         said_to!(),
-        " AND g.user > ? AND m.`read` >= ? ORDER BY g.user LIMIT ?) s JOIN user u ON u.id = s.user ORDER BY u.id"
+        " AND g.user > ? ORDER BY g.user LIMIT ?) s JOIN user u ON u.id = s.user ORDER BY u.id"
     );
-    let page = query(page).bind(conv).bind(place.0).bind(conv).bind(place.0);
-    let rows = page.bind(after.0).bind(place.0).bind(limit as u64).fetch_all(db).await?;
-    let readers = rows.iter().map(|row| {
-        let cursors = Cursors { delivered: if is_small { seq(row, 5)? } else { Seq::ZERO }, read: seq(row, 6)? };
-        Ok(Reader { user: account_from(row, 0)?, cursors })
+    let page = query(page).bind(conv).bind(place.0).bind(place.0).bind(sender.0).bind(after.0).bind(limit as u64);
+    let readers = page.fetch_all(&mut *db).await?;
+    let readers = readers.iter().map(|row| {
+        let delivered = if is_small { seq(row, 5)? } else { Seq::ZERO };
+        Ok(Reader { user: account_from(row, 0)?, cursors: Cursors { delivered, read: seq(row, 6)? } })
     });
-    Ok(ReadBy { of, read, delivered, readers: readers.collect::<sqlx::Result<_>>()? })
+    let delivered = if is_small { number(2)? } else { 0 };
+    Ok(ReadBy { of: number(0)?, read: number(1)?, delivered, readers: readers.collect::<sqlx::Result<_>>()? })
 }
 
 /// Versions of the group's key above `after` that are of the user's time in it.
@@ -92,11 +97,14 @@ pub(super) async fn keys(
     limit: usize,
 ) -> Result<GroupKeys, GroupError> {
     let conv = &id.as_bytes()[..];
-    let time = "SELECT m.key_from, m.key_to FROM group_member m WHERE m.conv = ? AND m.user = ?";
-    let time = query(time).bind(conv).bind(user.0).fetch_optional(&mut *db).await.map_err(StoreError::from)?;
+    let time = "SELECT g.conv, m.key_from, m.key_to FROM chat_group g \
+         LEFT JOIN group_member m ON m.conv = g.conv AND m.user = ? WHERE g.conv = ?";
+    let time = query(time).bind(user.0).bind(conv).fetch_optional(&mut *db).await.map_err(StoreError::from)?;
     let Some(time) = time else { return Err(GroupError::NoSuchGroup) };
-    let (first, last): (u32, u32) =
-        (get(&time, 0).map_err(StoreError::from)?, get(&time, 1).map_err(StoreError::from)?);
+    let Some(first) = get::<Option<u32>>(&time, 1).map_err(StoreError::from)? else {
+        return Err(GroupError::NotMember);
+    };
+    let last: u32 = get(&time, 2).map_err(StoreError::from)?;
     let last = if last == 0 { u32::MAX } else { last };
     let read = "SELECT version, wrapped FROM relation_key WHERE conv = ? AND version > ? AND version >= ? AND version <= ? \
          ORDER BY version LIMIT ?";

@@ -5,7 +5,7 @@ use whimbrel_core::{ConversationId, UserId};
 
 use super::value::{GROUP_COLUMNS, get, group, group_columns, member, member_columns, request, request_columns, role};
 use crate::StoreError;
-use crate::groups::{Group, GroupMember, GroupRequest, Membership};
+use crate::groups::{Group, GroupMember, GroupRequest, Membership, RequestKind};
 
 /// Before the first conversation.
 const NONE: [u8; 16] = [0; 16];
@@ -28,7 +28,7 @@ pub(super) async fn by_handle(db: &mut MySqlConnection, handle: &str) -> Result<
     Ok(query(read).bind(handle).fetch_optional(db).await?.as_ref().map(group).transpose()?)
 }
 
-/// Walks the user's conversations, as a sync does.
+/// Walks the user's conversations, as a sync does; without those that the user left, and has had deleted since.
 pub(super) async fn of_user(
     db: &mut MySqlConnection,
     user: UserId,
@@ -40,7 +40,8 @@ pub(super) async fn of_user(
         group_columns!(),
         ", gm.role, gm.muted_until, gm.until FROM member m \
          STRAIGHT_JOIN group_member gm ON gm.conv = m.conv AND gm.user = m.user \
-         STRAIGHT_JOIN chat_group g ON g.conv = m.conv WHERE m.user = ? AND m.conv > ? ORDER BY m.conv LIMIT ?"
+         STRAIGHT_JOIN chat_group g ON g.conv = m.conv LEFT JOIN setting s ON s.user = m.user AND s.conv = m.conv \
+         WHERE m.user = ? AND m.conv > ? AND (m.until = 0 OR COALESCE(s.hidden, 0) < m.until) ORDER BY m.conv LIMIT ?"
     );
     let rows = query(read).bind(user.0).bind(beyond(after)).bind(limit as u64).fetch_all(db).await?;
     let memberships = rows.iter().map(|row| {
@@ -54,7 +55,7 @@ pub(super) async fn of_user(
     Ok(memberships.collect::<sqlx::Result<_>>()?)
 }
 
-/// Contains, in names; begins with, in handles. Looks at every group: there are far fewer than users.
+/// Reads groups in the order of their ids until there are enough: there are as many as one deployment has.
 pub(super) async fn search(
     db: &mut MySqlConnection,
     text: &str,
@@ -68,7 +69,7 @@ pub(super) async fn search(
          AND (g.name LIKE ? ESCAPE '!' OR CONVERT(g.handle USING utf8mb4) LIKE ? ESCAPE '!') ORDER BY g.conv LIMIT ?"
     );
     let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    let search = query(read).bind(beyond(after)).bind(format!("%{escaped}%")).bind(format!("{escaped}%"));
+    let search = query(read).bind(beyond(after)).bind(format!("%{escaped}%")).bind(format!("%{escaped}%"));
     let rows = search.bind(limit as u64).fetch_all(db).await?;
     Ok(rows.iter().map(group).collect::<sqlx::Result<_>>()?)
 }
@@ -119,6 +120,7 @@ pub(super) async fn requests(
     Ok(rows.iter().map(request).collect::<sqlx::Result<_>>()?)
 }
 
+/// Of what others propose the user knows nothing.
 pub(super) async fn requests_of(
     db: &mut MySqlConnection,
     user: UserId,
@@ -129,8 +131,15 @@ pub(super) async fn requests_of(
         "SELECT ",
         request_columns!(),
         " FROM group_request r FORCE INDEX (group_request_user) STRAIGHT_JOIN user u ON u.id = r.user \
-         STRAIGHT_JOIN chat_group g ON g.conv = r.conv WHERE r.user = ? AND r.conv > ? ORDER BY r.conv LIMIT ?"
+         STRAIGHT_JOIN chat_group g ON g.conv = r.conv WHERE r.user = ? AND r.conv > ? AND r.kind <> ? \
+         ORDER BY r.conv LIMIT ?"
     );
-    let rows = query(read).bind(user.0).bind(beyond(after)).bind(limit as u64).fetch_all(db).await?;
+    let rows = query(read)
+        .bind(user.0)
+        .bind(beyond(after))
+        .bind(RequestKind::Proposed as u8)
+        .bind(limit as u64)
+        .fetch_all(db)
+        .await?;
     Ok(rows.iter().map(request).collect::<sqlx::Result<_>>()?)
 }

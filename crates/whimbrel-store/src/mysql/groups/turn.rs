@@ -7,7 +7,8 @@ use super::super::directory::work::{Stop, Work};
 use super::super::text::Text;
 use crate::Head;
 
-/// Again after a time outside: a new span, and cursors that never go back. What was said by oneself before is read.
+/// Again after a time outside: a new span, but for a mute, which leaving does not end; cursors that never go back. What was
+/// said by oneself before is read.
 const JOIN_MEMBERS: &str = " ON DUPLICATE KEY UPDATE role=VALUES(role),since=VALUES(since),until=0,\
      key_from=VALUES(key_from),key_to=0,joined_at=VALUES(joined_at);";
 const SEE: &str = " ON DUPLICATE KEY UPDATE delivered=GREATEST(delivered,VALUES(delivered)),\
@@ -24,8 +25,8 @@ pub(in crate::mysql) struct Turn {
     pub(super) joined: Vec<(UserId, Role)>,
     /// Who goes.
     pub(super) left: Vec<UserId>,
-    /// The first row that those who come see; `None`: the one with which they come.
-    pub(super) since: Option<Seq>,
+    /// Those who come see what was said before, but for what they cleared.
+    pub(super) history_for_all: bool,
     /// The first version of the key that those who come get.
     pub(super) key_from: u32,
     /// The last version of the key that those who go get.
@@ -69,13 +70,17 @@ impl Turn {
             text.words(",").number(self.now).words(")");
         });
         text.words(JOIN_MEMBERS);
-        let since = self.since.unwrap_or(end.seq);
         let cursor = end.seq.0.saturating_sub(1);
-        text.words("INSERT INTO member (user,conv,delivered,`read`,since,n_read) VALUES ");
+        text.words("INSERT INTO member (user,conv,delivered,`read`,n_read,since) VALUES ");
         text.each(&self.joined, "(", ",(", |text, (user, _)| {
             text.number(user.0).words(",").bytes(conversation.as_bytes());
-            text.words(",").number(cursor).words(",").number(cursor);
-            text.words(",").number(since.0).words(",").number(end.n).words(")");
+            text.words(",").number(cursor).words(",").number(cursor).words(",").number(end.n).words(",");
+            if self.history_for_all {
+                text.words("1+COALESCE((SELECT cleared FROM setting WHERE user=").number(user.0);
+                text.words(" AND conv=").bytes(conversation.as_bytes()).words("),0))");
+            } else {
+                text.number(end.seq.0).words(")");
+            }
         });
         text.words(SEE);
     }

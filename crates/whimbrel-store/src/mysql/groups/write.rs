@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use sqlx::query;
 use whimbrel_core::limits::GROUP_ANSWERERS_TOLD;
-use whimbrel_core::{ConversationId, ConversationKind, GroupStanding, MessageKind, Role, Seq, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, GroupStanding, MessageKind, Role, UserId};
 
 use super::super::directory::many::{repeat, rows};
 use super::super::directory::tell::Letter;
@@ -69,7 +69,7 @@ fn turn(group: &Group, joined: Vec<(UserId, Role)>, left: Vec<UserId>, now: u64)
         after: GroupStanding { revision, size, muted_until, dissolved: dissolved_at.is_some() },
         joined,
         left,
-        since: history_for_all.then_some(Seq(1)),
+        history_for_all,
         key_from: if history_for_all { 1 } else { key_version },
         key_to: key_version.saturating_sub(1),
         now,
