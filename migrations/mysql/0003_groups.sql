@@ -35,7 +35,8 @@ CREATE TABLE group_member (
     key_to      INT UNSIGNED     NOT NULL DEFAULT 0,
     muted_until BIGINT UNSIGNED  NOT NULL DEFAULT 0,
     joined_at   BIGINT UNSIGNED  NOT NULL,
-    PRIMARY KEY (conv, user)
+    PRIMARY KEY (conv, user),
+    KEY group_member_role (conv, role)
 ) ENGINE = InnoDB;
 
 -- kind: 1 they asked, 2 they are invited, 3 proposed by a member.

@@ -38,6 +38,9 @@ CREATE TABLE group_member (
     PRIMARY KEY (conv, user)
 ) STRICT, WITHOUT ROWID;
 
+-- Owner and admins, who are few: found without reading the members.
+CREATE INDEX group_member_role ON group_member (conv, role) WHERE role > 1;
+
 -- kind: 1 they asked, 2 they are invited, 3 proposed by a member.
 CREATE TABLE group_request (
     conv    BLOB    NOT NULL,

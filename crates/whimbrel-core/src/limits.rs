@@ -79,3 +79,5 @@ pub const SIGNAL_MAILBOX_SHARE: usize = 4;
 pub const RECALL_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// Follow-ups with content (edits, parts of a stream) that one message may have.
 pub const FOLLOW_UPS_MAX: u32 = 10_000;
+/// Owner and admins of a group who are told that somebody waits for their answer.
+pub const GROUP_ANSWERERS_TOLD: usize = 50;
