@@ -1,6 +1,7 @@
 //! Groups and settings, as REST tells of them.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use whimbrel_core::{ConversationId, MessageId, MessageKind, Role, Seq, UserId};
 use whimbrel_wire::seal::{self, SealContext};
 
@@ -234,6 +235,65 @@ pub struct Reader {
     pub delivered: Seq,
     /// Everything up to here is read.
     pub read: Seq,
+}
+
+/// What a row of a group's timeline tells ([`MessageKind::GROUP`]).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "NewsWords")]
+pub struct GroupNews {
+    /// `created`, `joined`, `added`, `left`, `removed`, `role`, `owner`, `muted`, `all_muted`, `settings`, `dissolved`, or a
+    /// word of a later version.
+    pub what: String,
+    /// Who did it; 0: the operator.
+    pub by: UserId,
+    /// To whom.
+    pub users: Vec<UserId>,
+    /// With `role`: what they are now.
+    pub role: Option<String>,
+    /// With `left`: whose it is now, if the owner left.
+    pub owner: Option<UserId>,
+    /// With `muted` and `all_muted`: until when, milliseconds since 1970; 0: not any more.
+    pub until: Option<u64>,
+    /// With `settings`: the names of those that changed.
+    pub changed: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct NewsWords {
+    what: String,
+    #[serde(default)]
+    by: u64,
+    #[serde(default)]
+    users: Vec<u64>,
+    #[serde(default)]
+    role: Option<String>,
+    #[serde(default)]
+    owner: Option<u64>,
+    #[serde(default)]
+    until: Option<u64>,
+    #[serde(default)]
+    changed: Vec<String>,
+}
+
+impl From<NewsWords> for GroupNews {
+    fn from(words: NewsWords) -> Self {
+        Self {
+            what: words.what,
+            by: UserId(words.by),
+            users: words.users.into_iter().map(UserId).collect(),
+            role: words.role,
+            owner: words.owner.map(UserId),
+            until: words.until,
+            changed: words.changed,
+        }
+    }
+}
+
+impl GroupNews {
+    /// What the body of such a row says; `None`: it is none.
+    pub fn read(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
 }
 
 /// A page of something, and where the next goes on.

@@ -134,8 +134,8 @@ pub use content::{
 pub use error::{ApiError, Error, StoreError};
 pub use event::{Closed, ConnectionState, Event, Events, NotPlaced, Outcome};
 pub use group::{
-    Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, JoinMode, NewGroup, Page, ReadBy, Reader,
-    RequestKind, Setting, SettingChange,
+    Group, GroupAction, GroupInfo, GroupMember, GroupNews, GroupRequest, GroupSettings, JoinMode, NewGroup, Page,
+    ReadBy, Reader, RequestKind, Setting, SettingChange,
 };
 pub use message::{ConversationSummary, StoredMessage};
 pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};

@@ -11,17 +11,9 @@ use super::fleeting::Seen;
 use super::people::Sendable;
 use crate::content::{Content, FollowUp, Outgoing};
 use crate::event::Event;
-use crate::group::{GroupInfo, Setting};
+use crate::group::{GroupInfo, GroupNews, Setting};
 use crate::message::{StoredMessage, show};
 use crate::relation::RelationKey;
-
-/// A row of a group's timeline, as far as a device looks into it.
-#[derive(Deserialize)]
-struct GroupRow {
-    what: String,
-    #[serde(default)]
-    users: Vec<u64>,
-}
 
 /// A conversation that a row of one's private conversation names.
 pub(super) fn conversation_in(json: &[u8]) -> Option<ConversationId> {
@@ -51,15 +43,16 @@ impl Engine {
     /// each of them otherwise. Who goes leaves a new key behind, which is fetched when something is to be sent, or opened.
     pub(super) fn group_row(&mut self, message: &Message) {
         let id = message.conversation;
-        let row = serde_json::from_slice::<GroupRow>(&message.body).ok();
+        let row = GroupNews::read(&message.body);
         let Some(mut info) = self.directory.group(id) else { return self.group_due(id) };
         if message.seq <= info.group.revision {
             return;
         }
         let users = row.as_ref().map_or(0, |row| row.users.len()) as u32;
-        let about_me = row.as_ref().is_none_or(|row| row.users.contains(&self.habits.user.0));
+        let about_me = row.as_ref().is_none_or(|row| row.users.contains(&self.habits.user));
+        let has_heir = row.as_ref().is_some_and(|row| row.owner.is_some());
         match row.as_ref().map(|row| row.what.as_str()) {
-            _ if about_me => return self.group_due(id),
+            _ if about_me || has_heir => return self.group_due(id),
             Some("joined" | "added") => info.group.size = info.group.size.saturating_add(users),
             Some("left" | "removed") => {
                 info.group.size = info.group.size.saturating_sub(users);

@@ -146,7 +146,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_goes_on_writing_is_not_told_with_every_letter() {
         let (mut passing, now) = (Passing::default(), Instant::now());
-        let mut sent = |passing: &mut Passing| std::iter::from_fn(|| passing.next()).count();
+        let sent = |passing: &mut Passing| std::iter::from_fn(|| passing.next()).count();
         passing.typing(CHAT, false, now);
         assert_eq!(sent(&mut passing), 0, "nobody was told");
         for after in [0, 1, 2] {

@@ -116,3 +116,32 @@ fn make(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA user_version = {VERSION}; COMMIT;"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file as the first version made it, with a conversation and a message in it.
+    #[test]
+    fn a_file_of_an_earlier_version_is_brought_to_the_present() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("device");
+        let old = Connection::open(&path).expect("a file");
+        old.execute_batch(&format!(
+            "{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;
+             INSERT INTO conversation VALUES (zeroblob(16), 1, 2, 0, 1, 1, zeroblob(16), 1, 1, 0, 0, 0, 1, 0, 1);
+             INSERT INTO message VALUES (zeroblob(16), 1, 2, zeroblob(16), zeroblob(16), 1, 1, 5, x'0102');"
+        ))
+        .expect("made");
+        drop(old);
+        let connection = open(&path).expect("it opens");
+        let rows = super::super::read::conversations(&connection).expect("read");
+        assert_eq!((rows.len(), rows[0].mentions.len()), (1, 0));
+        let id = whimbrel_core::ConversationId::from_bytes([0; 16]);
+        let messages = super::super::read::messages(&connection, id, whimbrel_core::Seq(0), 9).expect("read");
+        assert_eq!(&messages[0].body[..], &[1, 2]);
+        let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+        assert_eq!(version, VERSION);
+        assert!(connection.execute_batch("SELECT * FROM setting_due").is_ok());
+    }
+}
