@@ -34,6 +34,41 @@ pub struct Setting {
     pub changed_at: u64,
 }
 
+impl Setting {
+    /// Of a conversation of which the user changed nothing.
+    pub(crate) fn untouched(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            pinned_at: 0,
+            muted_until: 0,
+            archived: false,
+            draft_key_version: 0,
+            draft: Bytes::new(),
+            cleared: Seq::ZERO,
+            hidden: Seq::ZERO,
+            changed_at: 0,
+        }
+    }
+
+    /// Becomes what it is with this change, but for the time of it; `end`: the last row that the user sees.
+    pub(crate) fn apply(&mut self, change: SettingChange, end: Seq) {
+        let SettingChange { pinned_at, muted_until, archived, draft, clear, delete } = change;
+        self.pinned_at = pinned_at.unwrap_or(self.pinned_at);
+        self.muted_until = muted_until.unwrap_or(self.muted_until);
+        self.archived = archived.unwrap_or(self.archived);
+        if let Some((key_version, draft)) = draft {
+            self.draft_key_version = if draft.is_empty() { 0 } else { key_version };
+            self.draft = draft;
+        }
+        if clear || delete {
+            self.cleared = self.cleared.max(end);
+        }
+        if delete {
+            self.hidden = self.hidden.max(end);
+        }
+    }
+}
+
 /// Parts that are to become something else; `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SettingChange {

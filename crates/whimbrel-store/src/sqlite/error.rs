@@ -3,6 +3,7 @@
 use rusqlite::{Error, ErrorCode};
 
 use crate::directory::DirectoryError;
+use crate::groups::GroupError;
 use crate::timeline::CommitError;
 use crate::{StoreError, keyring::KeyError};
 
@@ -26,6 +27,12 @@ impl From<Error> for StoreError {
 impl From<Error> for DirectoryError {
     fn from(error: Error) -> Self {
         DirectoryError::Store(error.into())
+    }
+}
+
+impl From<Error> for GroupError {
+    fn from(error: Error) -> Self {
+        GroupError::Store(error.into())
     }
 }
 

@@ -11,18 +11,21 @@ use whimbrel_core::{
 };
 
 use super::head::read_kind;
-use super::timeline::{FOLLOWING, read_message};
+use super::timeline::read_message;
 use super::value::{all, conversation, first, first_row, number, number_or_zero, seq, sql, user};
 
-/// `h`: the last row. `r`: the row at the read cursor. `p`: the other user's cursors.
+/// `h`: the last row that the user sees: that of their leaving, if they left. `r`: the row at the read cursor. `p`: the
+/// other user's cursors (groups name nobody in `first` and `second`).
 macro_rules! state_sql {
     ($range:literal) => {
         concat!(
             "SELECT m.conv, c.kind, c.first, c.second, c.floor, m.delivered, m.read, p.delivered, p.read, \
-             h.seq, h.at, h.n, h.own, h.sender, h.message_id, r.n, r.own, r.sender \
+             h.seq, h.at, h.n, h.own, h.sender, h.message_id, r.n, r.own, r.sender, \
+             m.since, m.until, m.own_total, m.n_read, m.own_read \
              FROM member m CROSS JOIN conversation c ON c.id = m.conv \
              LEFT JOIN member p ON p.user = CASE c.first WHEN m.user THEN c.second ELSE c.first END AND p.conv = m.conv \
-             LEFT JOIN message h ON h.conv = m.conv AND h.seq = (SELECT max(seq) FROM message WHERE conv = m.conv) \
+             LEFT JOIN message h ON h.conv = m.conv AND h.seq = \
+             CASE m.until WHEN 0 THEN (SELECT max(seq) FROM message WHERE conv = m.conv) ELSE m.until END \
              LEFT JOIN message r ON r.conv = m.conv AND r.seq = m.read \
              WHERE m.user = ?1 AND ",
             $range
@@ -32,6 +35,10 @@ macro_rules! state_sql {
 
 const RANGE: &str = state_sql!("m.conv > ?2 AND m.conv <= ?3 ORDER BY m.conv LIMIT ?4");
 const ONE: &str = state_sql!("m.conv = ?2");
+
+/// Messages of a conversation after a place and up to another; columns as [`read_message`] wants them.
+const BETWEEN: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
+     FROM message WHERE conv = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4";
 
 /// A conversation but for its messages.
 struct State {
@@ -100,15 +107,22 @@ fn read_state(row: &Row<'_>, me: UserId) -> rusqlite::Result<State> {
     let (one, two) = (user(row, 2)?, user(row, 3)?);
     let peer = (kind == ConversationKind::Direct).then_some(if one == me { two } else { one });
     let read = seq(row, 6)?;
+    let until = seq(row, 19)?;
+    let head = if until == Seq::ZERO { Seq(number_or_zero(row, 9)?) } else { until };
+    let since = number(row, 18)?;
     let view = View {
         conversation: conversation(row, 0)?,
         kind,
         peer,
-        head: Seq(number_or_zero(row, 9)?),
+        head,
         head_at: number_or_zero(row, 10)?,
-        floor: seq(row, 4)?,
+        floor: seq(row, 4)?.max(Seq(since.saturating_sub(1))).min(head),
         own: Cursors { delivered: seq(row, 5)?, read },
-        unread: if peer.is_some() { unread_direct(counts(row, 11, me)?, counts(row, 15, me)?) } else { 0 },
+        unread: match kind {
+            ConversationKind::Direct => unread_direct(counts(row, 11, me)?, counts(row, 15, me)?),
+            ConversationKind::Private => 0,
+            ConversationKind::Group => unread_group(row)?,
+        },
         peer_cursors: Cursors { delivered: Seq(number_or_zero(row, 7)?), read: Seq(number_or_zero(row, 8)?) },
         reset: false,
         messages: Vec::new(),
@@ -116,6 +130,13 @@ fn read_state(row: &Row<'_>, me: UserId) -> rusqlite::Result<State> {
     };
     let head_id: Option<[u8; 16]> = row.get(14)?;
     Ok(State { view, head_id: head_id.map(MessageId::from_bytes) })
+}
+
+/// What others said after the read cursor, as the member row and the last row's `n` have it.
+fn unread_group(row: &Row<'_>) -> rusqlite::Result<u64> {
+    let (own_total, n_read, own_read) = (number(row, 20)?, number(row, 21)?, number(row, 22)?);
+    let n = number_or_zero(row, 11)?;
+    Ok(n.saturating_sub(n_read).saturating_sub(own_total - own_read))
 }
 
 /// The counts in three columns (n, own, sender); zeros where there is no row.
@@ -140,7 +161,7 @@ fn follow(
     }
     let start = known.cursor.max(view.floor);
     if start < view.head && !budget.is_spent() {
-        view.messages = budget.take_from(db, view.conversation, start)?;
+        view.messages = budget.take_from(db, view.conversation, start, view.head)?;
     }
     let end = view.messages.last().map_or(start, |message| message.seq);
     view.complete = end >= view.head;
@@ -200,10 +221,11 @@ impl Budget {
         db: &Connection,
         conversation: ConversationId,
         after: Seq,
+        until: Seq,
     ) -> rusqlite::Result<Vec<Message>> {
-        let mut statement = db.prepare_cached(FOLLOWING)?;
+        let mut statement = db.prepare_cached(BETWEEN)?;
         let limit = sql(self.messages as u64);
-        let mut rows = statement.query(params![conversation.as_bytes(), sql(after.0), limit])?;
+        let mut rows = statement.query(params![conversation.as_bytes(), sql(after.0), sql(until.0), limit])?;
         let mut messages = Vec::new();
         while let Some(row) = rows.next()? {
             let message = read_message(row)?;

@@ -14,7 +14,7 @@ use crate::StoreError;
 use crate::timeline::{CommitError, FoundRow, Head, PlaceBatch, Target, Timeline};
 
 /// Messages of a conversation after a place, in order; columns as [`read_message`] wants them.
-pub(super) const FOLLOWING: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
+const FOLLOWING: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
      FROM message WHERE conv = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
 const FIND: &str = "SELECT seq, at, hash FROM message WHERE message_id = ?1 AND conv = ?2 AND sender = ?3";
@@ -35,12 +35,22 @@ impl Timeline for SqliteStore {
         self.shared.readers.read(find).await
     }
 
-    async fn standings(&self, _: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
-        Err(StoreError::Unavailable("groups are not kept here yet".into()))
+    async fn standings(&self, of: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
+        let wanted = of.to_vec();
+        let read = move |db: &Connection| {
+            let standings = wanted.iter().map(|(group, user)| head::standing(db, *group, *user));
+            Ok(standings.collect::<Result<_, _>>()?)
+        };
+        self.shared.readers.read(read).await
     }
 
-    async fn targets(&self, _: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
-        Err(StoreError::Unavailable("groups are not kept here yet".into()))
+    async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
+        let wanted = of.to_vec();
+        let read = move |db: &Connection| {
+            let targets = wanted.iter().map(|(conversation, seq)| head::target(db, *conversation, *seq));
+            Ok(targets.collect::<Result<_, _>>()?)
+        };
+        self.shared.readers.read(read).await
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {

@@ -23,6 +23,11 @@ pub(super) fn number_or_zero(row: &Row<'_>, column: usize) -> rusqlite::Result<u
     Ok(row.get::<_, Option<i64>>(column)?.and_then(|stored| u64::try_from(stored).ok()).unwrap_or(0))
 }
 
+/// A time in a column. The largest number that SQLite holds stands for the largest there is: for good.
+pub(super) fn until(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    number(row, column).map(|time| if time == i64::MAX.unsigned_abs() { u64::MAX } else { time })
+}
+
 /// The small number in a column.
 pub(super) fn small<T: TryFrom<i64>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let stored: i64 = row.get(column)?;

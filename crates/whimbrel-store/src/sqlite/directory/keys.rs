@@ -34,6 +34,17 @@ pub(super) fn renew(db: &Connection, keyring: &Keyring, conversation: Conversati
     if version > KEY_VERSIONS_MAX {
         return Ok(());
     }
+    add(db, keyring, conversation, version)?;
+    Ok(())
+}
+
+/// Gives a conversation a fresh random key of a version that it has not.
+pub(in crate::sqlite) fn add(
+    db: &Connection,
+    keyring: &Keyring,
+    conversation: ConversationId,
+    version: u32,
+) -> Result<(), StoreError> {
     let mut key = [0; 32];
     rand::fill(&mut key);
     let wrapped = keyring.wrap(&owner(conversation, version), &key);
@@ -48,9 +59,21 @@ pub(super) fn of(
     keyring: &Keyring,
     conversation: ConversationId,
 ) -> Result<Vec<(u32, [u8; 32])>, StoreError> {
-    let query = "SELECT version, wrapped FROM relation_key WHERE conv = ?1 ORDER BY version";
-    let wrapped: Vec<(u32, Vec<u8>)> =
-        all(db, query, [conversation.as_bytes()], |row| Ok((small(row, 0)?, row.get(1)?)))?;
+    between(db, keyring, conversation, (1, u32::MAX), usize::MAX)
+}
+
+/// The versions of this range, oldest first, at most `limit`.
+pub(in crate::sqlite) fn between(
+    db: &Connection,
+    keyring: &Keyring,
+    conversation: ConversationId,
+    (first, last): (u32, u32),
+    limit: usize,
+) -> Result<Vec<(u32, [u8; 32])>, StoreError> {
+    let query = "SELECT version, wrapped FROM relation_key WHERE conv = ?1 AND version BETWEEN ?2 AND ?3 \
+         ORDER BY version LIMIT ?4";
+    let range = params![conversation.as_bytes(), first, last, sql(limit as u64)];
+    let wrapped: Vec<(u32, Vec<u8>)> = all(db, query, range, |row| Ok((small(row, 0)?, row.get(1)?)))?;
     let mut keys = Vec::with_capacity(wrapped.len());
     for (version, wrapped) in wrapped {
         keys.push((version, keyring.unwrap(&owner(conversation, version), &wrapped)?));

@@ -5,12 +5,12 @@
 
 mod change;
 mod devices;
-mod keys;
+pub(super) mod keys;
 mod pair;
 mod relations;
-mod tell;
+pub(super) mod tell;
 mod tokens;
-mod users;
+pub(super) mod users;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -66,7 +66,8 @@ impl Directory for SqliteStore {
     }
 
     async fn delete_user(&self, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
-        self.shared.writer.write(move |db| users::delete(db, user, now)).await
+        let keyring = self.keyring();
+        self.shared.writer.write(move |db| users::delete(db, &keyring, user, now)).await
     }
 
     async fn log_in(&self, log_ins: Vec<LogIn>) -> Result<Vec<Result<Rows, DirectoryError>>, StoreError> {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, params};
-use whimbrel_core::{ConversationId, MessageKind, UserId};
+use whimbrel_core::{ConversationId, MessageKind, PlacedRow, UserId};
 
 use super::super::place::system_row;
 use super::super::value::{first, sql};
@@ -11,16 +11,17 @@ use crate::StoreError;
 use crate::directory::Rows;
 pub(super) use crate::directory::words::Account;
 use crate::directory::words::about;
+use crate::groups::words;
 
 /// Collects what one change places.
-pub(super) struct Teller<'a> {
+pub(in crate::sqlite) struct Teller<'a> {
     db: &'a Connection,
     now: u64,
     rows: Rows,
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(db: &'a Connection, now: u64) -> Self {
+    pub(in crate::sqlite) fn new(db: &'a Connection, now: u64) -> Self {
         Self { db, now, rows: Rows::new() }
     }
 
@@ -41,7 +42,22 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
-    pub(super) fn into_rows(self) -> Rows {
+    /// Tells a user that something about them and a group changed.
+    pub(in crate::sqlite) fn membership(&mut self, user: UserId, group: ConversationId) -> Result<(), StoreError> {
+        self.private(user, MessageKind::MEMBERSHIP, words::membership(group))
+    }
+
+    /// Tells a user how they have a conversation shown.
+    pub(in crate::sqlite) fn setting(&mut self, user: UserId, conversation: ConversationId) -> Result<(), StoreError> {
+        self.private(user, MessageKind::SETTING, words::setting(conversation))
+    }
+
+    /// Takes a row that was placed with the change.
+    pub(in crate::sqlite) fn push(&mut self, row: PlacedRow) {
+        self.rows.push(row);
+    }
+
+    pub(in crate::sqlite) fn into_rows(self) -> Rows {
         self.rows
     }
 

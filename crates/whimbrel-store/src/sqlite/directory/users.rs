@@ -3,11 +3,12 @@
 use rusqlite::{Connection, Row, params};
 use whimbrel_core::{ConversationId, ConversationKind, DeviceId, UserId};
 
+use super::super::groups::leave_all;
 use super::super::value::{all, first_row, number, run, sql, user as user_at};
 use super::tell::{Account, Teller};
 use super::{change, devices};
-use crate::StoreError;
 use crate::directory::{DirectoryError, NewUser, RelationState, Rows, User};
+use crate::{Keyring, StoreError};
 
 /// What [`read`] wants, as the first columns of a row.
 macro_rules! user_columns {
@@ -15,10 +16,10 @@ macro_rules! user_columns {
         "u.id, u.handle, u.display_name, u.avatar, u.created_at"
     };
 }
-pub(super) use user_columns;
+pub(in crate::sqlite) use user_columns;
 
 /// A user from the first five columns.
-pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<User> {
+pub(in crate::sqlite) fn read(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         id: user_at(row, 0)?,
         handle: row.get(1)?,
@@ -139,7 +140,7 @@ pub(super) fn set_password(
 }
 
 /// The account's row stays, so that its number and handle are never given again; nothing personal stays in it.
-pub(super) fn delete(db: &Connection, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
+pub(super) fn delete(db: &Connection, keyring: &Keyring, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
     existing(db, user)?;
     let update = "UPDATE user SET display_name = '', avatar = '', password_hash = NULL, deleted_at = ?2 WHERE id = ?1";
     run(db, update, params![sql(user.0), sql(now)])?;
@@ -151,5 +152,7 @@ pub(super) fn delete(db: &Connection, user: UserId, now: u64) -> Result<Rows, Di
     for peer in all(db, peers, params![sql(user.0)], |row| user_at(row, 0))? {
         change::end(db, &mut teller, user, peer, now)?;
     }
+    leave_all(db, keyring, &mut teller, user, now)?;
+    run(db, "DELETE FROM setting WHERE user = ?1", [sql(user.0)])?;
     Ok(teller.into_rows())
 }
