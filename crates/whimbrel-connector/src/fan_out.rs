@@ -104,7 +104,7 @@ mod tests {
 
     /// One session for each of users 1, 2, 3, ….
     fn world(users: u64, config: Config) -> World {
-        let key = Arc::new(TokenKey::generate());
+        let key = Arc::new(TokenKey::new(&vec![7; 32].into()));
         let house = Connector::new(config, ConnectorId::generate(), key).house;
         let figures = Arc::new(Figures::new(0));
         let handle = |user| {

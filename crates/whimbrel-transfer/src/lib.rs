@@ -47,4 +47,4 @@ mod sync;
 mod watch;
 
 pub use config::Config;
-pub use role::TransferRole;
+pub use role::{Stores, TransferRole};

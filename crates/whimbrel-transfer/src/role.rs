@@ -44,18 +44,24 @@ pub struct TransferRole {
     stop: CancellationToken,
 }
 
+/// The stores that a transfer needs.
+pub struct Stores {
+    /// Where it publishes.
+    pub log: Arc<dyn Log>,
+    /// What was placed, for syncs and heads.
+    pub timeline: Arc<dyn Timeline>,
+    /// Devices and members.
+    pub directory: Arc<dyn Directory>,
+    /// Who is in groups.
+    pub groups: Arc<dyn Groups>,
+    /// Who is online, and where.
+    pub status: Arc<dyn UserStatus>,
+}
+
 impl TransferRole {
     /// A transfer with these stores; `peers` finds the connectors it pushes to.
-    pub fn new(
-        config: Config,
-        id: TransferId,
-        log: Arc<dyn Log>,
-        timeline: Arc<dyn Timeline>,
-        directory: Arc<dyn Directory>,
-        groups: Arc<dyn Groups>,
-        status: Arc<dyn UserStatus>,
-        peers: Arc<dyn Peers>,
-    ) -> Arc<Self> {
+    pub fn new(config: Config, id: TransferId, stores: Stores, peers: Arc<dyn Peers>) -> Arc<Self> {
+        let Stores { log, timeline, directory, groups, status } = stores;
         let (config, tasks, stop) = (Arc::new(config), TaskTracker::new(), CancellationToken::new());
         let audiences = Arc::new(Audiences::new(config.conversations_cached));
         let reach = Arc::new(Reach::new(config.clone(), status, peers));

@@ -40,7 +40,7 @@ async fn members_speak_and_strangers_do_not() {
 async fn who_was_removed_is_refused_by_an_archiver_that_has_not_heard_of_it() {
     let (mut house, group) = group();
     house.place(one(group, EVE, "a")).await;
-    house.shelf.change_group(group, |group| drop(group.members.remove(&EVE)));
+    house.shelf.change_group(group, |group| assert!(group.members.remove(&EVE).is_some()));
     let placed = house.place([one(group, EVE, "b"), one(group, BOB, "c")].concat()).await;
     assert_eq!((seqs(&placed), refused(&placed)), (vec![4], vec![Refusal::NotMember]));
     assert_eq!(house.shelf.bodies(group), ["{}", "a", "{}", "c"]);
@@ -50,9 +50,9 @@ async fn who_was_removed_is_refused_by_an_archiver_that_has_not_heard_of_it() {
 #[tokio::test]
 async fn a_remembered_mute_refuses_nobody() {
     let (mut house, group) = group();
-    house.shelf.change_group(group, |group| drop(group.members.insert(EVE, member(u64::MAX))));
+    house.shelf.change_group(group, |group| assert!(group.members.insert(EVE, member(u64::MAX)).is_some()));
     assert_eq!(refused(&house.place(one(group, EVE, "a")).await), [Refusal::Muted]);
-    house.shelf.change_group(group, |group| drop(group.members.insert(EVE, member(0))));
+    house.shelf.change_group(group, |group| assert!(group.members.insert(EVE, member(0)).is_some()));
     assert_eq!(seqs(&house.place(one(group, EVE, "b")).await), [4]);
 }
 
@@ -78,7 +78,7 @@ async fn a_mute_runs_out_by_itself() {
 async fn who_is_muted_may_still_take_their_own_back() {
     let (mut house, group) = group();
     house.place([one(group, EVE, "a"), one(group, ANN, "b")].concat()).await;
-    house.shelf.change_group(group, |group| drop(group.members.insert(EVE, member(u64::MAX))));
+    house.shelf.change_group(group, |group| assert!(group.members.insert(EVE, member(u64::MAX)).is_some()));
     let drafts = [
         about(MessageKind::RECALL, 2, ""),
         about(MessageKind::RECALL, 3, ""),

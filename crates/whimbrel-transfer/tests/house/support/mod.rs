@@ -25,7 +25,7 @@ use whimbrel_store::directory::{LogIn, NewUser, RelationChange};
 use whimbrel_store::memory::{MemoryLog, MemoryLogConfig};
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
 use whimbrel_store::{Directory, Keyring, Log, MasterKey, Timeline, UserStatus};
-use whimbrel_transfer::{Config, TransferRole};
+use whimbrel_transfer::{Config, Stores, TransferRole};
 
 pub use cluster::{Announcer, Web};
 pub use directory::WrappedDirectory;
@@ -105,7 +105,8 @@ impl House {
         let build = |web: &Arc<Web>| {
             let (id, directory, groups) = (TransferId::generate(), directory.clone(), groups.clone());
             let (config, log, timeline) = (config.clone(), log.clone(), timeline.clone());
-            (id, TransferRole::new(config, id, log, timeline, directory, groups, status.clone(), web.clone()))
+            let stores = Stores { log, timeline, directory, groups, status: status.clone() };
+            (id, TransferRole::new(config, id, stores, web.clone()))
         };
         let all: Vec<_> = webs.iter().map(build).collect();
         let transfers: Vec<_> = all.iter().map(|(_, transfer)| transfer.clone()).collect();
