@@ -3,7 +3,7 @@
 
 use whimbrel_core::limits::GROUP_MEMBERS;
 use whimbrel_core::{ConversationId, Draft, MessageKind, Outcome, Refusal, UserId};
-use whimbrel_rpc::{Announce, PlacedBatch, SessionRef, Through};
+use whimbrel_rpc::{PlacedBatch, SessionRef, Through};
 use whimbrel_store::Groups;
 use whimbrel_store::directory::Rows;
 use whimbrel_store::groups::{Actor, GroupChange, JoinMode, NewGroup};
@@ -110,8 +110,8 @@ async fn who_may_not_is_answered_why() {
     change(&house, group, ann, GroupChange::Mute { user: eve.user, until: u64::MAX }).await;
     assert_eq!(house.say(eve, group, &drafts(&["b"])).await, [Outcome::Refused(Refusal::Muted)]);
     seq(house.say(ann, group, &[about(MessageKind::RECALL, place, "")]).await[0]);
-    let again = house.say(bob, group, &[about(MessageKind::REACTION, place, "x"), about(MessageKind::EDIT, place, "y")]);
-    assert_eq!(again.await, [Outcome::Refused(Refusal::Recalled); 2]);
+    let again = [about(MessageKind::REACTION, place, "x"), about(MessageKind::EDIT, place, "y")];
+    assert_eq!(house.say(bob, group, &again).await, [Outcome::Refused(Refusal::Recalled); 2]);
     let body = house.rows(group).await[place as usize - 1].body.clone();
     assert!(body.is_empty(), "it is gone");
     archiver.kill().await;
