@@ -35,3 +35,4 @@ async fn stores() -> Stores {
 }
 
 crate::timeline_and_directory_conformance!(stores);
+crate::groups_conformance!(stores);
