@@ -5,6 +5,7 @@
 
 pub mod cluster;
 pub mod gate;
+pub mod groups;
 pub mod people;
 pub mod raw;
 pub mod server;

@@ -1,0 +1,48 @@
+//! Groups whose members are on different connectors. What the facts are stands in `whimbrel_tests::groups`; one node shows
+//! the same.
+
+use whimbrel_tests::cluster::Cluster;
+use whimbrel_tests::groups;
+
+use crate::TWO_OF_EACH;
+
+#[tokio::test]
+async fn live_and_synced_devices_show_one_picture() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    groups::live_and_synced_devices_show_one_picture(&a, &b).await
+}
+
+#[tokio::test]
+async fn who_is_removed_gets_what_was_placed_before_and_nothing_after() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    groups::who_is_removed_gets_what_was_placed_before_and_nothing_after(&a, &b).await
+}
+
+#[tokio::test]
+async fn an_edit_stands_before_the_recall_or_not_at_all() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    groups::edit_against_recall(&a, &b).await
+}
+
+#[tokio::test]
+async fn unread_counts_are_exact() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    groups::unread_counts_are_exact(&a, &b).await
+}
+
+#[tokio::test]
+async fn a_mute_runs_out() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    groups::a_mute_runs_out(&cluster.through("connector a")).await
+}
+
+#[tokio::test]
+async fn a_large_group_takes_joins_during_fan_out_over_two_connectors() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    groups::a_large_group_with_joins_during_fan_out(&a, &b, 500).await
+}
