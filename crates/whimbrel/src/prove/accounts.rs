@@ -54,6 +54,11 @@ impl Accounts {
         Ok(Self { http, api: api.trim_end_matches('/').to_owned(), key: key.to_owned() })
     }
 
+    /// Where it calls: `http://host:port`.
+    pub(crate) fn api(&self) -> &str {
+        &self.api
+    }
+
     /// Creates `count` users with names that nobody has yet.
     ///
     /// # Errors
