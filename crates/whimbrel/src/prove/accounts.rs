@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
+use whimbrel_client::Credentials;
 use whimbrel_core::{ConversationId, DeviceId, UserId};
 
 /// Things in one request, as the API allows.
@@ -20,6 +21,20 @@ pub(crate) struct Account {
     pub(crate) device: DeviceId,
     /// Its access token.
     pub(crate) token: String,
+}
+
+impl Account {
+    /// What opens sessions and REST for it.
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials {
+            user: self.user,
+            device: self.device,
+            access_token: self.token.clone().into(),
+            // Longer than any run: the server's word counts, and it made the token so.
+            access_expires_at: u64::MAX / 2,
+            refresh_token: None,
+        }
+    }
 }
 
 /// A group to make.

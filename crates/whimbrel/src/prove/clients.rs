@@ -11,8 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use whimbrel_client::{
-    Client, ConnectionState, ConversationId, Credentials, Error, Event, Events, FirstSync, MessageId, Seq,
-    StoredMessage,
+    Client, ConnectionState, ConversationId, Error, Event, Events, FirstSync, MessageId, Seq, StoredMessage,
 };
 
 use super::accounts::Account;
@@ -219,7 +218,7 @@ impl Actor {
     }
 
     async fn connect(&self) -> Result<(Client, Events), Error> {
-        let credentials = credentials(&self.role.account);
+        let credentials = self.role.account.credentials();
         let builder = Client::builder(&self.world.api, &self.world.server)
             .credentials(credentials)
             .first_sync(FirstSync::Everything)
@@ -399,18 +398,6 @@ impl Actor {
 
     fn fail(&self, what: String) {
         self.handle.book().failures.push(what);
-    }
-}
-
-/// What opens sessions and REST for this account.
-pub(super) fn credentials(account: &Account) -> Credentials {
-    Credentials {
-        user: account.user,
-        device: account.device,
-        access_token: account.token.clone().into(),
-        // Longer than any run: the server's word counts, and it made the token so.
-        access_expires_at: u64::MAX / 2,
-        refresh_token: None,
     }
 }
 

@@ -13,7 +13,7 @@ use whimbrel_client::{ConversationId, Rest, Seq, UserId};
 
 use super::Doors;
 use super::accounts::{Account, Accounts};
-use super::clients::{Actor, Handle, Order, Role, World, credentials, now_ms};
+use super::clients::{Actor, Handle, Order, Role, World, now_ms};
 use super::dice::Dice;
 use super::groups::chronicle::Chronicle;
 use super::groups::plan::GroupPlan;
@@ -133,7 +133,7 @@ impl Stage {
     /// Lets a steward begin in each group. A user acts with the token of their first device, wherever that is.
     fn employ(&mut self, doors: &Doors, plan: &Plan, accounts: &[Account]) -> anyhow::Result<()> {
         let rest = Rest::new(&doors.api)?;
-        let users: Vec<_> = accounts[..plan.users].iter().map(credentials).collect();
+        let users: Vec<_> = accounts[..plan.users].iter().map(Account::credentials).collect();
         for (number, (group, plan)) in self.groups.iter().zip(&plan.groups).enumerate() {
             let steward = Steward {
                 group: group.clone(),

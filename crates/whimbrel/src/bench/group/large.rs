@@ -17,7 +17,6 @@ use super::super::report::Report;
 use super::super::session::Session;
 use super::super::target::{TOKEN_TTL, Target};
 use super::setup::{make_group, open_sessions};
-use crate::prove::accounts::Account;
 use crate::prove::progress;
 
 /// Messages that are said, one after the other.
@@ -72,7 +71,7 @@ pub(in crate::bench) async fn run(args: LargeGroupArgs) -> anyhow::Result<ExitCo
     let rest = Rest::new(target.accounts.api())?;
     let began = Instant::now();
     let join = GroupAction::Join { message: String::new() };
-    rest.act_in_group(&credentials(&newcomer), group, &join).await.context("Nobody can come in")?;
+    rest.act_in_group(&newcomer.credentials(), group, &join).await.context("Nobody can come in")?;
     let joined = began.elapsed();
     all_hear(&mut online, group, 1).await?;
     let join_heard = began.elapsed();
@@ -85,7 +84,7 @@ pub(in crate::bench) async fn run(args: LargeGroupArgs) -> anyhow::Result<ExitCo
     let after_messages = resident(&target)?;
 
     bar.set_message("the list of members");
-    let (first_page, all_pages, listed) = list(&rest, &credentials(&accounts[0]), group).await?;
+    let (first_page, all_pages, listed) = list(&rest, &accounts[0].credentials(), group).await?;
     let after_list = resident(&target)?;
     for member in online {
         member.session.leave().await;
@@ -130,16 +129,6 @@ pub(in crate::bench) async fn run(args: LargeGroupArgs) -> anyhow::Result<ExitCo
 /// What the server's processes hold, bytes.
 fn resident(target: &Target) -> anyhow::Result<Option<u64>> {
     target.processes.as_ref().map(|processes| processes.memory().map(|memory| memory.resident)).transpose()
-}
-
-fn credentials(account: &Account) -> Credentials {
-    Credentials {
-        user: account.user,
-        device: account.device,
-        access_token: account.token.clone().into(),
-        access_expires_at: u64::MAX / 2,
-        refresh_token: None,
-    }
 }
 
 /// Waits until each of these has so many rows more. What comes for one waits in its socket while another is looked at.
@@ -190,7 +179,6 @@ impl Member {
                         let last = deliver.messages.iter().map(|message| message.seq).max().unwrap_or_default();
                         *head = (*head).max(Seq(last));
                     }
-                    ServerPayload::Poke(_) => bail!("Something passed a session by"),
                     _ => {}
                 }
                 Ok(())

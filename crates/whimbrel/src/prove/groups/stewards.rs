@@ -100,7 +100,11 @@ impl Steward {
     /// As a user.
     async fn call(&mut self, user: usize, action: &GroupAction) -> Result<(), String> {
         let (rest, credentials, group) = (self.rest.clone(), self.users[user].clone(), self.group.conversation);
-        self.until_done(async || answer_of(rest.act_in_group(&credentials, group, action).await.map(drop))).await
+        let call = || {
+            let (rest, credentials, action) = (rest.clone(), credentials.clone(), action.clone());
+            async move { answer_of(rest.act_in_group(&credentials, group, &action).await.map(drop)) }
+        };
+        self.until_done(call).await
     }
 
     /// As the administrator.
@@ -119,7 +123,10 @@ impl Steward {
         }
     }
 
-    async fn until_done(&mut self, call: impl AsyncFn() -> Result<Answer, String>) -> Result<(), String> {
+    async fn until_done<F>(&mut self, call: impl Fn() -> F) -> Result<(), String>
+    where
+        F: Future<Output = Result<Answer, String>>,
+    {
         let give_up = Instant::now() + GIVE_UP;
         let (mut tries, mut is_uncertain) = (0, false);
         loop {
@@ -196,7 +203,7 @@ mod tests {
     async fn what_does_not_apply_is_done_if_a_call_before_got_no_clear_answer_and_else_a_fault() {
         let answers = |answers: Vec<Result<(), Error>>| {
             let answers = std::sync::Mutex::new(answers.into_iter());
-            async move || answer_of(answers.lock().expect("no panic").next().expect("no more calls"))
+            move || std::future::ready(answer_of(answers.lock().expect("no panic").next().expect("no more calls")))
         };
         let mut steward = steward();
         let lost = vec![refused(503, "unavailable"), refused(403, "forbidden")];
