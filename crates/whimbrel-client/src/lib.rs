@@ -119,6 +119,7 @@ mod reconnect;
 mod relation;
 mod relations;
 mod rest;
+mod setting;
 pub mod store;
 mod sync;
 #[doc(hidden)]
@@ -135,12 +136,13 @@ pub use error::{ApiError, Error, StoreError};
 pub use event::{Closed, ConnectionState, Event, Events, NotPlaced, Outcome};
 pub use group::{
     Group, GroupAction, GroupInfo, GroupMember, GroupNews, GroupRequest, GroupSettings, JoinMode, NewGroup, Page,
-    ReadBy, Reader, RequestKind, Setting, SettingChange,
+    ReadBy, Reader, RequestKind,
 };
 pub use message::{ConversationSummary, StoredMessage};
 pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
 pub use rest::{AuthorizedRest, PAGE, RELATIONS_PAGE, Rest};
+pub use setting::{Setting, SettingChange};
 
 pub use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, GoodbyeCode, MessageId, MessageKind, Refusal, Role, Seq,
