@@ -5,12 +5,19 @@
 //! engine. Nothing of an engine is known here but its trait.
 
 mod accounts;
+mod company;
 mod devices;
+mod follow_ups;
+mod group_changes;
+mod group_sync;
+mod group_unread;
+mod groups;
 mod log;
 mod people;
 mod places;
 mod relations;
 mod remembering;
+mod settings;
 mod standing;
 mod sync;
 mod unread;
@@ -26,10 +33,16 @@ use crate::{Directory, Groups, Settings, Timeline};
 pub mod cases {
     pub use super::accounts::*;
     pub use super::devices::*;
+    pub use super::follow_ups::*;
+    pub use super::group_changes::*;
+    pub use super::group_sync::*;
+    pub use super::group_unread::*;
+    pub use super::groups::*;
     pub use super::log::*;
     pub use super::places::*;
     pub use super::relations::*;
     pub use super::remembering::*;
+    pub use super::settings::*;
     pub use super::standing::*;
     pub use super::sync::*;
     pub use super::unread::*;
@@ -106,6 +119,53 @@ macro_rules! timeline_and_directory_conformance {
             async fn $case() {
                 let stores: $crate::conformance::Stores = $open().await;
                 $crate::conformance::cases::$case(&*stores.timeline, &*stores.directory).await;
+            }
+        )*
+    };
+}
+
+/// Makes a test of every case of groups, settings and follow-ups; `$open`: an `async fn() -> Stores`.
+#[macro_export]
+macro_rules! groups_conformance {
+    ($open:path) => {
+        $crate::groups_conformance! { @cases $open;
+            a_group_begins_with_friends_and_invites_others
+            groups_are_found_by_handle_and_name
+            a_handle_is_one_groups_until_it_is_given_up
+            what_does_not_fit_is_refused_by_name
+            what_waits_is_listed_and_answered_once
+            who_blocks_the_inviter_is_not_invited
+            standings_are_those_of_the_last_change
+            nobody_is_in_more_groups_than_one_may_be
+            who_has_read_a_message_is_counted_among_those_to_whom_it_was_said
+            a_change_is_one_row_that_says_who_came_and_went
+            a_stale_archiver_collides_with_a_change_of_the_group
+            keys_are_of_the_time_in_which_one_is_in_the_group
+            a_group_has_as_many_keys_as_members_left
+            a_deleted_user_leaves_every_group_and_an_heir_takes_theirs
+            a_thousand_are_added_in_one_change
+            a_group_that_ends_keeps_nobody_waiting
+            who_left_sees_their_time_and_nothing_after_it
+            history_for_all_shows_what_was_before
+            groups_of_others_are_not_answered
+            cursors_in_groups_end_with_the_time_of_their_user
+            unread_in_groups_is_what_a_recount_says
+            what_is_taken_back_loses_its_content_and_that_of_its_follow_ups
+            taking_back_touches_nothing_else
+            a_target_is_what_its_follow_ups_rights_depend_on
+            settings_are_kept_and_told_to_their_user
+            settings_are_of_conversations_that_one_is_in
+            settings_are_listed_in_order
+            what_is_cleared_is_gone_for_its_user_only
+            what_is_cleared_does_not_come_back
+        }
+    };
+    (@cases $open:path; $($case:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let stores: $crate::conformance::Stores = $open().await;
+                $crate::conformance::cases::$case(&stores).await;
             }
         )*
     };

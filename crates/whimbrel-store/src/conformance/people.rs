@@ -100,6 +100,12 @@ impl Lane {
         draft_row(self.conversation, self.seq, self.users[side], self.n, self.own[side])
     }
 
+    /// The next row, by the first (0) or the second (1), which does not count.
+    pub fn follow_up(&mut self, side: usize) -> NewRow {
+        self.seq += 1;
+        draft_row(self.conversation, self.seq, self.users[side], self.n, self.own[side])
+    }
+
     /// Places `count` rows, said by the two in turn; returns the messages.
     pub async fn say(&mut self, timeline: &dyn Timeline, count: usize) -> Vec<Message> {
         let rows: Vec<NewRow> = (0..count).map(|turn| self.row(turn % 2)).collect();

@@ -7,6 +7,8 @@ use super::value::Value;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Number,
+    /// A time that may be "for good": the largest number, which SQLite cannot hold and has its own largest for.
+    Until,
     /// So many bytes: MySQL would fill up what is shorter, so the length is checked on reading.
     Fixed(usize),
     Bytes,
@@ -36,6 +38,10 @@ const fn column(name: &'static str, kind: Kind) -> Column {
 
 const fn number(name: &'static str) -> Column {
     column(name, Kind::Number)
+}
+
+const fn until(name: &'static str) -> Column {
+    column(name, Kind::Until)
 }
 
 const fn id(name: &'static str) -> Column {
@@ -107,7 +113,21 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
     },
-    Table { name: "member", columns: &[number("user"), id("conv"), number("delivered"), number("read")], key: 2 },
+    Table {
+        name: "member",
+        columns: &[
+            number("user"),
+            id("conv"),
+            number("delivered"),
+            number("read"),
+            number("since"),
+            number("until"),
+            number("own_total"),
+            number("n_read"),
+            number("own_read"),
+        ],
+        key: 2,
+    },
     Table {
         name: "relation",
         columns: &[
@@ -122,6 +142,65 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
     },
     Table { name: "relation_key", columns: &[id("conv"), number("version"), bytes("wrapped")], key: 2 },
+    Table {
+        name: "chat_group",
+        columns: &[
+            id("conv"),
+            or_null(text("handle")),
+            text("name"),
+            text("avatar"),
+            text("announcement"),
+            number("owner"),
+            number("join_mode"),
+            number("listed"),
+            number("history_for_all"),
+            number("member_limit"),
+            number("size"),
+            until("muted_until"),
+            number("revision"),
+            number("key_version"),
+            number("created_at"),
+            or_null(number("dissolved_at")),
+        ],
+        key: 1,
+    },
+    Table {
+        name: "group_member",
+        columns: &[
+            id("conv"),
+            number("user"),
+            number("role"),
+            number("since"),
+            number("until"),
+            number("key_from"),
+            number("key_to"),
+            until("muted_until"),
+            number("joined_at"),
+        ],
+        key: 2,
+    },
+    Table {
+        name: "group_request",
+        columns: &[id("conv"), number("user"), number("kind"), number("by_user"), text("message"), number("at")],
+        key: 2,
+    },
+    Table {
+        name: "setting",
+        columns: &[
+            number("user"),
+            id("conv"),
+            number("pinned_at"),
+            until("muted_until"),
+            number("archived"),
+            number("draft_key_version"),
+            bytes("draft"),
+            number("cleared"),
+            number("hidden"),
+            number("changed_at"),
+        ],
+        key: 2,
+    },
+    Table { name: "follow_up", columns: &[id("conv"), number("target"), number("seq")], key: 3 },
     Table {
         name: "message",
         columns: &[
@@ -173,6 +252,9 @@ impl Table {
             [Column { name: one, .. }, Column { name: two, .. }] => {
                 format!("WHERE `{one}` > ? OR (`{one}` = ? AND `{two}` > ?)")
             }
+            [Column { name: one, .. }, Column { name: two, .. }, Column { name: three, .. }] => format!(
+                "WHERE `{one}` > ? OR (`{one}` = ? AND `{two}` > ?) OR (`{one}` = ? AND `{two}` = ? AND `{three}` > ?)"
+            ),
             _ => format!("WHERE {key} > ?"),
         };
         format!("SELECT {columns} FROM `{name}` FORCE INDEX (PRIMARY) {beyond} ORDER BY {key} LIMIT ?")
@@ -182,6 +264,7 @@ impl Table {
     pub(super) fn after<'a>(&self, key: &'a [Value]) -> Vec<&'a Value> {
         match key {
             [one, two] => vec![one, one, two],
+            [one, two, three] => vec![one, one, two, one, two, three],
             key => key.iter().collect(),
         }
     }

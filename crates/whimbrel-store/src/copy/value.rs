@@ -42,6 +42,7 @@ impl Value {
     pub(super) fn of_sqlite(column: &Column, stored: ValueRef<'_>) -> Result<Self, &'static str> {
         let value = match stored {
             ValueRef::Null => Value::Null,
+            ValueRef::Integer(i64::MAX) if column.kind == Kind::Until => Value::Number(u64::MAX),
             ValueRef::Integer(number) => Value::Number(u64::try_from(number).map_err(|_| "a number below 0")?),
             ValueRef::Real(_) => return Err("a fraction"),
             ValueRef::Blob(bytes) => Value::Bytes(bytes.into()),
@@ -55,7 +56,7 @@ impl Value {
     /// From MySQL.
     pub(super) fn of_mysql(column: &Column, row: &MySqlRow, index: usize) -> Result<Self, sqlx::Error> {
         let value = match column.kind {
-            Kind::Number => row.try_get::<Option<u64>, _>(index)?.map(Value::Number),
+            Kind::Number | Kind::Until => row.try_get::<Option<u64>, _>(index)?.map(Value::Number),
             Kind::Fixed(_) | Kind::Bytes => {
                 row.try_get::<Option<&[u8]>, _>(index)?.map(|bytes| Value::Bytes(bytes.into()))
             }
@@ -68,7 +69,7 @@ impl Value {
         match (column.kind, &self) {
             (_, Value::Null) if column.nullable => Ok(self),
             (Kind::Fixed(len), Value::Bytes(bytes)) if bytes.len() != len => Err("bytes of another length"),
-            (Kind::Number, Value::Number(_))
+            (Kind::Number | Kind::Until, Value::Number(_))
             | (Kind::Fixed(_) | Kind::Bytes, Value::Bytes(_))
             | (Kind::Text, Value::Text(_)) => Ok(self),
             _ => Err("a value of another kind"),

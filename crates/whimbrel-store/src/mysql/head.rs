@@ -1,4 +1,6 @@
 //! Heads and members: the end of a conversation, who is in it, and what they may do; and rows by their message ids.
+//!
+//! Whoever asks for members joins a conversation with its group, if it is one: a seek that finds nothing for the others.
 
 use hashbrown::HashMap;
 use sqlx::Row;
@@ -18,17 +20,30 @@ macro_rules! last_seq {
 }
 pub(super) use last_seq;
 
+/// The columns that [`read_members`] wants, the first ones of a row.
+macro_rules! members_columns {
+    () => {
+        "c.id, c.kind, c.first, c.second, c.friends, c.first_blocks, c.second_blocks, \
+         g.revision, g.size, g.muted_until, g.dissolved_at"
+    };
+}
+pub(super) use members_columns;
+
 /// One statement, so that the head and the members are of one state.
 const HEADS: &str = concat!(
-    "SELECT c.id, c.kind, c.first, c.second, c.friends, c.first_blocks, c.second_blocks, \
-     h.seq, h.n, h.own, h.sender, h.at \
-     FROM conversation c LEFT JOIN message h ON h.conv = c.id AND h.seq = ",
+    "SELECT ",
+    members_columns!(),
+    ", h.seq, h.n, h.own, h.sender, h.at FROM conversation c LEFT JOIN chat_group g ON g.conv = c.id \
+     LEFT JOIN message h ON h.conv = c.id AND h.seq = ",
     last_seq!("c.id"),
     " WHERE c.id IN "
 );
 
-const MEMBERS: &str = "SELECT c.id, c.kind, c.first, c.second, c.friends, c.first_blocks, c.second_blocks \
-     FROM conversation c WHERE c.id IN ";
+const MEMBERS: &str = concat!(
+    "SELECT ",
+    members_columns!(),
+    " FROM conversation c LEFT JOIN chat_group g ON g.conv = c.id WHERE c.id IN "
+);
 
 const FIND: &str = "SELECT conv, sender, message_id, seq, at, hash FROM message FORCE INDEX (message_identity) WHERE ";
 
@@ -79,20 +94,20 @@ pub(super) fn push_ids<'a>(text: &mut Text, ids: impl Iterator<Item = &'a Conver
 
 fn head(row: &MySqlRow) -> Result<Head, sqlx::Error> {
     let members = read_members(row)?;
-    let place = Seq(number_or_zero(row, 7)?);
+    let place = Seq(number_or_zero(row, 11)?);
     if place == Seq::ZERO {
         return Ok(Head { seq: place, n: 0, first_own: 0, at: 0, members });
     }
-    let (n, own, sender) = (number(row, 8)?, number(row, 9)?, user(row, 10)?);
+    let (n, own, sender) = (number(row, 12)?, number(row, 13)?, user(row, 14)?);
     let first_own = match members {
         Members::Direct { first, .. } if sender == first => own,
         Members::Direct { .. } => n.saturating_sub(own),
         Members::Private { .. } | Members::Group(_) => 0,
     };
-    Ok(Head { seq: place, n, first_own, at: number(row, 11)?, members })
+    Ok(Head { seq: place, n, first_own, at: number(row, 15)?, members })
 }
 
-/// Columns 1 to 6: kind, first, second, friends, first_blocks, second_blocks.
+/// From a row that begins with [`members_columns`].
 pub(super) fn read_members(row: &MySqlRow) -> Result<Members, sqlx::Error> {
     let first = user(row, 2)?;
     let flag = |column| Ok::<_, sqlx::Error>(number(row, column)? != 0);
@@ -103,7 +118,12 @@ pub(super) fn read_members(row: &MySqlRow) -> Result<Members, sqlx::Error> {
             standing: DirectStanding { friends: flag(4)?, first_blocks: flag(5)?, second_blocks: flag(6)? },
         },
         ConversationKind::Private => Members::Private { owner: first },
-        ConversationKind::Group => Members::Group(GroupStanding::default()),
+        ConversationKind::Group => Members::Group(GroupStanding {
+            revision: seq(row, 7)?,
+            size: row.try_get(8)?,
+            muted_until: number(row, 9)?,
+            dissolved: row.try_get::<Option<u64>, _>(10)?.is_some(),
+        }),
     })
 }
 

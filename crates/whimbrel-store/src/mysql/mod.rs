@@ -9,8 +9,10 @@
 //! | `migrate` | the schema |
 //! | `alone` | one connection for work on the whole database |
 //! | `error` | what went wrong, in this crate's words |
-//! | `timeline`, `place`, `head`, `sync` | [`Timeline`](crate::Timeline) |
+//! | `timeline`, `head`, `rights`, `place`, `effects`, `raise`, `sync` | [`Timeline`](crate::Timeline) |
 //! | `directory` | [`Directory`](crate::Directory) |
+//! | `groups` | [`Groups`](crate::Groups) |
+//! | `settings` | [`Settings`](crate::Settings) |
 //!
 //! Absences: nobody waits for a database that is away longer than [`MySqlConfig`] says; no transaction and no row lock
 //! outlives a process that froze by more than `wait_timeout`; no connection whose state is not known is used again; no
@@ -19,6 +21,7 @@
 mod alone;
 mod change;
 mod directory;
+mod effects;
 mod error;
 mod groups;
 mod head;
@@ -27,6 +30,8 @@ mod migrate;
 mod open;
 mod place;
 mod pool;
+mod raise;
+mod rights;
 mod server;
 mod settings;
 mod sync;

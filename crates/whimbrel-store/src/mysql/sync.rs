@@ -22,15 +22,17 @@ use super::value::{conversation, message_id, number, number_or_zero, seq, user};
 const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\
      START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;";
 
-/// `h`: the last row. `r`: the row at the read cursor. `p`: the other user's cursors.
+/// `h`: the last row that the user sees. `r`: the row at the read cursor, of direct conversations. `p`: the other user's
+/// cursors.
 const STATES: &str = concat!(
     "SELECT m.conv, c.kind, c.first, c.second, c.floor, m.delivered, m.`read`, p.delivered, p.`read`, \
-     h.seq, h.at, h.n, h.own, h.sender, h.message_id, r.n, r.own, r.sender \
+     h.seq, h.at, h.n, h.own, h.sender, h.message_id, r.n, r.own, r.sender, \
+     m.since, m.until, m.own_total, m.n_read, m.own_read \
      FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv \
      LEFT JOIN member p ON p.user = CASE c.first WHEN m.user THEN c.second ELSE c.first END AND p.conv = m.conv \
-     LEFT JOIN message h ON h.conv = m.conv AND h.seq = ",
+     LEFT JOIN message h ON h.conv = m.conv AND h.seq = CASE m.until WHEN 0 THEN ",
     last_seq!("m.conv"),
-    " LEFT JOIN message r ON r.conv = m.conv AND r.seq = m.`read` WHERE m.user = "
+    " ELSE m.until END LEFT JOIN message r ON r.conv = m.conv AND r.seq = m.`read` WHERE m.user = "
 );
 
 /// Up to so many rows are fetched without asking how long they are: an answer's bytes may cut off the rest.
@@ -139,22 +141,38 @@ fn read_state(row: &MySqlRow, me: UserId) -> Result<State, sqlx::Error> {
     let kind = read_kind(row, 1)?;
     let (one, two) = (user(row, 2)?, user(row, 3)?);
     let peer = (kind == ConversationKind::Direct).then_some(if one == me { two } else { one });
+    // What they see begins with `since`, and ends with `until` once they have left.
+    let (since, until) = (number(row, 18)?, number(row, 19)?);
+    let head = Seq(if until == 0 { number_or_zero(row, 9)? } else { until });
     let view = View {
         conversation: conversation(row, 0)?,
         kind,
         peer,
-        head: Seq(number_or_zero(row, 9)?),
+        head,
         head_at: number_or_zero(row, 10)?,
-        floor: seq(row, 4)?,
+        floor: seq(row, 4)?.max(Seq(since.saturating_sub(1))).min(head),
         own: Cursors { delivered: seq(row, 5)?, read: seq(row, 6)? },
-        unread: if peer.is_some() { unread_direct(counts(row, 11, me)?, counts(row, 15, me)?) } else { 0 },
-        peer_cursors: Cursors { delivered: Seq(number_or_zero(row, 7)?), read: Seq(number_or_zero(row, 8)?) },
+        unread: match kind {
+            ConversationKind::Direct => unread_direct(counts(row, 11, me)?, counts(row, 15, me)?),
+            ConversationKind::Group => unread_in_group(row)?,
+            ConversationKind::Private => 0,
+        },
+        peer_cursors: match peer {
+            Some(_) => Cursors { delivered: Seq(number_or_zero(row, 7)?), read: Seq(number_or_zero(row, 8)?) },
+            None => Cursors::default(),
+        },
         reset: false,
         messages: Vec::new(),
         complete: false,
     };
-    let head_id = if view.head == Seq::ZERO { None } else { Some(message_id(row, 14)?) };
+    let head_id = row.try_get::<Option<&[u8]>, _>(14)?.map(|_| message_id(row, 14)).transpose()?;
     Ok(State { view, head_id })
+}
+
+/// What others said between the read cursor and the end. Where the last row that somebody saw is gone, there is nothing.
+fn unread_in_group(row: &MySqlRow) -> Result<u64, sqlx::Error> {
+    let (own_total, n_read, own_read) = (number(row, 20)?, number(row, 21)?, number(row, 22)?);
+    Ok(number_or_zero(row, 11)?.saturating_sub(n_read).saturating_sub(own_total.saturating_sub(own_read)))
 }
 
 /// The counts in three columns (n, own, sender); zeros where there is no row.

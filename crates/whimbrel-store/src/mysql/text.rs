@@ -24,6 +24,17 @@ impl Text {
         self.0.is_empty()
     }
 
+    /// Its bytes.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Another text behind it.
+    pub(super) fn append(&mut self, other: &Self) -> &mut Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
     /// Words of this program.
     pub(super) fn words(&mut self, words: &'static str) -> &mut Self {
         self.0.push_str(words);

@@ -9,7 +9,7 @@ use whimbrel_core::{
 };
 
 use super::value::{conversation, device, message_id, number, seq, user};
-use super::{MySqlStore, head, place, sync};
+use super::{MySqlStore, head, place, rights, sync};
 use crate::StoreError;
 use crate::timeline::{CommitError, FoundRow, Head, PlaceBatch, Target, Timeline};
 
@@ -29,12 +29,12 @@ impl Timeline for MySqlStore {
         self.read(async |db| Ok(head::find(db, ids).await?)).await
     }
 
-    async fn standings(&self, _: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
-        Err(StoreError::Unavailable("groups are not kept here yet".into()))
+    async fn standings(&self, of: &[(ConversationId, UserId)]) -> Result<Vec<Option<Standing>>, StoreError> {
+        self.read(async |db| Ok(rights::standings(db, of).await?)).await
     }
 
-    async fn targets(&self, _: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
-        Err(StoreError::Unavailable("groups are not kept here yet".into()))
+    async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
+        self.read(async |db| Ok(rights::targets(db, of).await?)).await
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {

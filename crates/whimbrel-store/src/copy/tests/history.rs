@@ -6,10 +6,12 @@ use tempfile::TempDir;
 use whimbrel_core::{ConversationId, Cursors, DeviceId, MessageId, Seq, UserId};
 
 use super::keyring;
-use crate::conformance::{Dice, Lane, befriend};
+use crate::conformance::{Dice, Lane, befriend, draft_row};
 use crate::directory::{LogIn, NewUser, RelationChange};
+use crate::groups::{Actor, GroupChange, JoinMode, NewGroup};
+use crate::settings::SettingChange;
 use crate::sqlite::{SqliteConfig, SqliteStore};
-use crate::{CursorWrite, Directory, PlaceBatch, Timeline};
+use crate::{CursorWrite, Directory, Groups, NewRow, PlaceBatch, Settings, Timeline};
 
 /// Deleted at the end.
 const DELETED: usize = 6;
@@ -20,6 +22,7 @@ pub(super) struct History {
     pub(super) users: Vec<UserId>,
     pub(super) devices: Vec<(UserId, DeviceId)>,
     pub(super) conversations: Vec<ConversationId>,
+    pub(super) groups: Vec<ConversationId>,
     pub(super) messages: Vec<(ConversationId, UserId, MessageId)>,
 }
 
@@ -40,12 +43,14 @@ pub(super) async fn history() -> History {
     let devices = log_ins(&store, &users).await;
     let conversations = relations(&store, &users).await;
     let messages = talk(&store, &users, &conversations).await;
+    let groups = groups(&store, &users).await;
+    settings(&store, &users, &conversations, &groups).await;
     store.delete_user(users[DELETED], 900).await.expect("there");
     // One device's token is exchanged, another device is logged out.
     store.refresh(token(devices[0].1), [0xEE; 32], 50, 10).await.expect("answers");
     store.log_out(devices[3].0, Some(devices[3].1), 60).await.expect("there");
     store.close().await.expect("in order");
-    History { folder, users, devices, conversations, messages }
+    History { folder, users, devices, conversations, groups, messages }
 }
 
 /// Names in many alphabets; one of them long; with and without passwords.
@@ -129,4 +134,64 @@ async fn talk(
     }
     assert_eq!(users.len(), 8);
     said
+}
+
+/// One group with members who came, left, are muted for good, asked and are invited, with messages, edits and cursors;
+/// one whose owner is deleted.
+async fn groups(store: &SqliteStore, users: &[UserId]) -> Vec<ConversationId> {
+    let mut ids = Vec::new();
+    for (owner, handle, members) in [(0, Some("group"), vec![users[1], users[7]]), (DELETED, None, vec![users[5]])] {
+        let new = NewGroup {
+            owner: users[owner],
+            handle: handle.map(Into::into),
+            name: format!("{owner} & 🦀"),
+            avatar: String::new(),
+            announcement: "it's \\ \"quoted\"".into(),
+            join: JoinMode::Approval,
+            listed: true,
+            history_for_all: false,
+            member_limit: 100,
+            members,
+        };
+        ids.push(store.create_group(new, 70).await.expect("it fits").0.id);
+    }
+    let change = async |by, change| {
+        store.change_group(ids[0], by, change, 80).await.expect("it fits");
+    };
+    change(Actor::Operator, GroupChange::Add { users: users[2..5].to_vec() }).await;
+    change(Actor::User(users[4]), GroupChange::Leave).await;
+    change(Actor::User(users[0]), GroupChange::Mute { user: users[3], until: u64::MAX }).await;
+    change(Actor::User(users[0]), GroupChange::MuteAll { until: u64::MAX }).await;
+    change(Actor::User(users[5]), GroupChange::Join { message: "🦀?".into() }).await;
+    let head = store.heads(&ids[..1]).await.expect("answers")[0].clone().expect("there");
+    let rows: Vec<NewRow> = (1..=9)
+        .map(|step| {
+            let row = draft_row(ids[0], head.seq.0 + step, users[step as usize % 3], head.n + step, 0);
+            NewRow { in_group: true, ..row }
+        })
+        .collect();
+    let mut edit = draft_row(ids[0], head.seq.0 + 10, users[1], head.n + 9, 0);
+    edit.message.kind = whimbrel_core::MessageKind::EDIT;
+    edit.message.body = [&(head.seq.0 + 1).to_be_bytes()[..], b"other"].concat().into();
+    let cursors = vec![CursorWrite {
+        conversation: ids[0],
+        user: users[2],
+        cursors: Cursors { delivered: Seq(head.seq.0 + 7), read: Seq(head.seq.0 + 5) },
+    }];
+    let batch = PlaceBatch { rows: rows.into_iter().chain([edit]).collect(), cursors };
+    store.commit(batch).await.map_err(|(_, error)| error).expect("places are free");
+    ids
+}
+
+/// Of a direct conversation and of a group.
+async fn settings(store: &SqliteStore, users: &[UserId], direct: &[ConversationId], groups: &[ConversationId]) {
+    let changes = [
+        (0, direct[0], SettingChange { pinned_at: Some(85), archived: Some(true), ..Default::default() }),
+        (1, direct[0], SettingChange { draft: Some((1, vec![0, 255, 39].into())), ..Default::default() }),
+        (2, groups[0], SettingChange { muted_until: Some(u64::MAX), clear: true, ..Default::default() }),
+    ];
+    for (user, conversation, change) in changes {
+        let done = store.change_setting(users[user], conversation, change, 85).await.expect("answers");
+        assert!(done.is_some());
+    }
 }

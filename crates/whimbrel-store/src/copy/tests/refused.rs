@@ -24,6 +24,10 @@ async fn a_row_that_differs_is_refused_by_name() {
             "relation (user 8, peer 1) is another there: greeting",
         ),
         ("relation_key", "wrapped = x'00'", "", "is another there: wrapped"),
+        ("chat_group", "name = 'secret words'", "WHERE size = 4", "is another there: name"),
+        ("group_member", "muted_until = 1", "WHERE user = 4", "is another there: muted_until"),
+        ("group_request", "message = 'secret words'", "", "is another there: message"),
+        ("setting", "draft = 'secret words'", "WHERE user = 2", "is another there: draft"),
         ("message", "body = 'secret words'", "WHERE seq = 3", ", seq 3) is another there: body"),
         ("message", "seq = 1000", "WHERE seq = 4", ", seq 4), it has message ("),
     ];
@@ -75,7 +79,8 @@ async fn rows_too_many_and_holes_are_refused() {
             "INSERT INTO spent_token SELECT REPEAT(x'ff', 32), user, device, successor, 1 FROM spent_token LIMIT 1",
             "spent_token (hash ffff",
         ),
-        ("member", "INSERT INTO member SELECT 999, conv, 0, 0 FROM member LIMIT 1", "member (user 999"),
+        ("member", "INSERT INTO member SELECT 999, conv, 0, 0, 1, 0, 0, 0, 0 FROM member LIMIT 1", "member (user 999"),
+        ("follow_up", "INSERT INTO follow_up SELECT conv, target, 999 FROM follow_up LIMIT 1", "seq 999)"),
         (
             "message",
             "INSERT INTO message SELECT REPEAT(x'ff', 16), 1, 1, device, message_id, 1, 1, 1, 1, 1, hash, '' FROM message LIMIT 1",

@@ -6,7 +6,7 @@ use super::history::{History, history, open, token};
 use super::{Database, copied};
 use crate::conformance::{Lane, people};
 use crate::directory::Refreshed;
-use crate::{Directory, StoreError, Timeline};
+use crate::{Directory, Groups, Settings, StoreError, Timeline};
 
 fn from_zero(known: Vec<Known>) -> SyncQuestion {
     SyncQuestion { id: 1, after: None, until: None, known, only_known: false, max_messages: 10_000 }
@@ -53,22 +53,53 @@ async fn all(timeline: &dyn Timeline, directory: &dyn Directory, history: &Histo
     Ok(all)
 }
 
+/// And about groups and settings.
+async fn all_groups(
+    groups: &dyn Groups,
+    settings: &dyn Settings,
+    history: &History,
+) -> Result<Vec<String>, StoreError> {
+    let mut all = vec![
+        format!("{:?}", groups.rosters(&history.groups).await?),
+        format!("{:?}", groups.group_by_handle("group").await?),
+        format!("{:?}", groups.search_groups("0 ", None, 10).await?),
+    ];
+    for id in &history.groups {
+        all.push(format!("{:?}", groups.group_members(*id, UserId(0), 100).await?));
+        all.push(format!("{:?}", groups.group_requests(*id, UserId(0), 100).await?));
+        for seq in 1..20 {
+            all.push(format!("{:?}", groups.read_by(*id, whimbrel_core::Seq(seq), UserId(0), 100).await?));
+        }
+        for user in &history.users {
+            let keys = groups.group_keys(*id, *user, 0, 100).await.map(|keys| keys.0);
+            all.push(format!("{keys:?}"));
+        }
+    }
+    for user in &history.users {
+        all.push(format!("{:?}", groups.groups_of(*user, None, 100).await?));
+        all.push(format!("{:?}", settings.settings_of(*user, None, 100).await?));
+    }
+    Ok(all)
+}
+
 /// The same questions to both; and none of the answers is empty for want of data.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_answers_as_its_source() {
     let (history, database) = (history().await, Database::migrated().await);
     let copied = copied(history.folder.path(), &database).await;
     assert!(copied.tables.iter().all(|table| table.rows > 0 && table.written == table.rows), "{copied:?}");
-    assert_eq!(copied.conversations, 8 + 7, "the private ones and those of friends");
+    assert_eq!(copied.conversations, 8 + 7 + 2, "the private ones, those of friends, and groups");
     let (old, new) = (open(history.folder.path()), database.open().await);
-    let ours = all(&old, &old, &history).await.expect("answers");
-    let theirs = all(&new, &new, &history).await.expect("answers");
+    let mut ours = all(&old, &old, &history).await.expect("answers");
+    let mut theirs = all(&new, &new, &history).await.expect("answers");
+    let empty = ours.iter().filter(|answer| answer.as_str() == "[]" || answer.as_str() == "None");
+    assert!(empty.count() * 5 < ours.len(), "there is something to compare");
+    ours.extend(all_groups(&old, &old, &history).await.expect("answers"));
+    theirs.extend(all_groups(&new, &new, &history).await.expect("answers"));
     assert_eq!(ours.len(), theirs.len());
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(ours, theirs);
     }
-    let empty = ours.iter().filter(|answer| answer.as_str() == "[]" || answer.as_str() == "None");
-    assert!(empty.count() * 5 < ours.len(), "there is something to compare");
     new.close().await;
     old.close().await.expect("in order");
 }

@@ -1,5 +1,5 @@
-//! Deleting an account: whatever it was to others ends first, a bounded number of relations in each transaction; the
-//! last of them deletes the account itself.
+//! Deleting an account: whatever it was to others ends first, each group in a transaction, then a bounded number of
+//! relations in each; the last of them deletes the account itself.
 //!
 //! So one that has few relations is deleted in one transaction. If this process dies between two, the account still
 //! stands, has fewer relations, and is deleted by the next call; those who were told were told the truth.
@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use sqlx::{MySqlConnection, query};
 use whimbrel_core::UserId;
-use whimbrel_core::limits::RELATIONS_MAX;
+use whimbrel_core::limits::{GROUPS_MAX, RELATIONS_MAX};
 
 use super::super::MySqlStore;
+use super::super::groups::{Bereave, groups_of};
 use super::users::{self, Locked};
 use super::work::{Change, Stop, Work, run};
 use super::{change, devices, pair, value};
@@ -20,12 +21,16 @@ use crate::directory::{DirectoryError, Rows};
 /// Relations that one transaction ends.
 const ENDED_AT_ONCE: usize = 64;
 
-/// Transactions altogether: enough for all relations that one can have, and for some that come while they end.
-const STEPS: u64 = RELATIONS_MAX / ENDED_AT_ONCE as u64 + 32;
+/// Groups that one step leaves.
+const LEFT_AT_ONCE: usize = 64;
+
+/// Steps altogether: enough for all relations and groups that one can have, and for some that come while they end.
+const STEPS: u64 = RELATIONS_MAX / ENDED_AT_ONCE as u64 + GROUPS_MAX / LEFT_AT_ONCE as u64 + 32;
 
 pub(super) async fn delete(store: &MySqlStore, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
     let mut told = Rows::new();
     for _ in 0..STEPS {
+        told.extend(leave_groups(store, user, now).await?);
         let peers = store.read(async |db| peers(db, user).await).await?;
         let (is_deleted, rows) = run(store, &Delete { user, peers, now }).await?;
         told.extend(rows);
@@ -34,6 +39,15 @@ pub(super) async fn delete(store: &MySqlStore, user: UserId, now: u64) -> Result
         }
     }
     Err(StoreError::Unavailable("an account gets new relations faster than they end".to_owned()).into())
+}
+
+/// Goes from the next groups that the user is in; `Delete` says whether there are more.
+async fn leave_groups(store: &MySqlStore, user: UserId, now: u64) -> Result<Rows, DirectoryError> {
+    let mut told = Rows::new();
+    for id in store.read(async |db| groups_of(db, user, LEFT_AT_ONCE).await).await? {
+        told.extend(run(store, &Bereave { keyring: store.keyring(), id, user, now }).await?.1);
+    }
+    Ok(told)
 }
 
 /// The next ones with whom there is something.
@@ -65,8 +79,12 @@ impl Change for Delete {
         for peer in &self.peers {
             end(work, &locked, (self.user, *peer), self.now).await?;
         }
-        if !peers(work.db(), self.user).await?.is_empty() {
+        // Nobody makes this user anything more to others: that takes the lock on their row.
+        if !peers(work.db(), self.user).await?.is_empty() || !groups_of(work.db(), self.user, 1).await?.is_empty() {
             return Ok(false);
+        }
+        for own in ["DELETE FROM group_request WHERE user = ?", "DELETE FROM setting WHERE user = ?"] {
+            query(own).bind(self.user.0).execute(work.db()).await?;
         }
         let removed: Vec<devices::Key> =
             devices::ids(work, self.user).await?.into_iter().map(|device| (self.user, device)).collect();

@@ -24,6 +24,16 @@ pub(super) async fn renew(work: &mut Work, keyring: &Keyring, conversation: Conv
     if version > KEY_VERSIONS_MAX {
         return Ok(());
     }
+    add(work, keyring, conversation, version).await
+}
+
+/// Gives a conversation, whose versions nobody else changes meanwhile, a fresh random key as this version.
+pub(in crate::mysql) async fn add(
+    work: &mut Work,
+    keyring: &Keyring,
+    conversation: ConversationId,
+    version: u32,
+) -> Result<(), Stop> {
     let mut key = [0; 32];
     rand::fill(&mut key);
     query("INSERT INTO relation_key (conv, version, wrapped) VALUES (?, ?, ?)")

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use sqlx::AssertSqlSafe;
 
 /// A statement's text, put together from this program's own words only.
-pub(super) type Text = AssertSqlSafe<String>;
+pub(in crate::mysql) type Text = AssertSqlSafe<String>;
 
 /// Rows of one INSERT, the largest first.
 const ROWS: [usize; 7] = [256, 64, 16, 4, 3, 2, 1];
@@ -18,7 +18,7 @@ const LIST: [usize; 8] = [1, 4, 16, 64, 256, 1024, 4096, 16384];
 pub(super) const STEP: usize = 256;
 
 /// Cuts rows into the numbers that there are texts for.
-pub(super) fn rows<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+pub(in crate::mysql) fn rows<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let count = ROWS.into_iter().find(|count| *count <= items.len())?;
         let (chunk, rest) = items.split_at(count);
@@ -52,7 +52,7 @@ pub(super) fn insert(table: &str, columns: usize, rows: usize) -> Text {
 }
 
 /// `before`, then `item` as often as said with `between`, then `after`.
-pub(super) fn repeat(before: &str, item: &str, between: &str, count: usize, after: &str) -> Text {
+pub(in crate::mysql) fn repeat(before: &str, item: &str, between: &str, count: usize, after: &str) -> Text {
     AssertSqlSafe(format!("{before}{}{after}", repeated(item, between, count)))
 }
 

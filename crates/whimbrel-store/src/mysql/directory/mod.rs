@@ -18,20 +18,20 @@ mod create;
 mod delete;
 mod devices;
 mod ended;
-mod keys;
+pub(super) mod keys;
 mod log_in;
-mod many;
+pub(super) mod many;
 mod pair;
-mod place;
+pub(super) mod place;
 mod relations;
-mod tell;
+pub(super) mod tell;
 #[cfg(test)]
 mod tests;
 mod tokens;
 mod untold;
-mod users;
-mod value;
-mod work;
+pub(super) mod users;
+pub(super) mod value;
+pub(super) mod work;
 
 use async_trait::async_trait;
 use whimbrel_core::{ConversationId, DeviceId, Members, Seq, UserId};

@@ -1,16 +1,22 @@
 //! Placing the rows that tell of a change, at the ends of their conversations, in the change's transaction.
 //!
-//! In private conversations nobody else places while this holds the lock on the conversation. In direct ones an archiver
-//! may, who locks nothing: their ends are read with a lock on the last row, which waits for a row that is being placed,
-//! and directly before the rows go in. Who comes between all the same takes the place, and the change is made again.
+//! In private conversations nobody else places while this holds the lock on the conversation. In direct ones and groups an
+//! archiver may, who locks nothing: their ends are read with a lock on the last row, which waits for a row that is being
+//! placed, and directly before the rows go in. Who comes between all the same takes the place, and the change is made
+//! again.
+//!
+//! What begins or ends with a group's row (who is a member, and what they see) is written behind it: an archiver, too,
+//! takes its places first and member rows then.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use sqlx::mysql::MySqlRow;
 use sqlx::query;
 use whimbrel_core::{ConversationId, DeviceId, DirectStanding, Members, Message, MessageId, PlacedRow, Seq, UserId};
 
+use super::super::groups::Turn;
 use super::super::head::{last_seq, read_members};
 use super::many::{STEP, filled, insert, repeat, rows};
 use super::tell::Letter;
@@ -20,14 +26,14 @@ use crate::directory::Rows;
 use crate::{Head, StoreError};
 
 /// Rights to write into a direct conversation.
-pub(super) type NewStanding = (ConversationId, DirectStanding);
+pub(in crate::mysql) type NewStanding = (ConversationId, DirectStanding);
 
 type Ends = BTreeMap<ConversationId, Head>;
 
 const MESSAGE: &str = "message (conv, seq, sender, device, message_id, kind, key_version, at, n, own, hash, body)";
 
-/// The end of one direct conversation. Waits for a row that is being placed there.
-const DIRECT_END: &str = "SELECT conv, seq, n, own, sender, at FROM message FORCE INDEX (PRIMARY) \
+/// The end of one conversation in which others place. Waits for a row that is being placed there.
+const SHARED_END: &str = "SELECT conv, seq, n, own, sender, at FROM message FORCE INDEX (PRIMARY) \
      WHERE conv = ? ORDER BY conv DESC, seq DESC LIMIT 1 FOR UPDATE";
 
 /// Places everything that the change has to tell; the rows, in the order in which it was told.
@@ -44,14 +50,19 @@ pub(super) async fn post(work: &mut Work) -> Result<Rows, Stop> {
         set_standing(work, conversation, standing).await?;
     }
     private_ends(work, &mut ends).await?;
-    direct_ends(work, &mut ends).await?;
+    shared_ends(work, &mut ends).await?;
     let mut placed = Vec::with_capacity(letters.len());
     for letter in letters {
         let late = work.late(letter.now);
         let end = ends.get_mut(&letter.conversation).ok_or_else(|| missing(letter.conversation))?;
-        placed.push(next(end, letter, late));
+        let turn = work.turns.get(&letter.conversation);
+        placed.push(next(end, letter, turn, late));
     }
     write(work, &placed).await?;
+    for (conversation, turn) in std::mem::take(&mut work.turns) {
+        let end = ends.get(&conversation).ok_or_else(|| missing(conversation))?;
+        turn.write(work, conversation, end).await?;
+    }
     Ok(placed.into_iter().map(|new| new.row).collect())
 }
 
@@ -63,7 +74,7 @@ struct New {
     late: u64,
 }
 
-fn next(end: &mut Head, letter: Letter, late: u64) -> New {
+fn next(end: &mut Head, letter: Letter, turn: Option<&Turn>, late: u64) -> New {
     let own = match &end.members {
         Members::Direct { first, .. } if *first == letter.sender => end.first_own,
         Members::Direct { .. } => end.n - end.first_own,
@@ -71,6 +82,10 @@ fn next(end: &mut Head, letter: Letter, late: u64) -> New {
     };
     end.seq = end.seq.next();
     end.at = end.at.max(letter.now);
+    let change = turn.map(|turn| Arc::new(turn.change(end.seq)));
+    if let Members::Group(group) = &mut end.members {
+        group.revision = end.seq;
+    }
     let message = Message {
         conversation: letter.conversation,
         seq: end.seq,
@@ -82,16 +97,23 @@ fn next(end: &mut Head, letter: Letter, late: u64) -> New {
         body: letter.body,
         at: end.at,
     };
-    New { row: PlacedRow { message, audience: end.members.audience(), change: None }, n: end.n, own, late }
+    New { row: PlacedRow { message, audience: end.members.audience(), change }, n: end.n, own, late }
 }
 
-/// Locks these conversations (in ascending order of their ids) and reads who is in them.
+/// Locks one conversation that others may lock with it, before what stands behind conversations in the order of locks.
+pub(in crate::mysql) async fn lock_one(work: &mut Work, id: ConversationId) -> Result<(), Stop> {
+    let lock = "SELECT id FROM conversation WHERE id = ? FOR UPDATE";
+    query(lock).bind(&id.as_bytes()[..]).fetch_optional(work.db()).await?;
+    Ok(())
+}
+
+/// Locks these conversations (in ascending order of their ids) and says who is in them.
 async fn lock(work: &mut Work, ids: &[ConversationId]) -> Result<Ends, Stop> {
     let mut ends = Ends::new();
     for chunk in ids.chunks(STEP) {
         let chunk = filled(chunk);
         let text = repeat(
-            "SELECT id, kind, first, second, friends, first_blocks, second_blocks \
+            "SELECT id, kind, first, second, friends, first_blocks, second_blocks, 0, 0, 0, NULL \
              FROM conversation FORCE INDEX (PRIMARY) WHERE id IN (",
             "?",
             ", ",
@@ -100,8 +122,13 @@ async fn lock(work: &mut Work, ids: &[ConversationId]) -> Result<Ends, Stop> {
         );
         let lock = chunk.iter().fold(query(text), |lock, id| lock.bind(&id.as_bytes()[..]));
         for row in lock.fetch_all(work.db()).await? {
-            let members = read_members(&row)?;
-            ends.insert(value::conversation(&row, 0)?, Head { seq: Seq::ZERO, n: 0, first_own: 0, at: 0, members });
+            let id = value::conversation(&row, 0)?;
+            // What a group is with this change, its change knows.
+            let members = match work.turns.get(&id) {
+                Some(turn) => Members::Group(turn.after),
+                None => read_members(&row)?,
+            };
+            ends.insert(id, Head { seq: Seq::ZERO, n: 0, first_own: 0, at: 0, members });
         }
     }
     Ok(ends)
@@ -144,11 +171,11 @@ async fn private_ends(work: &mut Work, ends: &mut Ends) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn direct_ends(work: &mut Work, ends: &mut Ends) -> Result<(), Stop> {
-    let direct = ends.iter().filter(|(_, end)| matches!(end.members, Members::Direct { .. }));
-    let ids: Vec<ConversationId> = direct.map(|(id, _)| *id).collect();
+async fn shared_ends(work: &mut Work, ends: &mut Ends) -> Result<(), Stop> {
+    let shared = ends.iter().filter(|(_, end)| !matches!(end.members, Members::Private { .. }));
+    let ids: Vec<ConversationId> = shared.map(|(id, _)| *id).collect();
     for id in ids {
-        let last = query(DIRECT_END).bind(&id.as_bytes()[..]).fetch_optional(work.db()).await?;
+        let last = query(SHARED_END).bind(&id.as_bytes()[..]).fetch_optional(work.db()).await?;
         if let Some(row) = last {
             set_end(ends, &row)?;
         }

@@ -1,4 +1,5 @@
-//! Rows that a change placed itself, until they were announced: whoever placed them may die before.
+//! Rows that a change placed itself, until they were announced: whoever placed them may die before. A group's audience is
+//! that of its newest revision: the roster of any later one says who is owed a row.
 
 use bytes::Bytes;
 use sqlx::mysql::MySqlRow;
@@ -6,7 +7,7 @@ use sqlx::{MySqlConnection, query};
 use whimbrel_core::{ConversationId, Message, MessageKind, PlacedRow, Seq};
 
 use super::super::MySqlStore;
-use super::super::head::read_members;
+use super::super::head::{members_columns, read_members};
 use super::many::{STEP, filled, repeat};
 use super::value;
 use super::work::{Change, Stop, Work, run_all};
@@ -25,15 +26,18 @@ pub(super) async fn before(store: &MySqlStore, before: u64, limit: usize) -> Res
 
 /// The rows, and places where there is none any more.
 async fn read(db: &mut MySqlConnection, before: u64, limit: usize) -> Result<(Rows, Vec<Place>), StoreError> {
-    let read = "SELECT c.id, c.kind, c.first, c.second, c.friends, c.first_blocks, c.second_blocks, u.conv, u.seq, \
-         m.sender, m.device, m.message_id, m.kind, m.key_version, m.at, m.body FROM \
+    let read = concat!(
+        "SELECT ",
+        members_columns!(),
+        ", u.conv, u.seq, m.sender, m.device, m.message_id, m.kind, m.key_version, m.at, m.body FROM \
          (SELECT conv, seq, at FROM untold WHERE at < ? ORDER BY at, conv, seq LIMIT ?) u \
          LEFT JOIN message m ON m.conv = u.conv AND m.seq = u.seq LEFT JOIN conversation c ON c.id = m.conv \
-         ORDER BY u.at, u.conv, u.seq";
+         LEFT JOIN chat_group g ON g.conv = c.id ORDER BY u.at, u.conv, u.seq"
+    );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let (mut rows, mut gone) = (Rows::new(), Vec::new());
     for row in query(read).bind(before).bind(limit).fetch_all(db).await? {
-        let place = (value::conversation(&row, 7)?, value::seq(&row, 8)?);
+        let place = (value::conversation(&row, 11)?, value::seq(&row, 12)?);
         match value::get::<Option<&[u8]>>(&row, 0)? {
             Some(_) => rows.push(placed(&row, place)?),
             None => gone.push(place),
@@ -46,13 +50,13 @@ fn placed(row: &MySqlRow, (conversation, seq): Place) -> sqlx::Result<PlacedRow>
     let message = Message {
         conversation,
         seq,
-        sender: value::user(row, 9)?,
-        device: value::device(row, 10)?,
-        message_id: value::message_id(row, 11)?,
-        kind: MessageKind(value::get(row, 12)?),
-        key_version: value::get(row, 13)?,
-        at: value::get(row, 14)?,
-        body: Bytes::from(value::get::<Vec<u8>>(row, 15)?),
+        sender: value::user(row, 13)?,
+        device: value::device(row, 14)?,
+        message_id: value::message_id(row, 15)?,
+        kind: MessageKind(value::get(row, 16)?),
+        key_version: value::get(row, 17)?,
+        at: value::get(row, 18)?,
+        body: Bytes::from(value::get::<Vec<u8>>(row, 19)?),
     };
     Ok(PlacedRow { message, audience: read_members(row)?.audience(), change: None })
 }

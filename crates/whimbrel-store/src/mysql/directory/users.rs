@@ -15,9 +15,9 @@ use crate::directory::{DirectoryError, RelationState, User};
 
 /// An account whose row is locked.
 #[derive(Debug, Clone)]
-pub(super) struct Locked {
-    pub(super) user: User,
-    pub(super) private: ConversationId,
+pub(in crate::mysql) struct Locked {
+    pub(in crate::mysql) user: User,
+    pub(in crate::mysql) private: ConversationId,
 }
 
 pub(super) async fn by_id(db: &mut MySqlConnection, user: UserId) -> Result<Option<User>, StoreError> {
@@ -44,7 +44,7 @@ pub(super) async fn password_hash(
 }
 
 /// Locks those of these accounts that exist, in ascending order of their ids.
-pub(super) async fn lock(work: &mut Work, ids: &[UserId]) -> Result<BTreeMap<UserId, Locked>, Stop> {
+pub(in crate::mysql) async fn lock(work: &mut Work, ids: &[UserId]) -> Result<BTreeMap<UserId, Locked>, Stop> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
@@ -69,9 +69,27 @@ pub(super) async fn lock(work: &mut Work, ids: &[UserId]) -> Result<BTreeMap<Use
 }
 
 /// Locks one account, or says that there is none.
-pub(super) async fn lock_one(work: &mut Work, user: UserId) -> Result<Locked, Stop> {
+pub(in crate::mysql) async fn lock_one(work: &mut Work, user: UserId) -> Result<Locked, Stop> {
     let locked = lock(work, &[user]).await?.remove(&user);
     Ok(locked.ok_or(DirectoryError::NoSuchUser)?)
+}
+
+/// The private conversations of those of these users who have an account. It never changes, so nothing is locked.
+pub(in crate::mysql) async fn private(
+    work: &mut Work,
+    ids: &[UserId],
+) -> Result<BTreeMap<UserId, ConversationId>, Stop> {
+    let mut private = BTreeMap::new();
+    for chunk in ids.chunks(STEP) {
+        let chunk = filled(chunk);
+        let before = "SELECT id, private_conversation FROM user WHERE deleted_at IS NULL AND id IN (";
+        let text = repeat(before, "?", ", ", chunk.len(), ")");
+        let read = chunk.iter().fold(query(text), |read, id| read.bind(id.0));
+        for row in read.fetch_all(work.db()).await? {
+            private.insert(value::user(&row, 0)?, value::conversation(&row, 1)?);
+        }
+    }
+    Ok(private)
 }
 
 pub(super) struct SetProfile {

@@ -7,12 +7,15 @@ pub(super) use super::super::value::{bytes, conversation, device, message_id, se
 use crate::directory::User;
 
 /// The value in a column.
-pub(super) fn get<'r, T: Decode<'r, MySql> + Type<MySql>>(row: &'r MySqlRow, column: usize) -> sqlx::Result<T> {
+pub(in crate::mysql) fn get<'r, T: Decode<'r, MySql> + Type<MySql>>(
+    row: &'r MySqlRow,
+    column: usize,
+) -> sqlx::Result<T> {
     row.try_get(column)
 }
 
 /// Bytes of a fixed length, or none.
-pub(super) fn some_bytes<const N: usize>(row: &MySqlRow, column: usize) -> sqlx::Result<Option<[u8; N]>> {
+pub(in crate::mysql) fn some_bytes<const N: usize>(row: &MySqlRow, column: usize) -> sqlx::Result<Option<[u8; N]>> {
     let stored: Option<&[u8]> = get(row, column)?;
     stored.map(|_| bytes(row, column)).transpose()
 }
@@ -23,15 +26,20 @@ macro_rules! user_columns {
         "u.id, u.handle, u.display_name, u.avatar, u.created_at"
     };
 }
-pub(super) use user_columns;
+pub(in crate::mysql) use user_columns;
 
 /// An account from the first five columns.
-pub(super) fn account(row: &MySqlRow) -> sqlx::Result<User> {
+pub(in crate::mysql) fn account(row: &MySqlRow) -> sqlx::Result<User> {
+    account_from(row, 0)
+}
+
+/// An account from the five columns that begin here.
+pub(in crate::mysql) fn account_from(row: &MySqlRow, at: usize) -> sqlx::Result<User> {
     Ok(User {
-        id: user(row, 0)?,
-        handle: get(row, 1)?,
-        display_name: get(row, 2)?,
-        avatar: get(row, 3)?,
-        created_at: get(row, 4)?,
+        id: user(row, at)?,
+        handle: get(row, at + 1)?,
+        display_name: get(row, at + 2)?,
+        avatar: get(row, at + 3)?,
+        created_at: get(row, at + 4)?,
     })
 }

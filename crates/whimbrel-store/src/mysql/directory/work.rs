@@ -1,8 +1,8 @@
 //! A change: one transaction, again from its beginning when others were in its way.
 //!
 //! Locks are taken in one order, whatever the change: users by ascending id, then what belongs to them (devices before
-//! spent tokens; relations, keys), then conversations by ascending id, then places in them, then what is noted for
-//! tellers. Whatever belongs to a user is decided under the lock on that user's row, so its other rows are read without
+//! spent tokens; relations, keys), then groups by ascending id, each with what belongs to it, then the other
+//! conversations by ascending id, then places in them, then what is noted for tellers, then member rows. Whatever belongs to a user is decided under the lock on that user's row, so its other rows are read without
 //! locks; nothing is read before the first lock that a decision rests on.
 //!
 //! Several processes write at once. Who places at the end of a direct conversation may find an archiver's row there
@@ -13,14 +13,17 @@
 //! Absences: nothing is made twice. A transaction is made again only when the server said that it was undone; when the
 //! answer to COMMIT was lost, nobody knows, and the caller is told just that.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use sqlx::{Executor, MySqlConnection, raw_sql};
 use tokio::time::sleep;
+use whimbrel_core::ConversationId;
 
 use super::super::MySqlStore;
 use super::super::change::undo;
 use super::super::error::number;
+use super::super::groups::Turn;
 use super::super::pool::Session;
 use super::tell::Letter;
 use super::{ended, place};
@@ -39,7 +42,7 @@ const LIGHT: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANS
 const HEAVY: &str = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION";
 
 /// Something that is made in one transaction, and can be made again.
-pub(super) trait Change: Sync {
+pub(in crate::mysql) trait Change: Sync {
     /// What its caller wants to know.
     type Answer: Send;
 
@@ -48,7 +51,7 @@ pub(super) trait Change: Sync {
 }
 
 /// Why a try ended.
-pub(super) enum Stop {
+pub(in crate::mysql) enum Stop {
     /// What was asked for cannot be done, or not here.
     Refused(DirectoryError),
     /// The server said no: perhaps only this time.
@@ -80,36 +83,44 @@ impl From<KeyError> for Stop {
 }
 
 /// A transaction under way.
-pub(super) struct Work {
+pub(in crate::mysql) struct Work {
     session: Session,
     began: Instant,
     /// Rows to place when the change is made.
-    pub(super) letters: Vec<Letter>,
+    pub(in crate::mysql) letters: Vec<Letter>,
     /// Rights of direct conversations to write when their rows are locked.
-    pub(super) standings: Vec<place::NewStanding>,
+    pub(in crate::mysql) standings: Vec<place::NewStanding>,
+    /// What groups become with the rows that tell of it; each is locked, and has a letter.
+    pub(in crate::mysql) turns: BTreeMap<ConversationId, Turn>,
     /// Who may not stay connected, with the time that the caller gave.
-    pub(super) logged_out: Vec<(LoggedOut, u64)>,
+    pub(in crate::mysql) logged_out: Vec<(LoggedOut, u64)>,
 }
 
 impl Work {
     /// The connection.
-    pub(super) fn db(&mut self) -> &mut MySqlConnection {
+    pub(in crate::mysql) fn db(&mut self) -> &mut MySqlConnection {
         &mut self.session
     }
 
     /// The caller's time, and what has passed since: what others look for by its age may not seem older than it is.
-    pub(super) fn late(&self, now: u64) -> u64 {
+    pub(in crate::mysql) fn late(&self, now: u64) -> u64 {
         now.saturating_add(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }
 
 /// Makes a change, in the time that a call may take; returns its answer and the rows that it placed.
-pub(super) async fn run<C: Change>(store: &MySqlStore, change: &C) -> Result<(C::Answer, Rows), DirectoryError> {
+pub(in crate::mysql) async fn run<C: Change>(
+    store: &MySqlStore,
+    change: &C,
+) -> Result<(C::Answer, Rows), DirectoryError> {
     store.in_time(tries(store, change)).await?
 }
 
 /// The same for changes that cannot be refused.
-pub(super) async fn run_all<C: Change>(store: &MySqlStore, change: &C) -> Result<(C::Answer, Rows), StoreError> {
+pub(in crate::mysql) async fn run_all<C: Change>(
+    store: &MySqlStore,
+    change: &C,
+) -> Result<(C::Answer, Rows), StoreError> {
     run(store, change).await.map_err(|error| match error {
         DirectoryError::Store(error) => error,
         refused => StoreError::Corrupt(refused.to_string()),
@@ -138,7 +149,14 @@ async fn attempt<C: Change>(
 ) -> Result<(C::Answer, Rows), Stop> {
     let mut session = store.pool.session().await?;
     session.execute(raw_sql(if number < LIGHT_TRIES { LIGHT } else { HEAVY })).await?;
-    let mut work = Work { session, began, letters: Vec::new(), standings: Vec::new(), logged_out: Vec::new() };
+    let mut work = Work {
+        session,
+        began,
+        letters: Vec::new(),
+        standings: Vec::new(),
+        turns: BTreeMap::new(),
+        logged_out: Vec::new(),
+    };
     match finish(&mut work, change).await {
         Ok(answer) => commit(work.session).await.map(|()| answer),
         Err(stop) => {

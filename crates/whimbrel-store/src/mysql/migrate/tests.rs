@@ -25,9 +25,21 @@ fn both_engines_have_the_same_migrations() {
 fn files_are_cut_into_statements() {
     let file = "-- one; two;\nCREATE TABLE a (\n    -- a key;\n    b INT\n);\n\nDROP TABLE c;\n";
     assert_eq!(statements(file), ["CREATE TABLE a (\n    b INT\n)", "DROP TABLE c"]);
-    assert!(
-        MIGRATIONS.iter().all(|migration| statements(migration).iter().all(|one| one.starts_with("CREATE TABLE ")))
-    );
+    let expand = |one: &String| one.starts_with("CREATE TABLE ") || one.starts_with("ALTER TABLE ");
+    assert!(MIGRATIONS.iter().all(|migration| statements(migration).iter().all(expand)));
+}
+
+/// What takes a statement back: tables and columns that it made are gone.
+fn undo(statement: &str) -> String {
+    let mut words = statement.split_whitespace();
+    let verb = words.next();
+    let table = words.nth(1).expect("CREATE TABLE name, ALTER TABLE name");
+    if verb == Some("CREATE") {
+        return format!("DROP TABLE {table}");
+    }
+    let added = statement.split("ADD COLUMN ").skip(1).filter_map(|column| column.split_whitespace().next());
+    let drops: Vec<String> = added.map(|column| format!("DROP COLUMN {column}")).collect();
+    format!("ALTER TABLE {table} {}", drops.join(", "))
 }
 
 async fn open(database: &TestDatabase) -> Result<(), OpenError> {
@@ -47,9 +59,8 @@ async fn an_interrupted_migration_goes_on() {
                 // Back to where it was: what comes later is not there yet.
                 let later =
                     whole[number][done + usize::from(carried_out)..].iter().chain(whole[number + 1..].iter().flatten());
-                for statement in later {
-                    let table = statement.split_whitespace().nth(2).expect("CREATE TABLE name");
-                    db.execute(sqlx::raw_sql(AssertSqlSafe(format!("DROP TABLE {table}")))).await.expect("it is there");
+                for statement in later.collect::<Vec<_>>().into_iter().rev() {
+                    db.execute(sqlx::raw_sql(AssertSqlSafe(undo(statement)))).await.expect("it is there");
                 }
                 let state = State { number: number as u32, done: done as u32, begun };
                 write_state(&mut db, state).await.expect("answers");

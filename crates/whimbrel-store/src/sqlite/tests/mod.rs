@@ -4,6 +4,7 @@ mod files;
 mod groups;
 mod limits;
 mod secrets;
+mod seeks;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,3 +36,4 @@ async fn stores() -> Stores {
 }
 
 crate::timeline_and_directory_conformance!(stores);
+crate::groups_conformance!(stores);

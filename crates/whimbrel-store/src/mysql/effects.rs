@@ -1,0 +1,92 @@
+//! What rows do besides standing in their places: countable ones of groups raise their sender's own count, follow-ups
+//! with content are noted by their targets, and what is taken back loses its body.
+//!
+//! Statements of the placing transaction, behind its inserts, each for all rows of the batch. Places come before member
+//! rows, in changes of groups too: whoever waits for a place holds no member row that somebody else needs for it.
+//!
+//! Absences: a batch without such rows has no such statement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use whimbrel_core::{ConversationId, Seq, UserId};
+
+use super::text::Text;
+use crate::timeline::NewRow;
+
+/// In the order of the derived table, which is that of the key.
+const RAISE_OWN: &str = "UPDATE (";
+const RAISE_OWN_BY: &str = ") v STRAIGHT_JOIN member m ON m.user=v.u AND m.conv=v.c SET m.own_total=m.own_total+v.k;";
+
+const ADD: &str = "INSERT INTO follow_up (conv,target,seq) VALUES ";
+/// What stands there is the same: it outlived its message.
+const ADD_AGAIN: &str = " ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
+
+/// What people say; nothing that the server placed.
+const TAKE_BACK: &str = "UPDATE message FORCE INDEX (PRIMARY) SET body='' WHERE kind BETWEEN 1 AND 499 AND (";
+/// A follow-up keeps the seq of its target.
+const CUT: &str = "UPDATE follow_up f STRAIGHT_JOIN message m ON m.conv=f.conv AND m.seq=f.seq \
+     SET m.body=LEFT(m.body,8) WHERE (";
+
+/// Rows, or targets, of one statement: each is a range of its own for the server, whose room to find ranges in is bounded.
+const STATEMENT: usize = 512;
+
+type Place = (ConversationId, Seq);
+
+/// What the rows of one batch do.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// How many countable rows of groups whose are, in the order of the member rows.
+    own: BTreeMap<(UserId, ConversationId), u64>,
+    /// Follow-ups with content: target, follow-up.
+    added: Vec<(Place, Seq)>,
+    taken: BTreeSet<Place>,
+}
+
+impl Effects {
+    pub(super) fn of(rows: &[NewRow]) -> Self {
+        let mut effects = Self::default();
+        for NewRow { message, in_group, .. } in rows {
+            if *in_group && message.kind.is_countable() {
+                *effects.own.entry((message.sender, message.conversation)).or_default() += 1;
+            }
+            let Some(target) = message.kind.target(&message.body) else { continue };
+            if message.kind.adds_content() {
+                effects.added.push(((message.conversation, target), message.seq));
+            } else if message.kind.takes_back() {
+                effects.taken.insert((message.conversation, target));
+            }
+        }
+        effects
+    }
+
+    /// The statements, each with its semicolon; empty where nothing is to be done.
+    pub(super) fn text(&self) -> Text {
+        let mut text = Text::default();
+        let own: Vec<_> = self.own.iter().collect();
+        for part in own.chunks(STATEMENT) {
+            text.words(RAISE_OWN);
+            text.each(part.iter().enumerate(), "", " UNION ALL ", |text, (index, ((user, conversation), count))| {
+                let names = if index == 0 { [" AS u,", " AS c,", " AS k"] } else { [",", ",", ""] };
+                text.words("SELECT ").number(user.0).words(names[0]).bytes(conversation.as_bytes()).words(names[1]);
+                text.number(**count).words(names[2]);
+            });
+            text.words(RAISE_OWN_BY);
+        }
+        if !self.added.is_empty() {
+            text.words(ADD).each(&self.added, "(", ",(", |text, ((conversation, target), seq)| {
+                text.bytes(conversation.as_bytes()).words(",").number(target.0).words(",").number(seq.0).words(")");
+            });
+            text.words(ADD_AGAIN);
+        }
+        let taken: Vec<_> = self.taken.iter().collect();
+        for part in taken.chunks(STATEMENT) {
+            for [statement, conv, seq] in [[TAKE_BACK, "(conv=", " AND seq="], [CUT, "(f.conv=", " AND f.target="]] {
+                text.words(statement).each(part, "", " OR ", |text, (conversation, target)| {
+                    text.words(conv).bytes(conversation.as_bytes()).words(seq).number(target.0).words(")");
+                });
+                text.words(");");
+            }
+        }
+        text
+    }
+}
