@@ -10,7 +10,8 @@ use whimbrel_core::{
     Message, MessageId, MessageKind, Role, Seq, Standing, SyncAnswer, SyncQuestion, TransferId, UserId,
 };
 use whimbrel_store::{
-    CommitError, Delivered, DraftsEntry, Entry, FoundRow, Head, NewRow, PlaceBatch, Record, StoreError, Target, Timeline,
+    CommitError, Delivered, DraftsEntry, Entry, FoundRow, Head, NewRow, PlaceBatch, Record, StoreError, Target,
+    Timeline,
 };
 
 pub(crate) const ANN: UserId = UserId(1);

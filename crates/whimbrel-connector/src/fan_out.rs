@@ -86,7 +86,8 @@ mod tests {
     use std::time::Instant;
 
     use whimbrel_core::{
-        ConnectorId, ConversationId, Delivery, DeviceId, Message, MessageId, MessageKind, RosterChange, Seq, Span, UserId,
+        ConnectorId, ConversationId, Delivery, DeviceId, Message, MessageId, MessageKind, RosterChange, Seq, Span,
+        UserId,
     };
     use whimbrel_rpc::token::TokenKey;
     use whimbrel_rpc::{Push as _, PushBody, SessionRef, To};

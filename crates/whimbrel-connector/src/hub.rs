@@ -89,7 +89,12 @@ pub(crate) struct Hub {
 impl Default for Hub {
     fn default() -> Self {
         let shards = || (0..SHARDS).map(|_| Shard::default()).collect();
-        Self { sessions: shards(), users: shards(), introduced: AtomicUsize::new(0), hasher: DefaultHashBuilder::default() }
+        Self {
+            sessions: shards(),
+            users: shards(),
+            introduced: AtomicUsize::new(0),
+            hasher: DefaultHashBuilder::default(),
+        }
     }
 }
 

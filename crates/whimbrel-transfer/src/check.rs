@@ -92,7 +92,9 @@ mod tests {
         let about = |kind, body: &[u8]| Draft { kind, body: Bytes::copy_from_slice(body), ..good.clone() };
         let one = [0, 0, 0, 0, 0, 0, 0, 1];
         let edit = [&one[..], b"x"].concat();
-        for draft in [about(MessageKind::RECALL, &one), about(MessageKind::VANISH, &one), about(MessageKind::EDIT, &edit)] {
+        for draft in
+            [about(MessageKind::RECALL, &one), about(MessageKind::VANISH, &one), about(MessageKind::EDIT, &edit)]
+        {
             assert_eq!(sealed.refuse(&draft), None);
         }
         let cases = [

@@ -63,7 +63,13 @@ impl Sight {
                 let age = self.now.saturating_sub(target.at);
                 if age > self.recall_within { Err(Refusal::TooLate) } else { Ok(()) }
             }
-            MessageKind::RECALL => if may(Action::RecallOther) { Ok(()) } else { Err(Refusal::NotYours) },
+            MessageKind::RECALL => {
+                if may(Action::RecallOther) {
+                    Ok(())
+                } else {
+                    Err(Refusal::NotYours)
+                }
+            }
             kind if kind.adds_content() => adds(kind, &target, is_own),
             MessageKind::VANISH if target.kind != MessageKind::FLEETING => Err(Refusal::NoTarget),
             _ => Ok(()),

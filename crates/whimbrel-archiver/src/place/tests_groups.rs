@@ -79,11 +79,8 @@ async fn who_is_muted_may_still_take_their_own_back() {
     let (mut house, group) = group();
     house.place([one(group, EVE, "a"), one(group, ANN, "b")].concat()).await;
     house.shelf.change_group(group, |group| assert!(group.members.insert(EVE, member(u64::MAX)).is_some()));
-    let drafts = [
-        about(MessageKind::RECALL, 2, ""),
-        about(MessageKind::RECALL, 3, ""),
-        about(MessageKind::REACTION, 3, "x"),
-    ];
+    let drafts =
+        [about(MessageKind::RECALL, 2, ""), about(MessageKind::RECALL, 3, ""), about(MessageKind::REACTION, 3, "x")];
     let placed = house.place(vec![said(group, EVE, &drafts)]).await;
     assert_eq!((seqs(&placed), refused(&placed)), (vec![5], vec![Refusal::Muted; 2]));
     house.shelf.change_group(group, |group| group.rules.dissolved = true);
@@ -124,7 +121,9 @@ async fn only_owner_and_admins_call_everybody_and_in_direct_conversations_nobody
 async fn messages_are_taken_back_by_their_authors_in_time_and_by_admins_at_any() {
     let (mut house, group) = group();
     house.placer.recall_within = 1000;
-    house.place([one(group, EVE, "a"), one(group, EVE, "b"), one(group, EVE, "c"), one(group, BOB, "d")].concat()).await;
+    house
+        .place([one(group, EVE, "a"), one(group, EVE, "b"), one(group, EVE, "c"), one(group, BOB, "d")].concat())
+        .await;
     let recall = |seq| vec![about(MessageKind::RECALL, seq, "")];
     assert_eq!(seqs(&house.place(vec![said(group, EVE, &recall(2))]).await), [6]);
     house.shelf.state.lock().rows.values_mut().for_each(|row| row.message.at = 1);

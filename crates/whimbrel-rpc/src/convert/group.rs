@@ -17,12 +17,7 @@ fn users(numbers: Vec<u64>) -> Vec<UserId> {
 
 impl From<&RosterChange> for pb::RosterChange {
     fn from(change: &RosterChange) -> Self {
-        Self {
-            after: change.after.0,
-            at: change.at.0,
-            joined: numbers(&change.joined),
-            left: numbers(&change.left),
-        }
+        Self { after: change.after.0, at: change.at.0, joined: numbers(&change.joined), left: numbers(&change.left) }
     }
 }
 

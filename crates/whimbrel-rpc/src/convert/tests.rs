@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use prost::Message as _;
 use whimbrel_core::{
     Audience, ConversationKind, CursorMoved, Cursors, Delivery, DeviceId, Draft, GoodbyeCode, Known, Message,
-    MessageKind, Outcome, PlacedRow, Receipt, Refusal, Roster, RosterChange, Seq, Signal, Span, SyncAnswer, SyncQuestion,
-    UserId, View,
+    MessageKind, Outcome, PlacedRow, Receipt, Refusal, Roster, RosterChange, Seq, Signal, Span, SyncAnswer,
+    SyncQuestion, UserId, View,
 };
 
 use super::*;
@@ -82,9 +82,8 @@ fn users_of() -> impl Strategy<Value = Vec<UserId>> {
 }
 
 fn change() -> impl Strategy<Value = Option<Arc<RosterChange>>> {
-    let change = (number(), number(), users_of(), users_of()).prop_map(|(after, at, joined, left)| {
-        Arc::new(RosterChange { after: Seq(after), at: Seq(at), joined, left })
-    });
+    let change = (number(), number(), users_of(), users_of())
+        .prop_map(|(after, at, joined, left)| Arc::new(RosterChange { after: Seq(after), at: Seq(at), joined, left }));
     option::of(change)
 }
 
@@ -129,7 +128,8 @@ fn request() -> impl Strategy<Value = Request> {
 }
 
 fn view() -> impl Strategy<Value = View> {
-    let kinds = prop_oneof![Just(ConversationKind::Direct), Just(ConversationKind::Private), Just(ConversationKind::Group)];
+    let kinds =
+        prop_oneof![Just(ConversationKind::Direct), Just(ConversationKind::Private), Just(ConversationKind::Group)];
     let numbers = (number(), number(), number(), number());
     let rest = (any::<bool>(), vec(message(), 0..3), any::<bool>());
     (id_of(), kinds, option::of(number()), numbers, cursors(), cursors(), rest).prop_map(
@@ -199,8 +199,11 @@ fn batch() -> impl Strategy<Value = PlacedBatch> {
             outcome,
         },
     );
-    let row = (message(), audience(), change())
-        .prop_map(|(message, audience, change)| PlacedRow { message, audience, change });
+    let row = (message(), audience(), change()).prop_map(|(message, audience, change)| PlacedRow {
+        message,
+        audience,
+        change,
+    });
     (option::of(id_of()), option::of(id_of()), vec(draft, 0..4), vec(row, 0..4))
         .prop_map(|(batch, transfer, outcomes, rows)| PlacedBatch { batch, transfer, outcomes, rows })
 }

@@ -74,7 +74,9 @@ fn parts(left: &mut Vec<Request>, open: &[&Member<ConnectLine>]) -> Vec<Vec<Requ
                     }
                 }
             }
-            RequestBody::Send { conversation, .. } | RequestBody::Signal { conversation, .. } => parts[place(conversation.into())].push(Request { from, body }),
+            RequestBody::Send { conversation, .. } | RequestBody::Signal { conversation, .. } => {
+                parts[place(conversation.into())].push(Request { from, body })
+            }
             RequestBody::Sync(_) => parts[place(from.user.into())].push(Request { from, body }),
         }
     }

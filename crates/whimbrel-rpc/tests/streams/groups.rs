@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use whimbrel_core::{
-    ConversationId, Delivery, DeviceId, Message, MessageId, MessageKind, Roster, Seq, Signal, Span, UserId, limits as core,
+    ConversationId, Delivery, DeviceId, Message, MessageId, MessageKind, Roster, Seq, Signal, Span, UserId,
+    limits as core,
 };
 use whimbrel_rpc::grpc::{Limits, PROTOCOL};
 use whimbrel_rpc::{PushBody, PushItem, Request, RequestBody, To, ToGroup};
@@ -58,7 +59,9 @@ async fn a_roster_of_the_largest_group_comes_whole_and_once() {
     let (mut came, mut rosters) = (Vec::new(), Vec::new());
     while came.len() < messages.len() {
         for item in next(&mut client.pushed).await {
-            let (To::Group(to), PushBody::Deliver(delivery)) = (item.to, item.body) else { panic!("a row of the group") };
+            let (To::Group(to), PushBody::Deliver(delivery)) = (item.to, item.body) else {
+                panic!("a row of the group")
+            };
             rosters.push(to.roster);
             came.extend(delivery.messages.clone());
         }

@@ -10,9 +10,9 @@ use metrics::counter;
 use whimbrel_core::{Audience, ConversationId, CursorMoved, Cursors, Receipt, SessionId, UserId};
 use whimbrel_rpc::{Through, Told};
 
-use super::{CursorDesk, readers};
 use super::gather::{Fresh, Whose};
 use super::sheets::Sheets;
+use super::{CursorDesk, readers};
 use crate::outgoing::Waiter;
 use crate::reach::Whereabouts;
 

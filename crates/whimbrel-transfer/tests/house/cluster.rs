@@ -19,7 +19,8 @@ async fn apart(house: &House) -> (SessionRef, SessionRef, whimbrel_core::Convers
 /// The rows of a conversation, as they would be announced.
 async fn placed(house: &House, chat: whimbrel_core::ConversationId, one: UserId, two: UserId) -> Vec<PlacedBatch> {
     let audience = Audience::Two(one, two);
-    let rows = house.rows(chat).await.into_iter().map(|message| PlacedRow { message, audience, change: None }).collect();
+    let rows =
+        house.rows(chat).await.into_iter().map(|message| PlacedRow { message, audience, change: None }).collect();
     vec![PlacedBatch { rows, ..PlacedBatch::default() }]
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod cluster;
+mod crowd;
 mod cursors;
 mod faults;
 mod groups;

@@ -15,7 +15,10 @@ fn typing(house: &House, from: SessionRef, conversation: ConversationId, body: &
 }
 
 fn signals(got: &Got) -> Vec<Arc<Signal>> {
-    got.0.iter().filter_map(|body| if let PushBody::Signal(signal) = body { Some(signal.clone()) } else { None }).collect()
+    got.0
+        .iter()
+        .filter_map(|body| if let PushBody::Signal(signal) = body { Some(signal.clone()) } else { None })
+        .collect()
 }
 
 fn heard(house: &House, session: SessionRef) -> Vec<String> {

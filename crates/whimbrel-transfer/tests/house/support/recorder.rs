@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicUsize;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use whimbrel_core::{ConversationId, Cursors, GoodbyeCode, Message, MessageId, Outcome, Receipt, SessionId, UserId};
 use whimbrel_core::limits;
+use whimbrel_core::{ConversationId, Cursors, GoodbyeCode, Message, MessageId, Outcome, Receipt, SessionId, UserId};
 use whimbrel_rpc::{Push, PushBody, PushItem, Rosters, SessionRef, Standing, Taken, To, ToGroup};
 
 use super::PATIENCE;
