@@ -49,7 +49,10 @@ pub enum Error {
         /// The most that the server takes, bytes.
         max: usize,
     },
-    /// Content of this kind is made by servers only.
+    /// The user is not in this group (any more).
+    #[error("not in group {0}")]
+    NotInGroup(ConversationId),
+    /// Content of this kind is made by servers only, or is longer than its kind may be.
     #[error("this content cannot be sent")]
     NotSendable,
     /// Too many drafts wait for their answers ([`OUTBOX_MAX`](crate::store::OUTBOX_MAX)).

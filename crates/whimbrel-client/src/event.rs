@@ -9,9 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use whimbrel_core::{ConversationId, Cursors, GoodbyeCode, MessageId, Refusal, Seq, UserId};
+use whimbrel_core::{ConversationId, Cursors, DeviceId, GoodbyeCode, MessageId, Refusal, Seq, UserId};
 
 use crate::message::StoredMessage;
 use crate::relation::Relation;
@@ -64,6 +65,46 @@ pub enum Event {
     RelationChanged(Relation),
     /// One's own account changed (profile, password, devices): ask REST what it is now.
     AccountChanged,
+    /// What a person sees of a message is another thing: it was edited, taken back, reacted to, has grown, or its time is
+    /// over. [`Client::picture`](crate::Client::picture) shows it. The row that did this was told as a
+    /// [`Event::Message`] before.
+    Changed {
+        /// Where.
+        conversation: ConversationId,
+        /// The place of that message.
+        seq: Seq,
+    },
+    /// Something about a group and oneself changed: what it is called, what one may do there, who asks for whom.
+    /// [`Client::group`](crate::Client::group) has what is known of it.
+    GroupChanged {
+        /// Which.
+        group: ConversationId,
+    },
+    /// A conversation is shown otherwise: pinned, muted, archived, its draft, cleared.
+    SettingChanged {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Somebody writes, or has stopped.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// Whether they write.
+        typing: bool,
+    },
+    /// The embedding product's own signal.
+    Signal {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// On which device.
+        device: DeviceId,
+        /// As the product defines.
+        data: Bytes,
+    },
     /// The server was restored from a backup that does not hold this device's run. The run was dropped, and its messages
     /// come again, under the places that they have now; if the backup is older than the conversation, the conversation
     /// is gone.

@@ -9,7 +9,7 @@
 use whimbrel_core::{ConversationId, ConversationKind, Cursors, Message, Seq, UserId, View};
 
 use crate::builder::FirstSync;
-use crate::store::ConversationRow;
+use crate::store::{ConversationRow, MENTIONS_MAX};
 
 /// A conversation while a client runs.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ impl Conversation {
             unread: view.unread,
             unread_from: view.own.read,
             unread_upto: view.head,
+            mentions: Vec::new(),
         };
         Self { row, durable: view.own, told_unread: 0, compared: true }
     }
@@ -114,6 +115,38 @@ impl Conversation {
         }
     }
 
+    /// A message that calls the user was shown.
+    pub(crate) fn called(&mut self, seq: Seq) {
+        let row = &mut self.row;
+        if seq > row.own.read && row.mentions.last().is_none_or(|last| *last < seq) {
+            row.mentions.push(seq);
+            let too_many = row.mentions.len().saturating_sub(MENTIONS_MAX);
+            row.mentions.drain(..too_many);
+        }
+    }
+
+    /// The message at this place was taken back.
+    pub(crate) fn taken_back(&mut self, seq: Seq) {
+        self.row.mentions.retain(|known| *known != seq);
+    }
+
+    fn forget_mentions(&mut self) {
+        let read = self.row.own.read;
+        self.row.mentions.retain(|seq| *seq > read);
+    }
+
+    /// Messages up to `upto` are gone for this user, here as on the server, and count as read.
+    pub(crate) fn clear(&mut self, upto: Seq) {
+        if upto > self.row.cursor {
+            self.jump(upto);
+            self.row.head = self.row.head.max(upto);
+        } else {
+            self.row.base = self.row.base.max(upto);
+            self.row.shown = self.row.shown.max(upto);
+        }
+        self.own_reached(Cursors { delivered: upto, read: upto });
+    }
+
     /// Something beyond the cursor exists.
     pub(crate) fn heard_of(&mut self, seq: Seq) {
         self.row.head = self.row.head.max(seq);
@@ -133,6 +166,8 @@ impl Conversation {
         let row = &mut self.row;
         row.head = row.head.max(view.head);
         row.own = row.own.max(view.own);
+        let read = row.own.read;
+        row.mentions.retain(|seq| *seq > read);
         self.durable = self.durable.max(view.own);
         row.unread = view.unread;
         row.unread_from = view.own.read;
@@ -151,6 +186,7 @@ impl Conversation {
     pub(crate) fn own_reached(&mut self, cursors: Cursors) -> bool {
         let known = self.row.own;
         self.row.own = known.max(cursors);
+        self.forget_mentions();
         self.row.own != known
     }
 
@@ -192,8 +228,10 @@ pub(crate) fn start_of(view: &View, first_sync: FirstSync) -> Seq {
     let start = match (view.kind, first_sync) {
         // What changed before is in what REST tells.
         (ConversationKind::Private, _) => delivered,
-        (ConversationKind::Direct, FirstSync::Everything) => Seq::ZERO,
-        (ConversationKind::Direct, FirstSync::Recent(count)) => delivered.min(Seq(view.head.0.saturating_sub(count))),
+        (ConversationKind::Direct | ConversationKind::Group, FirstSync::Everything) => Seq::ZERO,
+        (ConversationKind::Direct | ConversationKind::Group, FirstSync::Recent(count)) => {
+            delivered.min(Seq(view.head.0.saturating_sub(count)))
+        }
     };
     start.max(view.floor)
 }

@@ -1,35 +1,115 @@
-//! Relations and keys in memory, shared by the driver, which writes, and the application's calls, which read.
+//! Relations, groups, keys and settings in memory, shared by the driver, which writes, and the application's calls, which read.
 //!
 //! What is here is in the store as well, except that it may be a moment behind or ahead of it.
 
-use hashbrown::HashMap;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
-use whimbrel_core::{ConversationId, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 use whimbrel_wire::seal::ConversationKey;
 
+use crate::group::GroupInfo;
 use crate::message::{ConversationSummary, StoredMessage};
 use crate::relation::{Relation, RelationKey};
-use crate::store::ConversationRow;
+use crate::setting::{Setting, open_draft};
+use crate::store::{ConversationRow, Snapshot};
 
-/// Everybody whom the user stands in a relation with.
+/// Everybody whom the user stands in a relation with, and every group that is known.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     inner: RwLock<Inner>,
+    /// The server's clock less this machine's, milliseconds.
+    clock: AtomicI64,
+    /// The deployment keeps bodies readable, as far as is known.
+    readable: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     relations: HashMap<UserId, Relation>,
     peers: HashMap<ConversationId, UserId>,
+    groups: HashMap<ConversationId, GroupInfo>,
+    group_keys: HashMap<ConversationId, BTreeMap<u32, ConversationKey>>,
+    settings: HashMap<ConversationId, Setting>,
+    /// Fleeting messages whose time is over and that are still stored.
+    hidden: HashSet<(ConversationId, Seq)>,
 }
 
 impl Directory {
-    pub(crate) fn new(relations: &[Relation]) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
         let directory = Self::default();
-        for relation in relations {
+        directory.set_readable_bodies(snapshot.bodies_readable == Some(true));
+        for relation in &snapshot.relations {
             directory.put(relation.clone());
         }
+        for info in &snapshot.groups {
+            directory.put_group(info.clone());
+        }
+        for (group, key) in &snapshot.group_keys {
+            directory.put_group_key(*group, key);
+        }
+        for setting in &snapshot.settings {
+            directory.put_setting(setting.clone());
+        }
         directory
+    }
+
+    /// Whether this deployment keeps bodies readable.
+    pub(crate) fn has_readable_bodies(&self) -> bool {
+        self.readable.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_readable_bodies(&self, readable: bool) {
+        self.readable.store(readable, Ordering::Relaxed);
+    }
+
+    /// The server said what time it is.
+    pub(crate) fn set_clock(&self, server_ms: u64) {
+        let offset = i64::try_from(server_ms).unwrap_or(i64::MAX).saturating_sub(unix_ms());
+        // A server that does not say has this machine's time.
+        self.clock.store(if server_ms == 0 { 0 } else { offset }, Ordering::Relaxed);
+    }
+
+    /// The server's clock, milliseconds since 1970.
+    pub(crate) fn server_now(&self) -> u64 {
+        unix_ms().saturating_add(self.clock.load(Ordering::Relaxed)).max(0) as u64
+    }
+
+    pub(crate) fn put_group(&self, info: GroupInfo) {
+        self.inner.write().groups.insert(info.group.id, info);
+    }
+
+    pub(crate) fn group(&self, id: ConversationId) -> Option<GroupInfo> {
+        self.inner.read().groups.get(&id).cloned()
+    }
+
+    pub(crate) fn put_group_key(&self, group: ConversationId, key: &RelationKey) {
+        self.inner.write().group_keys.entry(group).or_default().insert(key.version, key.key.clone());
+    }
+
+    pub(crate) fn put_setting(&self, setting: Setting) {
+        self.inner.write().settings.insert(setting.conversation, setting);
+    }
+
+    pub(crate) fn setting(&self, id: ConversationId) -> Option<Setting> {
+        self.inner.read().settings.get(&id).cloned()
+    }
+
+    /// A fleeting message's time is over, or the message itself is gone.
+    pub(crate) fn hide(&self, conversation: ConversationId, seq: Seq, hide: bool) {
+        let hidden = &mut self.inner.write().hidden;
+        if hide {
+            hidden.insert((conversation, seq));
+        } else {
+            hidden.remove(&(conversation, seq));
+        }
+    }
+
+    pub(crate) fn is_hidden(&self, conversation: ConversationId, seq: Seq) -> bool {
+        self.inner.read().hidden.contains(&(conversation, seq))
     }
 
     pub(crate) fn put(&self, relation: Relation) {
@@ -43,6 +123,9 @@ impl Directory {
     /// The key of this version.
     pub(crate) fn key(&self, conversation: ConversationId, version: u32) -> Option<ConversationKey> {
         let inner = self.inner.read();
+        if let Some(keys) = inner.group_keys.get(&conversation) {
+            return keys.get(&version).cloned();
+        }
         let relation = inner.relation_of(conversation)?;
         relation.keys.iter().find(|key| key.version == version).map(|key| key.key.clone())
     }
@@ -50,12 +133,14 @@ impl Directory {
     /// The newest key, which seals.
     pub(crate) fn newest_key(&self, conversation: ConversationId) -> Option<RelationKey> {
         let inner = self.inner.read();
+        if let Some(keys) = inner.group_keys.get(&conversation) {
+            return keys.last_key_value().map(|(version, key)| RelationKey { version: *version, key: key.clone() });
+        }
         inner.relation_of(conversation)?.keys.iter().max_by_key(|key| key.version).cloned()
     }
 
     pub(crate) fn has_key(&self, conversation: ConversationId, version: u32) -> bool {
-        let inner = self.inner.read();
-        inner.relation_of(conversation).is_some_and(|relation| relation.keys.iter().any(|key| key.version == version))
+        self.key(conversation, version).is_some()
     }
 
     /// Whether two friends' conversation is known by this name.
@@ -73,7 +158,42 @@ impl Directory {
         inner.relations.get(&relation.peer.id).is_none_or(|known| !known.says_the_same(relation))
     }
 
-    pub(crate) fn summary(&self, row: ConversationRow, last: Option<StoredMessage>) -> ConversationSummary {
+    /// A conversation as the list shows it to `me`.
+    pub(crate) fn summary(&self, me: UserId, row: ConversationRow, last: Option<StoredMessage>) -> ConversationSummary {
+        let mut summary = match row.kind {
+            ConversationKind::Group => self.group_summary(row, last),
+            _ => self.direct_summary(row, last),
+        };
+        if let Some(setting) = self.setting(summary.id) {
+            let key = self.key(summary.id, setting.draft_key_version);
+            let said_since = summary.last.as_ref().is_some_and(|last| last.at > setting.changed_at);
+            summary.pinned_at = setting.pinned_at;
+            summary.muted_until = setting.muted_until;
+            summary.archived = setting.archived && !said_since;
+            summary.hidden = setting.hidden > Seq::ZERO && summary.head <= setting.hidden;
+            summary.draft = open_draft(&setting, me, key.as_ref());
+        }
+        summary
+    }
+
+    fn group_summary(&self, row: ConversationRow, last: Option<StoredMessage>) -> ConversationSummary {
+        let group = self.group(row.id);
+        let title = group.as_ref().map_or_else(|| "group".to_owned(), |info| info.group.name.clone());
+        ConversationSummary {
+            kind: ConversationKind::Group,
+            peer_name: title.clone(),
+            title,
+            group,
+            head: row.head,
+            own: row.own,
+            unread: row.unread,
+            mentions: row.mentions.len(),
+            last,
+            ..ConversationSummary::direct(row.id, UserId(0))
+        }
+    }
+
+    fn direct_summary(&self, row: ConversationRow, last: Option<StoredMessage>) -> ConversationSummary {
         let inner = self.inner.read();
         let peer = row.peer.unwrap_or(UserId(0));
         let profile = inner.relations.get(&peer).map(|relation| &relation.peer);
@@ -85,17 +205,23 @@ impl Directory {
             None => format!("user {peer}"),
         };
         ConversationSummary {
-            id: row.id,
-            peer,
+            title: peer_name.clone(),
             peer_name,
             peer_handle,
             head: row.head,
             own: row.own,
             peer_cursors: row.peer_cursors,
             unread: row.unread,
+            mentions: row.mentions.len(),
             last,
+            ..ConversationSummary::direct(row.id, peer)
         }
     }
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Inner {

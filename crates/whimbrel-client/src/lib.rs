@@ -103,19 +103,23 @@ mod account;
 mod builder;
 mod client;
 mod connection;
+mod content;
 mod cursors;
 mod driver;
 mod engine;
 mod error;
 mod event;
+mod group;
 mod inbox;
 mod keys;
 mod message;
 mod outbox;
+mod picture;
 mod reconnect;
 mod relation;
 mod relations;
 mod rest;
+mod setting;
 pub mod store;
 mod sync;
 #[doc(hidden)]
@@ -125,14 +129,24 @@ mod tls;
 pub use account::{Credentials, DeviceInfo, SavedCredentials};
 pub use builder::{ClientBuilder, EVENT_CAPACITY, FirstSync};
 pub use client::{Client, MESSAGES_MAX};
+pub use content::{
+    CardOf, Content, EMOJI_MAX, EXCERPT_MAX, FollowUp, Location, MergedMessage, Origin, Outgoing, Quote,
+};
 pub use error::{ApiError, Error, StoreError};
 pub use event::{Closed, ConnectionState, Event, Events, NotPlaced, Outcome};
-pub use message::{Content, ConversationSummary, StoredMessage};
+pub use group::{
+    Group, GroupAction, GroupInfo, GroupMember, GroupNews, GroupRequest, GroupSettings, JoinMode, NewGroup, Page,
+    ReadBy, Reader, RequestKind,
+};
+pub use message::{ConversationSummary, StoredMessage};
+pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
-pub use rest::{AuthorizedRest, RELATIONS_PAGE, Rest};
+pub use rest::{AuthorizedRest, PAGE, RELATIONS_PAGE, Rest};
+pub use setting::{Setting, SettingChange};
 
 pub use whimbrel_core::{
-    ConversationId, ConversationKind, Cursors, DeviceId, GoodbyeCode, MessageId, MessageKind, Refusal, Seq, UserId,
+    ConversationId, ConversationKind, Cursors, DeviceId, GoodbyeCode, MessageId, MessageKind, Refusal, Role, Seq,
+    UserId,
 };
 
 /// What this SDK calls itself.

@@ -3,12 +3,14 @@
 //! What rests in a store is the message as it was received; nothing opened is ever written.
 
 use bytes::Bytes;
-use prost::Message as _;
-use whimbrel_core::{ConversationId, Cursors, DeviceId, Draft, Message, MessageId, MessageKind, Seq, UserId};
-use whimbrel_wire::proto::{self, body};
-use whimbrel_wire::seal::{self, SealContext};
+use whimbrel_core::{
+    ConversationId, ConversationKind, Cursors, DeviceId, Draft, Message, MessageId, MessageKind, Seq, UserId,
+};
+use whimbrel_wire::seal::{self, SealContext, TARGET_LEN};
 
+use crate::content::{Content, FollowUp, Origin, Outgoing, Parts, Quote, parts, plain};
 use crate::error::Error;
+use crate::group::GroupInfo;
 use crate::keys::Directory;
 use crate::relation::RelationKey;
 
@@ -33,6 +35,12 @@ pub struct StoredMessage {
     pub at: u64,
     /// What it says.
     pub content: Content,
+    /// What it answers.
+    pub quote: Option<Quote>,
+    /// Who is called by it.
+    pub mentions: Vec<UserId>,
+    /// Where it was said first.
+    pub origin: Option<Origin>,
 }
 
 impl StoredMessage {
@@ -43,103 +51,171 @@ impl StoredMessage {
             _ => None,
         }
     }
+
+    /// The earlier message that it is about, if it is about one.
+    pub fn target(&self) -> Option<Seq> {
+        match &self.content {
+            Content::FollowUp { target, .. } => Some(*target),
+            _ => None,
+        }
+    }
+
+    /// Whether it calls this user: by name, or with everybody.
+    pub fn calls(&self, user: UserId) -> bool {
+        let all = matches!(self.content, Content::Call(_));
+        self.sender != user && self.kind.is_countable() && (all || self.mentions.contains(&user))
+    }
 }
 
-/// What a message says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// Text.
-    Text(String),
-    /// The embedding product's own content.
-    Custom {
-        /// Such as `application/vnd.example.poll+json`.
-        content_type: String,
-        /// As the product defines.
-        data: Bytes,
-        /// What to show when the type is not known.
-        fallback: String,
-    },
-    /// A body that this version does not know.
-    Unknown {
-        /// The message's kind.
-        kind: MessageKind,
-        /// The opened body.
-        data: Bytes,
-    },
-    /// It could not be opened: its key is not known on this device, or does not fit.
-    Sealed,
-    /// A row that the server made.
-    System {
-        /// What it is, from 1000 on.
-        kind: MessageKind,
-        /// Readable JSON, or nothing.
-        json: Bytes,
-    },
-}
-
-/// A direct conversation as a list of chats shows it.
+/// A conversation as a list of chats shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationSummary {
     /// Which.
     pub id: ConversationId,
-    /// The other user.
+    /// Direct or a group.
+    pub kind: ConversationKind,
+    /// What to call it: the other user's name, or the group's.
+    pub title: String,
+    /// The other user; 0 in groups.
     pub peer: UserId,
-    /// What the other is called: the display name, or the handle, or the number while neither is known.
+    /// What the other is called: the display name, or the handle, or the number while neither is known. In groups the
+    /// title.
     pub peer_name: String,
-    /// The other's handle; empty while it is not known.
+    /// The other's handle; empty while it is not known, and in groups.
     pub peer_handle: String,
+    /// In groups: what is known of it; `None` until REST has told.
+    pub group: Option<GroupInfo>,
     /// The last message's place, as far as this device has heard.
     pub head: Seq,
     /// One's own cursors.
     pub own: Cursors,
-    /// The other's cursors.
+    /// The other's cursors; 0 in groups.
     pub peer_cursors: Cursors,
-    /// Messages of the other after one's own read cursor.
+    /// Messages of others after one's own read cursor.
     pub unread: u64,
+    /// Of these, those that call the user, as far as this device could open them.
+    pub mentions: usize,
     /// The last message that is stored here.
     pub last: Option<StoredMessage>,
+    /// When it was pinned, milliseconds since 1970; 0: it is not.
+    pub pinned_at: u64,
+    /// No alerts until then, milliseconds since 1970; 0: alerts; `u64::MAX`: never.
+    pub muted_until: u64,
+    /// Out of the list, since nothing was said after it was put away.
+    pub archived: bool,
+    /// Deleted for this user, and nothing was said since: not to be listed.
+    pub hidden: bool,
+    /// What the user has begun to write, here or on another device.
+    pub draft: Option<String>,
+}
+
+impl ConversationSummary {
+    /// A direct conversation of which nothing more is known.
+    pub fn direct(id: ConversationId, peer: UserId) -> Self {
+        let name = format!("user {peer}");
+        Self {
+            id,
+            kind: ConversationKind::Direct,
+            title: name.clone(),
+            peer,
+            peer_name: name,
+            peer_handle: String::new(),
+            group: None,
+            head: Seq::ZERO,
+            own: Cursors::default(),
+            peer_cursors: Cursors::default(),
+            unread: 0,
+            mentions: 0,
+            last: None,
+            pinned_at: 0,
+            muted_until: 0,
+            archived: false,
+            hidden: false,
+            draft: None,
+        }
+    }
+
+    /// In which order lists show conversations: the pinned ones first, the latest pin above; then by the last message.
+    pub(crate) fn order(&self) -> impl Ord + use<> {
+        std::cmp::Reverse((self.pinned_at, self.last.as_ref().map_or(0, |last| last.at)))
+    }
 }
 
 /// A stored message with its content, opened if its key is known.
 pub(crate) fn show(directory: &Directory, message: Message) -> StoredMessage {
-    let content = open(directory, &message);
+    let parts = open(directory, &message);
     let Message { conversation, seq, sender, device, message_id, kind, key_version, body: _, at } = message;
-    StoredMessage { conversation, seq, sender, device, message_id, kind, key_version, at, content }
+    let Parts { content, quote, mentions, origin } = parts;
+    StoredMessage {
+        conversation,
+        seq,
+        sender,
+        device,
+        message_id,
+        kind,
+        key_version,
+        at,
+        content,
+        quote,
+        mentions,
+        origin,
+    }
 }
 
 /// Whether [`show`] would show what it says, as far as keys are concerned.
 pub(crate) fn is_showable(directory: &Directory, message: &Message) -> bool {
     !message.kind.is_submittable()
         || message.key_version == 0
+        || holds_nothing(message)
         || directory.has_key(message.conversation, message.key_version)
 }
 
-fn open(directory: &Directory, message: &Message) -> Content {
-    if !message.kind.is_submittable() {
-        return Content::System { kind: message.kind, json: message.body.clone() };
+/// Nothing in it is sealed: it was taken back, takes back, or went with its target.
+pub(crate) fn holds_nothing(message: &Message) -> bool {
+    message.body.is_empty() || (message.kind.is_follow_up() && message.body.len() <= TARGET_LEN)
+}
+
+fn context(message: &Message) -> SealContext {
+    SealContext {
+        conversation: message.conversation,
+        sender: message.sender,
+        message_id: message.message_id,
+        kind: message.kind,
+        key_version: message.key_version,
     }
-    let plain = if message.key_version == 0 {
-        message.body.clone()
-    } else {
-        let context = SealContext {
-            conversation: message.conversation,
-            sender: message.sender,
-            message_id: message.message_id,
-            kind: message.kind,
-            key_version: message.key_version,
-        };
-        let key = directory.key(message.conversation, message.key_version);
-        match key.and_then(|key| seal::open(&key, &context, &message.body).ok()) {
-            Some(plain) => plain,
-            None => return Content::Sealed,
-        }
-    };
-    match proto::Body::decode(plain.clone()).ok().and_then(|body| body.content) {
-        Some(body::Content::Text(text)) => Content::Text(text.text),
-        Some(body::Content::Custom(custom)) => {
-            Content::Custom { content_type: custom.content_type, data: custom.data, fallback: custom.fallback }
-        }
-        None => Content::Unknown { kind: message.kind, data: plain },
+}
+
+fn open(directory: &Directory, message: &Message) -> Parts {
+    let kind = message.kind;
+    if !kind.is_submittable() {
+        return Content::System { kind, json: message.body.clone() }.into();
+    }
+    let target = kind.target(&message.body);
+    if holds_nothing(message) {
+        let about = |target| Content::FollowUp { target, what: nothing_left(kind) };
+        return target.map_or(Content::Gone, about).into();
+    }
+    let sealed = if target.is_some() { message.body.slice(TARGET_LEN..) } else { message.body.clone() };
+    if message.key_version == 0 {
+        return parts(kind, target, sealed);
+    }
+    let key = directory.key(message.conversation, message.key_version);
+    match key.and_then(|key| seal::open(&key, &context(message), &sealed).ok()) {
+        Some(plain) => parts(kind, target, plain),
+        None => match target {
+            Some(target) => Content::FollowUp { target, what: FollowUp::Sealed { kind } }.into(),
+            None => Content::Sealed.into(),
+        },
+    }
+}
+
+/// What a follow-up says that has nothing behind its target.
+fn nothing_left(kind: MessageKind) -> FollowUp {
+    match kind {
+        MessageKind::RECALL => FollowUp::Recall,
+        MessageKind::VANISH => FollowUp::Vanish,
+        kind if kind.adds_content() => FollowUp::Gone,
+        kind => FollowUp::Unknown { kind, data: Bytes::new() },
     }
 }
 
@@ -147,25 +223,23 @@ fn open(directory: &Directory, message: &Message) -> Content {
 pub(crate) fn draft(
     sender: UserId,
     conversation: ConversationId,
-    content: Content,
+    outgoing: impl Into<Outgoing>,
     key: Option<&RelationKey>,
 ) -> Result<Draft, Error> {
-    let (kind, content) = match content {
-        Content::Text(text) => (MessageKind::TEXT, body::Content::Text(proto::Text { text })),
-        Content::Custom { content_type, data, fallback } => {
-            (MessageKind::CUSTOM, body::Content::Custom(proto::Custom { content_type, data, fallback }))
-        }
-        Content::Unknown { .. } | Content::Sealed | Content::System { .. } => return Err(Error::NotSendable),
-    };
-    let plain = proto::Body { content: Some(content) }.encode_to_vec();
+    let plain = plain(outgoing.into())?;
+    let kind = plain.kind;
     // Version 7, from one counter of the process: later drafts have greater ids.
     let message_id = MessageId::generate();
-    let (key_version, body) = match key {
+    let key_version = key.map_or(0, |key| key.version);
+    let rest: Bytes = match key {
+        // The server wants the version of the key with every draft, also with those that hold nothing else.
+        _ if kind.takes_back() => Bytes::new(),
         Some(RelationKey { version, key }) => {
             let context = SealContext { conversation, sender, message_id, kind, key_version: *version };
-            (*version, seal::seal(key, &context, &plain))
+            seal::seal(key, &context, &plain.body)
         }
-        None => (0, plain.into()),
+        None => plain.body.into(),
     };
+    let body = plain.target.map_or_else(|| rest.clone(), |target| seal::about(target, &rest));
     Ok(Draft { message_id, kind, key_version, body })
 }

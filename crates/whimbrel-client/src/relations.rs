@@ -1,14 +1,18 @@
-//! Which relations have to be fetched by REST, one request at a time.
+//! Which relations, groups and settings have to be fetched by REST, one request at a time.
 //!
 //! All are fetched once in a store's life, after the first comparison of that session: from then on the rows of one's
 //! private conversation say which have changed, and none of them lies before the start of that conversation's run.
+//! Settings likewise. A group is fetched, with its keys, when its conversation is first seen, when a row says that
+//! something about it changed, and when a message needs a key that is not here.
 //! What is due is stored with the row that said so, so that a crash in between forgets nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use whimbrel_core::UserId;
+use whimbrel_core::{ConversationId, UserId};
+
+use crate::store::Snapshot;
 
 /// After so many failures messages are shown sealed rather than held back.
 const PATIENCE: u32 = 3;
@@ -21,6 +25,10 @@ pub(crate) struct Due {
     /// Everything, from after this user on.
     all: Option<Option<UserId>>,
     users: BTreeSet<UserId>,
+    groups: BTreeSet<ConversationId>,
+    /// All settings, from after this conversation on.
+    all_settings: Option<Option<ConversationId>>,
+    settings: BTreeSet<ConversationId>,
     failures: u32,
     retry_at: Option<Instant>,
 }
@@ -32,11 +40,37 @@ pub(crate) enum Fetch {
     Page(Option<UserId>),
     /// The relation with this user.
     One(UserId),
+    /// This group, with its keys.
+    Group(ConversationId),
+    /// The page of settings after this conversation.
+    Settings(Option<ConversationId>),
+    /// How this conversation is shown.
+    Setting(ConversationId),
 }
 
 impl Due {
-    pub(crate) fn new(loaded: bool, users: Vec<UserId>) -> Self {
-        Self { all: (!loaded).then_some(None), users: users.into_iter().collect(), failures: 0, retry_at: None }
+    pub(crate) fn new(snapshot: &Snapshot) -> Self {
+        Self {
+            all: (!snapshot.relations_loaded).then_some(None),
+            users: snapshot.relations_due.iter().copied().collect(),
+            groups: snapshot.groups_due.iter().copied().collect(),
+            all_settings: (!snapshot.settings_loaded).then_some(None),
+            settings: snapshot.settings_due.iter().copied().collect(),
+            failures: 0,
+            retry_at: None,
+        }
+    }
+
+    pub(crate) fn group(&mut self, group: ConversationId) {
+        self.groups.insert(group);
+    }
+
+    pub(crate) fn all_settings(&mut self) {
+        self.all_settings = Some(None);
+    }
+
+    pub(crate) fn setting(&mut self, conversation: ConversationId) {
+        self.settings.insert(conversation);
     }
 
     pub(crate) fn all(&mut self) {
@@ -52,11 +86,11 @@ impl Due {
         if self.retry_at.is_some_and(|at| at > now) {
             return None;
         }
-        match (self.all, self.users.first()) {
-            (Some(after), _) => Some(Fetch::Page(after)),
-            (None, Some(user)) => Some(Fetch::One(*user)),
-            (None, None) => None,
-        }
+        let people = self.all.map(Fetch::Page).or_else(|| self.users.first().map(|user| Fetch::One(*user)));
+        let groups = || self.groups.first().map(|group| Fetch::Group(*group));
+        let settings = || self.all_settings.map(Fetch::Settings);
+        let setting = || self.settings.first().map(|conversation| Fetch::Setting(*conversation));
+        people.or_else(groups).or_else(settings).or_else(setting)
     }
 
     /// A page came; `last`: the user to go on after, if it was full. Says whether all are fetched now.
@@ -70,6 +104,30 @@ impl Due {
     pub(crate) fn settled(&mut self, user: UserId) {
         self.succeeded();
         self.users.remove(&user);
+    }
+
+    /// A group came.
+    pub(crate) fn group_settled(&mut self, group: ConversationId) {
+        self.succeeded();
+        self.groups.remove(&group);
+    }
+
+    /// A page of settings came. Says whether all are fetched now.
+    pub(crate) fn settings_page(&mut self, next: Option<ConversationId>) -> bool {
+        self.succeeded();
+        self.all_settings = next.map(Some);
+        self.all_settings.is_none()
+    }
+
+    /// A single setting came.
+    pub(crate) fn setting_settled(&mut self, conversation: ConversationId) {
+        self.succeeded();
+        self.settings.remove(&conversation);
+    }
+
+    /// Whether this group is to be fetched.
+    pub(crate) fn awaits_group(&self, group: ConversationId) -> bool {
+        self.groups.contains(&group)
     }
 
     fn succeeded(&mut self) {
@@ -90,7 +148,9 @@ impl Due {
 
     /// Whether nothing is due, or nothing can be had at the moment.
     pub(crate) fn is_idle(&self) -> bool {
-        self.failures > 0 || (self.all.is_none() && self.users.is_empty())
+        let people = self.all.is_none() && self.users.is_empty();
+        let others = self.groups.is_empty() && self.all_settings.is_none() && self.settings.is_empty();
+        self.failures > 0 || (people && others)
     }
 
     /// Whether this user's relation is to be fetched, alone or with all.

@@ -54,6 +54,10 @@ impl Store for Failing {
         self.inner.messages(id, after, limit).await
     }
 
+    async fn follow_ups(&self, id: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError> {
+        self.inner.follow_ups(id, from, upto).await
+    }
+
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError> {
         self.inner.last_messages().await
     }

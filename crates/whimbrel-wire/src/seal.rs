@@ -9,12 +9,14 @@ use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use whimbrel_core::{BodyHash, ConversationId, MessageId, MessageKind, UserId};
+use whimbrel_core::{BodyHash, ConversationId, MessageId, MessageKind, Seq, UserId};
 
 /// Bytes of the nonce, which stands before the ciphertext.
 pub const NONCE_LEN: usize = 12;
 /// Bytes of the tag, which stands behind it.
 pub const TAG_LEN: usize = 16;
+/// Bytes of the seq before what is said about a message.
+pub const TARGET_LEN: usize = 8;
 /// Bytes that a sealed body has more than the plain one.
 pub const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
@@ -108,6 +110,29 @@ pub fn open(key: &ConversationKey, context: &SealContext, body: &[u8]) -> Result
         .decrypt_inout_detached(&nonce, &context.associated_data(), plain.as_mut_slice().into(), &tag)
         .map_err(|_| OpenError)?;
     Ok(Bytes::from(plain))
+}
+
+/// Seals what is said about an earlier message: its seq, readable, then the sealed rest.
+pub fn seal_about(key: &ConversationKey, context: &SealContext, target: Seq, plain: &[u8]) -> Bytes {
+    about(target, &seal(key, context, plain))
+}
+
+/// The body of a follow-up: the seq of the message that it is about, then what is said of it, sealed or (where bodies
+/// are readable) not; nothing in those that take back.
+pub fn about(target: Seq, rest: &[u8]) -> Bytes {
+    let mut body = Vec::with_capacity(TARGET_LEN + rest.len());
+    body.extend_from_slice(&target.0.to_be_bytes());
+    body.extend_from_slice(rest);
+    Bytes::from(body)
+}
+
+/// Opens what [`seal_about`] made: what is said, and about which message.
+///
+/// # Errors
+/// [`OpenError`] when it does not open, or is shorter than a seq and [`OVERHEAD`].
+pub fn open_about(key: &ConversationKey, context: &SealContext, body: &[u8]) -> Result<(Seq, Bytes), OpenError> {
+    let (target, rest) = body.split_first_chunk::<TARGET_LEN>().ok_or(OpenError)?;
+    Ok((Seq(u64::from_be_bytes(*target)), open(key, context, rest)?))
 }
 
 /// SHA-256 of a body as it is stored.

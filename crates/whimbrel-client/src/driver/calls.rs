@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use whimbrel_core::{ConversationId, MessageId, Seq};
 
 use super::{Command, Driver, End};
+use crate::content::Outgoing;
 use crate::engine::{Engine, Sendable};
 use crate::error::Error;
 use crate::event::Outcome;
-use crate::message::Content;
 
 /// Calls that are taken before the next commit.
 const COMMANDS_AT_ONCE: usize = 256;
@@ -19,6 +19,17 @@ const COMMANDS_AT_ONCE: usize = 256;
 const PARKED_MAX: usize = 256;
 /// Outcomes that are remembered for who asks late.
 const REMEMBERED: usize = 4096;
+
+/// Whether a send may wait for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// Yes, and the key has to be asked for.
+    Asking,
+    /// Yes; it was asked for.
+    Asked,
+    /// It will not come.
+    No,
+}
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -33,7 +44,7 @@ pub(super) struct Calls {
     waiting: HashMap<MessageId, Vec<Reply<Outcome>>>,
     asked: Vec<(ConversationId, MessageId, Reply<Outcome>)>,
     durable: Vec<(ConversationId, Seq, oneshot::Sender<()>)>,
-    parked: Vec<(ConversationId, Content, Reply<MessageId>)>,
+    parked: Vec<(ConversationId, Outgoing, Reply<MessageId>)>,
     recent: HashMap<MessageId, Outcome>,
     recent_order: VecDeque<MessageId>,
 }
@@ -81,7 +92,9 @@ impl Driver {
             None if self.emitter.is_unheard() => return Err(End::Application),
             None => self.calls.deserted = true,
             Some(Command::Close) => return Err(End::Application),
-            Some(Command::Send { conversation, content, reply }) => self.send(conversation, content, reply, true),
+            Some(Command::Send { conversation, outgoing, reply }) => {
+                self.send(conversation, outgoing, reply, Wait::Asking)
+            }
             Some(Command::Sent { conversation, message_id, reply }) => self.sent(conversation, message_id, reply),
             Some(Command::MarkRead { conversation, upto, reply }) => {
                 if self.engine.mark_read(conversation, upto, now) {
@@ -92,6 +105,16 @@ impl Driver {
             }
             Some(Command::Advanced { conversation, upto, reply }) => {
                 self.calls.durable.push((conversation, upto, reply));
+            }
+            Some(Command::Typing { conversation, typing }) => self.engine.typing(conversation, typing, now),
+            Some(Command::Signal { conversation, data, reply }) => {
+                let fits = self.engine.signal(conversation, data);
+                let _ = reply.send(if fits { Ok(()) } else { Err(Error::NotSendable) });
+            }
+            Some(Command::Setting { setting, reply }) => {
+                self.engine.learn_setting(setting, now);
+                // With the commit, as what was read.
+                self.calls.read.push(reply);
             }
             Some(Command::OutboxLen { reply }) => {
                 let _ = reply.send(self.engine.outbox().len());
@@ -113,12 +136,14 @@ impl Driver {
         Ok(())
     }
 
-    fn send(&mut self, conversation: ConversationId, content: Content, reply: Reply<MessageId>, may_wait: bool) {
-        match self.engine.send(conversation, content) {
+    fn send(&mut self, conversation: ConversationId, outgoing: Outgoing, reply: Reply<MessageId>, wait: Wait) {
+        match self.engine.send(conversation, outgoing) {
             Ok(Sendable::Drafted(id)) => self.calls.drafted.push((reply, id)),
-            Ok(Sendable::Waits(content)) if may_wait && self.calls.parked.len() < PARKED_MAX => {
-                self.engine.want_key(conversation);
-                self.calls.parked.push((conversation, content, reply));
+            Ok(Sendable::Waits(outgoing)) if wait != Wait::No && self.calls.parked.len() < PARKED_MAX => {
+                if wait == Wait::Asking {
+                    self.engine.want_key(conversation);
+                }
+                self.calls.parked.push((conversation, *outgoing, reply));
             }
             Ok(Sendable::Waits(_)) => {
                 let _ = reply.send(Err(Error::NoKey(conversation)));
@@ -131,12 +156,13 @@ impl Driver {
 
     /// A key may have come: tries again what waits for one, and gives up what waits in vain.
     pub(super) fn unpark(&mut self) {
-        let may_wait = self.engine.may_learn_key();
-        for (conversation, content, reply) in std::mem::take(&mut self.calls.parked) {
+        // What was asked for when it was parked is still on its way, and not asked for again: that would never end.
+        let wait = if self.engine.may_learn_key() { Wait::Asked } else { Wait::No };
+        for (conversation, outgoing, reply) in std::mem::take(&mut self.calls.parked) {
             if reply.is_closed() {
                 continue;
             }
-            self.send(conversation, content, reply, may_wait);
+            self.send(conversation, outgoing, reply, wait);
         }
     }
 

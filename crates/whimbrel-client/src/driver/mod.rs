@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -15,14 +16,15 @@ use whimbrel_core::{ConversationId, GoodbyeCode, MessageId, Next, Seq};
 
 use crate::account::Credentials;
 use crate::builder::Settings;
+use crate::content::Outgoing;
 use crate::engine::{Engine, Habits};
 use crate::error::{Error, StoreError};
 use crate::event::{Closed, ConnectionState, Emitter, Event, Outcome};
 use crate::inbox::Recount;
 use crate::keys::Directory;
-use crate::message::Content;
 use crate::reconnect::Backoff;
 use crate::rest::{Auth, is_refusal};
+use crate::setting::Setting;
 use crate::store::{Snapshot, Store};
 
 mod calls;
@@ -37,10 +39,13 @@ const RELEASE_PAGE: usize = 500;
 
 /// What the application asks of the driver.
 pub(crate) enum Command {
-    Send { conversation: ConversationId, content: Content, reply: oneshot::Sender<Result<MessageId, Error>> },
+    Send { conversation: ConversationId, outgoing: Outgoing, reply: oneshot::Sender<Result<MessageId, Error>> },
     Sent { conversation: ConversationId, message_id: MessageId, reply: oneshot::Sender<Result<Outcome, Error>> },
     MarkRead { conversation: ConversationId, upto: Seq, reply: oneshot::Sender<Result<(), Error>> },
     Advanced { conversation: ConversationId, upto: Seq, reply: oneshot::Sender<()> },
+    Typing { conversation: ConversationId, typing: bool },
+    Signal { conversation: ConversationId, data: Bytes, reply: oneshot::Sender<Result<(), Error>> },
+    Setting { setting: Setting, reply: oneshot::Sender<Result<(), Error>> },
     OutboxLen { reply: oneshot::Sender<usize> },
     Close,
 }
@@ -237,7 +242,7 @@ impl Driver {
                 let messages = self.store.messages(id, shown, RELEASE_PAGE).await?;
                 let Some(last) = messages.last() else { break };
                 shown = last.seq;
-                self.engine.release(&messages);
+                self.engine.release(&messages, Instant::now());
                 self.settle().await?;
             }
             self.engine.nothing_to_release(id);

@@ -2,14 +2,19 @@
 
 use tokio::time::Instant;
 use whimbrel_core::{
-    ConversationId, ConversationKind, GoodbyeCode, Message, MessageId, MessageKind, Outcome, Receipt, SyncAnswer, View,
+    ConversationId, ConversationKind, GoodbyeCode, Message, MessageId, MessageKind, Outcome, Receipt, Signal,
+    SyncAnswer, View,
 };
 use whimbrel_wire::convert;
 use whimbrel_wire::{FrameError, ServerPayload};
 
+use super::groups::{conversation_in, is_done_already};
 use super::{Engine, user_in};
 use crate::event::{self, Event, NotPlaced};
 use crate::inbox::{Conversation, Place, start_of};
+
+/// The tag of `SignalBody.typing`.
+const TYPING_TAG: u8 = 1 << 3;
 
 /// Why the session is over after a frame.
 #[derive(Debug)]
@@ -39,11 +44,12 @@ impl Engine {
                 messages.into_iter().for_each(|message| self.message(message, now));
             }
             ServerPayload::Receipts(receipts) => {
-                convert::receipts(receipts)?.into_iter().for_each(|receipt| self.receipt(receipt));
+                convert::receipts(receipts)?.into_iter().for_each(|receipt| self.receipt(receipt, now));
             }
             ServerPayload::Advanced(advanced) => self.advanced(advanced, now)?,
             ServerPayload::Synced(synced) => self.synced(convert::synced(synced)?, now),
             ServerPayload::Poke(_) => self.poke(),
+            ServerPayload::Signaled(signaled) => self.signaled(convert::signaled(signaled)?, now),
             ServerPayload::Heartbeat(_) => {}
             ServerPayload::Goodbye(goodbye) => {
                 let (code, retry_after_ms) = (GoodbyeCode(goodbye.code), goodbye.retry_after_ms);
@@ -76,7 +82,9 @@ impl Engine {
                 return self.message(message, now);
             }
             Outcome::Refused(refusal) => {
-                self.batch.events.push(refused(NotPlaced::Refused(refusal)));
+                if !is_done_already(draft.kind, refusal) {
+                    self.batch.events.push(refused(NotPlaced::Refused(refusal)));
+                }
                 event::Outcome::Refused(refusal)
             }
             Outcome::Conflict => {
@@ -124,7 +132,13 @@ impl Engine {
         self.tell(id, !from_here, now);
         match self.conversations.get(&id).map(|conversation| conversation.row.kind) {
             Some(ConversationKind::Private) => self.private_row(&message),
-            _ => self.show_next(&message),
+            kind => {
+                self.took_back(&message);
+                if kind == Some(ConversationKind::Group) && message.kind == MessageKind::GROUP {
+                    self.group_row(&message);
+                }
+                self.show_next(&message, now);
+            }
         }
         self.batch.commit.messages.push(message);
     }
@@ -141,6 +155,15 @@ impl Engine {
                 self.batch.commit.relations_due.push(user);
             }
             (MessageKind::RELATION, None) => self.reload_relations(),
+            (MessageKind::MEMBERSHIP, _) => {
+                if let Some(group) = conversation_in(&message.body) {
+                    self.group_due(group);
+                }
+            }
+            (MessageKind::SETTING, _) => match conversation_in(&message.body) {
+                Some(conversation) => self.setting_due(conversation),
+                None => self.reload_settings(),
+            },
             (MessageKind::ACCOUNT, _) => self.batch.events.push(Event::AccountChanged),
             _ => {}
         }
@@ -151,13 +174,36 @@ impl Engine {
         self.batch.commit.relations_loaded = Some(false);
     }
 
-    fn receipt(&mut self, receipt: Receipt) {
+    fn reload_settings(&mut self) {
+        self.due.all_settings();
+        self.batch.commit.settings_loaded = Some(false);
+    }
+
+    /// Rows of one's private conversation were missed: whatever they may have told is asked for.
+    fn reload_everything(&mut self) {
+        self.reload_relations();
+        self.reload_settings();
+        let groups: Vec<_> = self.conversations.keys().copied().filter(|id| self.is_group(*id)).collect();
+        groups.into_iter().for_each(|group| self.group_due(group));
+    }
+
+    fn signaled(&mut self, signal: Signal, now: Instant) {
+        // One's own writing on another device is no news.
+        if signal.user != self.habits.user || !signal.body.starts_with(&[TYPING_TAG]) {
+            self.batch.events.extend(self.passing.heard(signal, now));
+        }
+    }
+
+    fn receipt(&mut self, receipt: Receipt, now: Instant) {
         let Receipt { conversation: id, user, cursors } = receipt;
         let Some(conversation) = self.conversations.get_mut(&id) else { return };
         let news = if user == self.habits.user {
             conversation.own_reached(cursors)
-        } else {
+        } else if conversation.row.kind == ConversationKind::Direct {
             conversation.peer_reached(cursors)
+        } else {
+            // In groups others' cursors are asked for.
+            false
         };
         if !news {
             return;
@@ -165,9 +211,10 @@ impl Engine {
         self.batch.touched.insert(id);
         let row = &conversation.row;
         // How far another device has got in one's private conversation is nobody's business.
-        if row.kind == ConversationKind::Direct {
+        if row.kind != ConversationKind::Private {
             let cursors = if user == self.habits.user { row.own } else { row.peer_cursors };
             self.batch.events.push(Event::Receipt { conversation: id, user, cursors });
+            self.fleeting_read(id, cursors.read, user, now);
         }
     }
 
@@ -245,8 +292,10 @@ impl Engine {
     fn start(&mut self, view: View, now: Instant) -> bool {
         let id = view.conversation;
         let conversation = Conversation::starting(&view, start_of(&view, self.habits.first_sync));
-        if view.kind == ConversationKind::Private {
-            self.reload_relations();
+        match view.kind {
+            ConversationKind::Private => self.reload_everything(),
+            ConversationKind::Group if self.directory.group(id).is_none() => self.group_due(id),
+            _ => {}
         }
         if let Some(peer) = view.peer.filter(|peer| self.directory.peer_of(id).is_none() && !self.due.awaits(*peer)) {
             self.due.user(peer);
@@ -266,7 +315,7 @@ impl Engine {
         let Some(conversation) = self.conversations.get_mut(&view.conversation) else { return };
         conversation.jump(view.floor);
         if view.kind == ConversationKind::Private {
-            self.reload_relations();
+            self.reload_everything();
         }
     }
 
@@ -275,6 +324,8 @@ impl Engine {
         self.batch.commit.dropped_runs.push(id);
         self.batch.commit.messages.retain(|message| message.conversation != id);
         self.batch.events.retain(|event| !matches!(event, Event::Message(message) if message.conversation == id));
+        self.batch.commit.taken_back.retain(|(conversation, _)| *conversation != id);
+        self.fleeting.dropped(id, whimbrel_core::Seq(u64::MAX));
         self.batch.touched.insert(id);
     }
 
@@ -286,6 +337,7 @@ impl Engine {
         {
             let cursors = conversation.row.peer_cursors;
             self.batch.events.push(Event::Receipt { conversation: id, user, cursors });
+            self.fleeting_read(id, cursors.read, user, now);
         }
         self.batch.touched.insert(id);
         for message in view.messages {

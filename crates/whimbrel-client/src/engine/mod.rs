@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, Cursors, DeviceId, Draft, Message, MessageId, Seq, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, Cursors, DeviceId, Draft, Message, MessageId, Seq, UserId};
 use whimbrel_wire::convert::Welcome;
 
 use crate::builder::FirstSync;
@@ -23,8 +23,11 @@ use crate::relations::Due;
 use crate::store::{Commit, Snapshot};
 use crate::sync::Syncs;
 
+mod fleeting;
 mod frames;
+mod groups;
 mod outgoing;
+mod passing;
 mod people;
 
 #[cfg(test)]
@@ -52,6 +55,8 @@ pub(crate) struct Engine {
     syncs: Syncs,
     advances: Advances,
     pub(crate) due: Due,
+    passing: passing::Passing,
+    fleeting: fleeting::Fleeting,
     batch: Batch,
     /// Key versions that REST did not give: what they seal is shown sealed and not held back again.
     keyless: HashSet<(ConversationId, u32)>,
@@ -78,14 +83,19 @@ pub(crate) struct Taken {
 impl Engine {
     pub(crate) fn new(habits: Habits, directory: Arc<Directory>, snapshot: Snapshot) -> Self {
         let mut outbox = Outbox::default();
+        let mut due = Due::new(&snapshot);
+        for row in snapshot.conversations.iter().filter(|row| row.shown < row.cursor) {
+            match row.peer {
+                Some(peer) => due.user(peer),
+                None if row.kind == ConversationKind::Group => due.group(row.id),
+                None => {}
+            }
+        }
         for (conversation, draft) in snapshot.outbox {
             outbox.push(conversation, draft);
         }
-        let mut due = Due::new(snapshot.relations_loaded, snapshot.relations_due);
-        let held = snapshot.conversations.iter().filter(|row| row.shown < row.cursor);
-        held.filter_map(|row| row.peer).for_each(|peer| due.user(peer));
         let rows = snapshot.conversations.into_iter();
-        Self {
+        let mut engine = Self {
             habits,
             directory,
             conversations: rows.map(|row| (row.id, Conversation::stored(row))).collect(),
@@ -93,11 +103,15 @@ impl Engine {
             syncs: Syncs::default(),
             advances: Advances::default(),
             due,
+            passing: passing::Passing::default(),
+            fleeting: fleeting::Fleeting::default(),
             batch: Batch::default(),
             keyless: HashSet::new(),
             bodies_readable: snapshot.bodies_readable,
             limits: None,
-        }
+        };
+        engine.remember_fleeting(snapshot.fleeting, Instant::now());
+        engine
     }
 
     /// A session has begun.
@@ -105,6 +119,9 @@ impl Engine {
         self.outbox.session_started();
         self.syncs.session_started();
         self.advances.session_started();
+        self.passing.session_started();
+        self.directory.set_readable_bodies(welcome.bodies_readable);
+        self.directory.set_clock(welcome.server_time_ms);
         self.conversations.values_mut().for_each(Conversation::session_started);
         self.keyless.clear();
         if self.bodies_readable != Some(welcome.bodies_readable) {
@@ -196,6 +213,7 @@ impl Engine {
         if conversation.own_reached(Cursors { delivered: read, read }) {
             self.batch.touched.insert(id);
             self.tell(id, true, now);
+            self.fleeting_read(id, read, self.habits.user, now);
         }
         true
     }
@@ -203,6 +221,16 @@ impl Engine {
     /// Whether the server confirmed that the user has read up to `upto`.
     pub(crate) fn is_read_durable(&self, id: ConversationId, upto: Seq) -> bool {
         self.conversations.get(&id).is_some_and(|conversation| conversation.durable.read >= upto)
+    }
+
+    /// The user writes, or has stopped.
+    pub(crate) fn typing(&mut self, id: ConversationId, typing: bool, now: Instant) {
+        self.passing.typing(id, typing, now);
+    }
+
+    /// The embedding product's own signal. Says whether it is short enough.
+    pub(crate) fn signal(&mut self, id: ConversationId, data: Bytes) -> bool {
+        self.passing.custom(id, data)
     }
 
     pub(crate) fn poke(&mut self) {
@@ -229,12 +257,16 @@ impl Engine {
     }
 
     /// Shows a message that was just taken into its run, or holds it back until its key is known.
-    fn show_next(&mut self, message: &Message) {
+    fn show_next(&mut self, message: &Message, now: Instant) {
         let Some(conversation) = self.conversations.get_mut(&message.conversation) else { return };
         let held = conversation.row.shown.next() != message.seq;
         if !held && self.is_showable(message) {
-            self.show(message);
+            self.show(message, now);
             return;
+        }
+        let id = message.conversation;
+        if self.is_group(id) && !self.due.awaits_group(id) {
+            self.group_due(id);
         }
         let peer = self.conversations.get(&message.conversation).and_then(|held| held.row.peer);
         if let Some(peer) = peer.filter(|peer| !self.due.awaits(*peer)) {
@@ -242,12 +274,14 @@ impl Engine {
         }
     }
 
-    fn show(&mut self, message: &Message) {
+    fn show(&mut self, message: &Message, now: Instant) {
         if let Some(conversation) = self.conversations.get_mut(&message.conversation) {
             conversation.row.shown = message.seq;
             self.batch.touched.insert(message.conversation);
         }
-        self.batch.events.push(Event::Message(show(&self.directory, message.clone())));
+        let shown = show(&self.directory, message.clone());
+        self.batch.events.push(Event::Message(shown.clone()));
+        self.shown(&shown, now);
     }
 }
 

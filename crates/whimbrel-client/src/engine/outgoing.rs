@@ -9,7 +9,7 @@ use super::Engine;
 use crate::outbox::SendLimits;
 
 impl Engine {
-    /// The next numbered frame, if there is anything to say: questions first, then cursors, then drafts.
+    /// The next numbered frame, if there is anything to say: questions first, then cursors, then signals, then drafts.
     pub(crate) fn next_frame(&mut self, now: Instant) -> Option<Encoded> {
         debug_assert!(self.batch.commit.messages.is_empty(), "what is not stored is not told");
         let limits = self.limits.as_ref()?;
@@ -20,6 +20,10 @@ impl Engine {
         }
         if let Some(advance) = self.advance(max_conversations) {
             return Some(Encoded::client(&ClientPayload::Advance(advance)));
+        }
+        if let Some((conversation, body)) = self.passing.next() {
+            let signal = proto::Signal { conversation_id: conversation.wire(), body };
+            return Some(Encoded::client(&ClientPayload::Signal(signal)));
         }
         let (conversation, drafts) = self.outbox.next_send(now, send)?;
         let drafts = drafts.into_iter().map(Into::into).collect();
@@ -41,12 +45,22 @@ impl Engine {
     /// What the passing of time brings. Says whether the session is to end, since answers stay away.
     pub(crate) fn tick(&mut self, now: Instant) -> bool {
         self.advances.tick(now);
+        let over = self.passing.tick(now);
+        self.batch.events.extend(over);
+        self.vanish_what_is_over(now);
         self.outbox.tick(now) | self.syncs.tick(now)
     }
 
     /// When something is to be done even if nothing comes in.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.outbox.deadline(), self.advances.deadline(), self.syncs.deadline(), self.due.deadline()];
+        let deadlines = [
+            self.outbox.deadline(),
+            self.advances.deadline(),
+            self.syncs.deadline(),
+            self.due.deadline(),
+            self.passing.deadline(),
+            self.fleeting.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 }

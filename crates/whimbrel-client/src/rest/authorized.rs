@@ -10,12 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use whimbrel_core::{DeviceId, UserId};
+use whimbrel_core::{ConversationId, DeviceId, Seq, UserId};
 
 use super::Rest;
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
-use crate::relation::{Device, Profile, ProfileChange, Relation};
+use crate::group::{Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy};
+use crate::relation::{Device, Profile, ProfileChange, Relation, RelationKey};
+use crate::setting::{Setting, SettingChange};
 use crate::store::Store;
 
 /// An access token is renewed when it expires within so many seconds.
@@ -193,6 +195,34 @@ calls! {
     log_out_device(device: DeviceId) -> ();
     /// Changes one's password.
     change_password(old: &str, new: &str) -> ();
+    /// Makes a group, which one owns.
+    create_group(new: &NewGroup) -> Group;
+    /// A page of the groups that one is in, or was and still sees.
+    groups(after: Option<ConversationId>, limit: usize) -> Page<GroupInfo, ConversationId>;
+    /// A page of the listed groups whose names or handles begin with this.
+    search_groups(text: &str, after: Option<ConversationId>, limit: usize) -> Page<Group, ConversationId>;
+    /// A group, and what one is in it.
+    group(group: ConversationId) -> GroupInfo;
+    /// The group with exactly this handle, if there is one.
+    find_group(handle: &str) -> Option<Group>;
+    /// Changes a group's settings.
+    settle_group(group: ConversationId, settings: &GroupSettings) -> Group;
+    /// Does something in a group.
+    act_in_group(group: ConversationId, action: &GroupAction) -> Group;
+    /// A page of a group's members.
+    group_members(group: ConversationId, after: Option<UserId>, limit: usize) -> Page<GroupMember, UserId>;
+    /// A page of what waits for an answer in a group.
+    group_requests(group: ConversationId, after: Option<UserId>, limit: usize) -> Page<GroupRequest, UserId>;
+    /// A page of one's own invitations and requests.
+    my_group_requests(after: Option<ConversationId>, limit: usize) -> Page<GroupRequest, ConversationId>;
+    /// A page of the versions of a group's key above `after`.
+    group_keys(group: ConversationId, after: u32, limit: usize) -> Page<RelationKey, u32>;
+    /// Who has read a message of a group.
+    read_by(group: ConversationId, seq: Seq, after: Option<UserId>, limit: usize) -> ReadBy;
+    /// A page of how one's conversations are shown.
+    settings(after: Option<ConversationId>, limit: usize) -> Page<Setting, ConversationId>;
+    /// Changes how a conversation is shown. [`Client`](crate::Client) has shorter ways, which hold on this device at once.
+    change_setting(conversation: ConversationId, change: &SettingChange) -> Setting;
 }
 
 impl AuthorizedRest {

@@ -13,10 +13,14 @@ use crate::error::{ApiError, Error};
 use crate::relation::{Device, Profile, ProfileChange, Relation};
 
 mod authorized;
+mod group_words;
+mod groups;
+mod setting_words;
 mod words;
 
 pub use authorized::AuthorizedRest;
 pub(crate) use authorized::{Auth, Password, is_refusal};
+pub(crate) use groups::{group_from_json, group_to_json, setting_from_json, setting_to_json};
 
 /// A request that takes longer has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -26,6 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_MAX: usize = 8 * 1024 * 1024;
 /// Most relations that one page is asked for.
 pub const RELATIONS_PAGE: usize = 500;
+/// Most entries that a page of anything else is asked for.
+pub const PAGE: usize = 200;
 
 /// A REST API. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]

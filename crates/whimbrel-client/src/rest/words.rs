@@ -154,7 +154,7 @@ enum State {
 }
 
 #[derive(Deserialize)]
-struct Key {
+pub(super) struct Key {
     version: u32,
     key: String,
 }
@@ -183,7 +183,7 @@ impl Relation {
 }
 
 impl Key {
-    fn read(self) -> Result<RelationKey, Error> {
+    pub(super) fn read(self) -> Result<RelationKey, Error> {
         let bytes = STANDARD.decode(&self.key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let key = ConversationKey::from_bytes(bytes.ok_or_else(|| unreadable("key"))?);
         Ok(RelationKey { version: self.version, key })
@@ -241,7 +241,7 @@ pub(super) fn query(name: &str, value: &str) -> String {
     query
 }
 
-fn unreadable(field: &'static str) -> Error {
+pub(super) fn unreadable(field: &'static str) -> Error {
     Error::Http(format!("the answer's {field} is not what it should be").into())
 }
 

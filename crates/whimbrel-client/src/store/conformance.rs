@@ -12,7 +12,9 @@ use whimbrel_wire::seal::ConversationKey;
 use super::{Commit, ConversationRow, MemoryStore, SqliteStore, Store};
 use crate::account::Credentials;
 use crate::error::StoreError;
+use crate::group::{Group, GroupInfo, JoinMode};
 use crate::relation::{Profile, Relation, RelationKey, RelationState};
+use crate::setting::Setting;
 
 const CHAT: ConversationId = ConversationId::from_bytes([1; 16]);
 const ME: UserId = UserId(1);
@@ -33,6 +35,7 @@ fn row(cursor: u64) -> ConversationRow {
         unread: 3,
         unread_from: Seq(0),
         unread_upto: Seq(cursor),
+        mentions: vec![Seq(cursor + 1), Seq(cursor + 300)],
     }
 }
 
@@ -111,6 +114,130 @@ async fn only_what_others_said_is_counted() {
         // 2 4 6 8 10 12 are the peer's, and 10 is no message.
         assert_eq!(store.count_incoming(CHAT, ME, Seq(0), Seq(12)).await, Ok(5));
         assert_eq!(store.count_incoming(CHAT, ME, Seq(4), Seq(8)).await, Ok(2));
+    })
+    .await;
+}
+
+/// A row about an earlier one.
+fn about(seq: u64, kind: MessageKind, target: u64) -> Message {
+    let body = whimbrel_wire::seal::about(Seq(target), &[7; 40]);
+    Message { kind, body, ..message(seq) }
+}
+
+/// 1 and 2 are texts; 3 and 4 edit them, 6 and 7 react to them, 8 takes 1 back: of 1 and 3 nothing is left but their places.
+/// Row 8 comes in the same commit as 7, as a sync brings them.
+#[tokio::test]
+async fn what_is_taken_back_is_gone_with_its_edits_and_nothing_else_is() {
+    each(async |store| {
+        let (edit, react) = (MessageKind::EDIT, MessageKind::REACTION);
+        let first = vec![message(1), message(2), about(3, edit, 1), about(4, edit, 2)];
+        store.commit(Commit { messages: first, ..run(1..=4) }).await.expect("committed");
+        let recall = Message { body: whimbrel_wire::seal::about(Seq(1), &[]), ..about(8, MessageKind::RECALL, 1) };
+        let then = vec![message(5), about(6, react, 1), about(7, react, 2), recall.clone()];
+        let taken_back = vec![(CHAT, Seq(1)), (CHAT, Seq(77))];
+        store.commit(Commit { messages: then, taken_back, ..run(5..=8) }).await.expect("committed");
+        let empty = Message { body: Bytes::new(), ..message(1) };
+        let cut = about(3, edit, 1);
+        let cut = Message { body: cut.body.slice(..8), ..cut };
+        let rows = [
+            empty,
+            message(2),
+            cut.clone(),
+            about(4, edit, 2),
+            message(5),
+            about(6, react, 1),
+            about(7, react, 2),
+            recall.clone(),
+        ];
+        assert_eq!(store.messages(CHAT, Seq(0), 100).await.expect("read"), rows);
+        let of_first = store.follow_ups(CHAT, Seq(1), Seq(1)).await.expect("read");
+        assert_eq!(of_first, [cut, about(6, react, 1), recall]);
+        assert_eq!(
+            store.follow_ups(CHAT, Seq(2), Seq(9)).await.expect("read"),
+            [about(4, edit, 2), about(7, react, 2)]
+        );
+        let (none, other) = (store.follow_ups(CHAT, Seq(3), Seq(99)), ConversationId::from_bytes([9; 16]));
+        assert_eq!(none.await.expect("read"), []);
+        assert_eq!(store.follow_ups(other, Seq(1), Seq(9)).await.expect("read"), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_cleared_is_dropped_from_the_front() {
+    each(async |store| {
+        store.commit(run(1..=5)).await.expect("committed");
+        let cleared = vec![(CHAT, Seq(3))];
+        store.commit(Commit { cleared, ..run(6..=6) }).await.expect("committed");
+        assert_eq!(store.messages(CHAT, Seq(0), 9).await.expect("read"), [message(4), message(5), message(6)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn fleeting_messages_that_are_still_there_are_remembered() {
+    each(async |store| {
+        let fleeting = |seq| Message { kind: MessageKind::FLEETING, ..message(seq) };
+        let messages = vec![fleeting(1), fleeting(2), message(3)];
+        store.commit(Commit { messages, taken_back: vec![(CHAT, Seq(1))], ..run(1..=3) }).await.expect("committed");
+        assert_eq!(store.load().await.expect("loaded").fleeting, [fleeting(2)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn groups_keys_settings_and_what_is_due_are_kept() {
+    each(async |store| {
+        let group = Group {
+            id: CHAT,
+            handle: Some("walkers".into()),
+            name: "Walkers".into(),
+            avatar: String::new(),
+            announcement: "Sunday".into(),
+            owner: PEER,
+            join: JoinMode::Approval,
+            listed: true,
+            history_for_all: false,
+            member_limit: 10,
+            size: 3,
+            muted_until: u64::MAX,
+            revision: Seq(7),
+            key_version: 2,
+            created_at: 5,
+            dissolved_at: None,
+        };
+        let info = GroupInfo { group, role: Some(whimbrel_core::Role::Admin), muted_until: 0, until: Seq(9) };
+        let setting = Setting {
+            conversation: CHAT,
+            pinned_at: 1,
+            muted_until: u64::MAX,
+            archived: true,
+            draft_key_version: 2,
+            draft: Bytes::from_static(b"sealed"),
+            cleared: Seq(4),
+            hidden: Seq(0),
+            changed_at: 8,
+        };
+        let key = |version: u32| (CHAT, RelationKey { version, key: ConversationKey::from_bytes([version as u8; 32]) });
+        let other = ConversationId::from_bytes([5; 16]);
+        let due = Commit { groups_due: vec![CHAT, other], settings_due: vec![other, CHAT], ..Commit::default() };
+        store.commit(due).await.expect("committed");
+        let fetched = Commit {
+            groups: vec![info.clone()],
+            group_keys: vec![key(2), key(1)],
+            groups_settled: vec![CHAT],
+            settings: vec![setting.clone()],
+            settings_settled: vec![CHAT],
+            settings_loaded: Some(true),
+            ..Commit::default()
+        };
+        store.commit(fetched).await.expect("committed");
+        let snapshot = store.load().await.expect("loaded");
+        assert_eq!((snapshot.groups, snapshot.settings), (vec![info], vec![setting]));
+        let keys: Vec<_> = snapshot.group_keys.iter().map(|(id, key)| (*id, key.version, key.key_bytes())).collect();
+        assert_eq!(keys, [(CHAT, 1, [1; 32]), (CHAT, 2, [2; 32])]);
+        assert_eq!((snapshot.groups_due, snapshot.settings_due), (vec![other], vec![other]));
+        assert!(snapshot.settings_loaded);
     })
     .await;
 }

@@ -9,12 +9,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use whimbrel_core::{ConversationId, Draft, Message, MessageId, Seq, UserId};
+use whimbrel_core::{ConversationId, Draft, Message, MessageId, MessageKind, Seq, UserId};
+use whimbrel_wire::seal::TARGET_LEN;
 
-use super::{Commit, ConversationRow, Snapshot, Store};
+use super::{Commit, ConversationRow, Snapshot, Store, is_about};
 use crate::account::Credentials;
 use crate::error::StoreError;
-use crate::relation::Relation;
+use crate::group::GroupInfo;
+use crate::relation::{Relation, RelationKey};
+use crate::setting::Setting;
 
 /// Messages of each conversation that [`MemoryStore::new`] keeps.
 pub const MEMORY_MESSAGES: usize = 10_000;
@@ -37,6 +40,12 @@ struct State {
     relations: HashMap<UserId, Relation>,
     relations_due: BTreeSet<UserId>,
     relations_loaded: bool,
+    groups: BTreeMap<ConversationId, GroupInfo>,
+    group_keys: BTreeMap<(ConversationId, u32), RelationKey>,
+    groups_due: BTreeSet<ConversationId>,
+    settings: BTreeMap<ConversationId, Setting>,
+    settings_due: BTreeSet<ConversationId>,
+    settings_loaded: bool,
     bodies_readable: Option<bool>,
 }
 
@@ -84,6 +93,21 @@ impl State {
         run.into_iter().flat_map(move |run| run.range(run.len().min(skip as usize)..))
     }
 
+    fn take_back(&mut self, conversation: ConversationId, target: Seq) {
+        for message in self.runs.get_mut(&conversation).into_iter().flatten() {
+            if message.seq == target {
+                message.body = Bytes::new();
+            } else if message.kind.adds_content() && message.kind.target(&message.body) == Some(target) {
+                message.body = Bytes::copy_from_slice(&message.body[..TARGET_LEN]);
+            }
+        }
+    }
+
+    fn fleeting(&self) -> Vec<Message> {
+        let is_there = |message: &&Message| message.kind == MessageKind::FLEETING && !message.body.is_empty();
+        self.runs.values().flatten().filter(is_there).cloned().collect()
+    }
+
     fn apply(&mut self, commit: Commit, keep: usize) {
         for conversation in commit.dropped_runs {
             self.runs.remove(&conversation);
@@ -92,6 +116,14 @@ impl State {
         self.conversations.extend(commit.conversations.into_iter().map(|row| (row.id, row)));
         for message in commit.messages {
             self.append(message, keep);
+        }
+        for (conversation, target) in commit.taken_back {
+            self.take_back(conversation, target);
+        }
+        for (conversation, upto) in commit.cleared {
+            if let Some(run) = self.runs.get_mut(&conversation) {
+                run.retain(|message| message.seq > upto);
+            }
         }
         self.outbox.extend(commit.drafts);
         if !commit.answered.is_empty() {
@@ -104,6 +136,18 @@ impl State {
             self.relations_due.remove(&user);
         }
         self.relations_loaded = commit.relations_loaded.unwrap_or(self.relations_loaded);
+        self.groups.extend(commit.groups.into_iter().map(|info| (info.group.id, info)));
+        self.group_keys.extend(commit.group_keys.into_iter().map(|(group, key)| ((group, key.version), key)));
+        self.groups_due.extend(commit.groups_due);
+        for group in commit.groups_settled {
+            self.groups_due.remove(&group);
+        }
+        self.settings.extend(commit.settings.into_iter().map(|setting| (setting.conversation, setting)));
+        self.settings_due.extend(commit.settings_due);
+        for conversation in commit.settings_settled {
+            self.settings_due.remove(&conversation);
+        }
+        self.settings_loaded = commit.settings_loaded.unwrap_or(self.settings_loaded);
         self.bodies_readable = commit.bodies_readable.or(self.bodies_readable);
     }
 }
@@ -131,6 +175,13 @@ impl Store for MemoryStore {
             relations: state.relations.values().cloned().collect(),
             relations_loaded: state.relations_loaded,
             relations_due: state.relations_due.iter().copied().collect(),
+            groups: state.groups.values().cloned().collect(),
+            group_keys: state.group_keys.iter().map(|((group, _), key)| (*group, key.clone())).collect(),
+            groups_due: state.groups_due.iter().copied().collect(),
+            settings: state.settings.values().cloned().collect(),
+            settings_loaded: state.settings_loaded,
+            settings_due: state.settings_due.iter().copied().collect(),
+            fleeting: state.fleeting(),
             bodies_readable: state.bodies_readable,
         })
     }
@@ -151,6 +202,11 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
         Ok(self.open()?.after(conversation, after).take(limit).cloned().collect())
+    }
+
+    async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError> {
+        let state = self.open()?;
+        Ok(state.after(conversation, from).filter(|message| is_about(message, from, upto)).cloned().collect())
     }
 
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError> {

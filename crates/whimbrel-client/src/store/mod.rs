@@ -18,7 +18,9 @@ use whimbrel_core::{ConversationId, ConversationKind, Cursors, DeviceId, Draft, 
 
 use crate::account::Credentials;
 use crate::error::StoreError;
-use crate::relation::Relation;
+use crate::group::GroupInfo;
+use crate::relation::{Relation, RelationKey};
+use crate::setting::Setting;
 
 mod memory;
 mod sqlite;
@@ -29,6 +31,8 @@ pub use sqlite::SqliteStore;
 #[cfg(test)]
 mod conformance;
 
+/// Unread messages that call the user, of each conversation, whose places are remembered; older ones are forgotten.
+pub const MENTIONS_MAX: usize = 1000;
 /// Drafts that may wait for their answers.
 pub const OUTBOX_MAX: usize = 10_000;
 
@@ -62,6 +66,8 @@ pub struct ConversationRow {
     pub unread_from: Seq,
     /// The place that `unread` was counted up to.
     pub unread_upto: Seq,
+    /// Places above one's own read cursor of messages that call the user, in their order.
+    pub mentions: Vec<Seq>,
 }
 
 /// Everything but messages, as the driver reads it once.
@@ -77,6 +83,20 @@ pub struct Snapshot {
     pub relations_loaded: bool,
     /// Users whose relation changed and was not fetched yet.
     pub relations_due: Vec<UserId>,
+    /// Groups, as far as REST told of them.
+    pub groups: Vec<GroupInfo>,
+    /// Keys of groups.
+    pub group_keys: Vec<(ConversationId, RelationKey)>,
+    /// Groups that changed and were not fetched yet.
+    pub groups_due: Vec<ConversationId>,
+    /// How conversations are shown; those that are not here were never set.
+    pub settings: Vec<Setting>,
+    /// All settings were fetched once.
+    pub settings_loaded: bool,
+    /// Conversations whose setting changed and was not fetched yet.
+    pub settings_due: Vec<ConversationId>,
+    /// Fleeting messages that are still there.
+    pub fleeting: Vec<Message>,
     /// Whether the deployment keeps bodies readable; `None` before the first session.
     pub bodies_readable: Option<bool>,
 }
@@ -90,6 +110,12 @@ pub struct Commit {
     pub conversations: Vec<ConversationRow>,
     /// Messages to append to their runs.
     pub messages: Vec<Message>,
+    /// Messages that were taken back: their bodies are emptied, and those of the follow-ups that hold content for them
+    /// (edits, parts of a stream) are cut to their first [`TARGET_LEN`](whimbrel_wire::seal::TARGET_LEN) bytes. Those
+    /// that are not stored are passed over.
+    pub taken_back: Vec<(ConversationId, Seq)>,
+    /// Conversations whose messages up to and with a place are dropped.
+    pub cleared: Vec<(ConversationId, Seq)>,
     /// Drafts to append to the outbox.
     pub drafts: Vec<(ConversationId, Draft)>,
     /// Drafts that leave the outbox.
@@ -102,6 +128,22 @@ pub struct Commit {
     pub relations_settled: Vec<UserId>,
     /// See [`Snapshot::relations_loaded`].
     pub relations_loaded: Option<bool>,
+    /// Groups as they are now.
+    pub groups: Vec<GroupInfo>,
+    /// Keys of groups, added to those that are known.
+    pub group_keys: Vec<(ConversationId, RelationKey)>,
+    /// Groups that have to be fetched.
+    pub groups_due: Vec<ConversationId>,
+    /// Groups that were fetched.
+    pub groups_settled: Vec<ConversationId>,
+    /// Settings as they are now.
+    pub settings: Vec<Setting>,
+    /// Conversations whose setting has to be fetched.
+    pub settings_due: Vec<ConversationId>,
+    /// Conversations whose setting was fetched.
+    pub settings_settled: Vec<ConversationId>,
+    /// See [`Snapshot::settings_loaded`].
+    pub settings_loaded: Option<bool>,
     /// See [`Snapshot::bodies_readable`].
     pub bodies_readable: Option<bool>,
 }
@@ -118,6 +160,16 @@ impl Commit {
             && self.relations_due.is_empty()
             && self.relations_settled.is_empty()
             && self.relations_loaded.is_none()
+            && self.taken_back.is_empty()
+            && self.cleared.is_empty()
+            && self.groups.is_empty()
+            && self.group_keys.is_empty()
+            && self.groups_due.is_empty()
+            && self.groups_settled.is_empty()
+            && self.settings.is_empty()
+            && self.settings_due.is_empty()
+            && self.settings_settled.is_empty()
+            && self.settings_loaded.is_none()
             && self.bodies_readable.is_none()
     }
 }
@@ -152,6 +204,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError>;
 
+    /// The follow-ups of the messages at `from` up to and with `upto`, in the order of their own places.
+    async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError>;
+
     /// The last message of each conversation that has one, in no order.
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError>;
 
@@ -173,6 +228,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends the store's work; everything committed is durable when this returns. Later calls fail.
     async fn close(&self);
+}
+
+/// Whether a row is about one of the messages at `from` up to and with `upto`.
+fn is_about(message: &Message, from: Seq, upto: Seq) -> bool {
+    message.kind.target(&message.body).is_some_and(|target| from <= target && target <= upto)
 }
 
 /// Refuses credentials of another user or device than the store's owner, by name.

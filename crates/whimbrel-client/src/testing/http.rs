@@ -14,7 +14,7 @@ use whimbrel_core::{DeviceId, UserId};
 use super::State;
 use crate::account::Credentials;
 
-type Answer = Result<Value, (u16, &'static str)>;
+pub(super) type Answer = Result<Value, (u16, &'static str)>;
 
 pub(super) async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((stream, _)) = listener.accept().await {
@@ -76,12 +76,12 @@ fn route(state: &mut State, head: &str, body: &Value) -> Answer {
             let token =
                 header(head, "authorization").and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
             let &(caller, _) = state.access_tokens.get(token).ok_or((401, "unauthenticated"))?;
-            inside(state, caller, (method, path, query))
+            inside(state, caller, (method, path, query), body)
         }
     }
 }
 
-fn inside(state: &mut State, caller: UserId, request: (&str, &[&str], &str)) -> Answer {
+fn inside(state: &mut State, caller: UserId, request: (&str, &[&str], &str), body: &Value) -> Answer {
     let number = |text: &str| text.parse().map(UserId).map_err(|_| (404, "not_found"));
     match request {
         ("GET", ["relations", ..], _) if state.relations_fail => Err((503, "unavailable")),
@@ -91,6 +91,7 @@ fn inside(state: &mut State, caller: UserId, request: (&str, &[&str], &str)) -> 
             let user = state.users.iter().find(|(_, (known, _))| known == handle).map(|(id, _)| *id);
             profile(state, user.ok_or((404, "no_such_user"))?)
         }
+        ("GET", ["groups", ..], _) if state.relations_fail => Err((503, "unavailable")),
         ("GET", ["users", user], _) => profile(state, number(user)?),
         ("GET", ["relations"], query) => {
             let after = query.split('&').find_map(|part| part.strip_prefix("after=")?.parse().ok()).unwrap_or(0);
@@ -117,11 +118,11 @@ fn inside(state: &mut State, caller: UserId, request: (&str, &[&str], &str)) -> 
             state.relation_changed(caller, peer);
             relation(state, caller, peer)
         }
-        _ => Err((404, "not_found")),
+        request => super::groups::route(state, caller, request, body),
     }
 }
 
-fn text<'a>(body: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(body: &'a Value, name: &str) -> &'a str {
     body[name].as_str().unwrap_or_default()
 }
 

@@ -12,8 +12,10 @@ use tokio::task::JoinHandle;
 use whimbrel_core::{ConversationId, Draft, GoodbyeCode, Message, MessageId, MessageKind, Seq, UserId};
 
 use crate::account::Credentials;
-use crate::message::{Content, draft};
+use crate::content::{Content, Outgoing};
+use crate::message::draft;
 
+mod groups;
 mod http;
 mod socket;
 mod state;
@@ -78,6 +80,31 @@ impl FakeServer {
         let key = state.newest_key(conversation);
         let draft = draft(sender, conversation, Content::Text(text.into()), key.as_ref()).expect("text can be sent");
         state.place(conversation, sender, None, draft)
+    }
+
+    /// A user says anything, or does something to an earlier message: placed, with what follows from it, and delivered.
+    pub fn say_content(&self, conversation: ConversationId, sender: UserId, what: impl Into<Outgoing>) -> Message {
+        let mut state = self.state();
+        let key = state.newest_key(conversation);
+        let draft = draft(sender, conversation, what, key.as_ref()).expect("it can be sent");
+        let message = state.place(conversation, sender, None, draft);
+        state.deliver(&message);
+        message
+    }
+
+    /// A group with its owner and these members.
+    pub fn group(&self, name: &str, owner: UserId, members: &[UserId]) -> ConversationId {
+        self.state().create_group(name, owner, members)
+    }
+
+    /// A user comes to a group.
+    pub fn join(&self, group: ConversationId, user: UserId) {
+        self.state().join_group(group, user, user);
+    }
+
+    /// A user is sent away from a group, or leaves it (`by` themselves).
+    pub fn remove(&self, group: ConversationId, user: UserId, by: UserId) {
+        self.state().leave_group(group, user, by);
     }
 
     /// Delivers a message (again).
@@ -190,6 +217,8 @@ pub struct Counts {
     pub syncs: usize,
     /// Relations asked for one by one.
     pub relations: usize,
+    /// Groups asked for.
+    pub groups: usize,
 }
 
 /// A row that the server places.

@@ -92,6 +92,11 @@ fn answer(
             let cursors = durable.into_iter().map(Into::into).collect();
             Some(ServerPayload::Advanced(proto::Advanced { cursors }))
         }
+        (ClientPayload::Signal(signal), Some(id)) => {
+            let (conversation, body) = convert::signal(signal).ok()?;
+            state.signal(id, conversation, body);
+            None
+        }
         (ClientPayload::Sync(sync), Some(id)) => {
             let user = state.sessions.get(&id)?.user;
             let answer = state.sync(user, &convert::sync(sync).ok()?);

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::sync::mpsc;
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Message, MessageId, MessageKind, Outcome,
-    Seq, SyncAnswer, SyncQuestion, UserId, View,
+    Seq, Signal, Span, SyncAnswer, SyncQuestion, UserId, View,
 };
 use whimbrel_wire::convert::{self, WireId};
 use whimbrel_wire::seal::ConversationKey;
 use whimbrel_wire::{ServerPayload, proto};
 
+use super::groups::{FakeGroup, FakeSetting};
 use super::{Counts, system_row};
 use crate::account::{Credentials, unix_now_s};
 use crate::relation::RelationKey;
@@ -29,7 +30,9 @@ pub enum Answering {
 pub(crate) struct State {
     pub(super) users: BTreeMap<UserId, (String, String)>,
     pub(super) pairs: Vec<Pair>,
-    conversations: BTreeMap<ConversationId, Timeline>,
+    pub(super) conversations: BTreeMap<ConversationId, Timeline>,
+    pub(super) groups: BTreeMap<ConversationId, FakeGroup>,
+    pub(super) settings: BTreeMap<(UserId, ConversationId), FakeSetting>,
     pub(super) refresh_tokens: HashMap<String, (UserId, DeviceId)>,
     pub(super) access_tokens: HashMap<String, (UserId, DeviceId)>,
     pub(super) sessions: HashMap<u64, Session>,
@@ -50,6 +53,8 @@ impl Default for State {
             users: BTreeMap::new(),
             pairs: Vec::new(),
             conversations: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            settings: BTreeMap::new(),
             refresh_tokens: HashMap::new(),
             access_tokens: HashMap::new(),
             sessions: HashMap::new(),
@@ -73,11 +78,16 @@ pub(super) struct Pair {
     pub(super) keys: Vec<RelationKey>,
 }
 
-struct Timeline {
-    members: Vec<UserId>,
+pub(super) struct Timeline {
+    pub(super) members: Vec<UserId>,
+    /// Of each member, in groups: what they see.
+    pub(super) spans: HashMap<UserId, Span>,
+    /// Of each user: what they cleared.
+    pub(super) cleared: HashMap<UserId, Seq>,
+    pub(super) is_group: bool,
     floor: Seq,
     messages: Vec<Message>,
-    cursors: HashMap<UserId, Cursors>,
+    pub(super) cursors: HashMap<UserId, Cursors>,
 }
 
 pub(super) struct Session {
@@ -151,6 +161,9 @@ impl State {
     }
 
     pub(super) fn newest_key(&self, conversation: ConversationId) -> Option<RelationKey> {
+        if let Some(group) = self.groups.get(&conversation) {
+            return group.keys.last().cloned();
+        }
         self.pairs.iter().find(|pair| pair.conversation == Some(conversation))?.keys.last().cloned()
     }
 
@@ -177,6 +190,7 @@ impl State {
             body: draft.body,
             at: 1_700_000_000_000 + seq.0,
         };
+        timeline.take_back(&message);
         timeline.messages.push(message.clone());
         message
     }
@@ -188,7 +202,7 @@ impl State {
     fn deliver_besides(&self, message: &Message, besides: Option<u64>) {
         let Some(timeline) = self.conversations.get(&message.conversation) else { return };
         for (id, session) in &self.sessions {
-            if timeline.members.contains(&session.user) && Some(*id) != besides {
+            if timeline.owes(session.user, message.seq) && Some(*id) != besides {
                 let messages = vec![message.clone().into()];
                 let conversation_id = message.conversation.wire();
                 session.tell(ServerPayload::Deliver(proto::Deliver { conversation_id, messages }));
@@ -233,7 +247,7 @@ impl State {
     ) -> Vec<(MessageId, Outcome)> {
         self.sends.push((conversation, drafts.clone()));
         let Some(&Session { user, device, .. }) = self.sessions.get(&session) else { return Vec::new() };
-        let is_member = self.conversations.get(&conversation).is_some_and(|timeline| timeline.members.contains(&user));
+        let is_member = self.conversations.get(&conversation).is_some_and(|timeline| timeline.has_now(user));
         let mut answers = Vec::new();
         for draft in drafts {
             let id = draft.message_id;
@@ -269,13 +283,24 @@ impl State {
             let now = timeline.cursors_of(user).max(cursors.clamped(timeline.head()));
             timeline.cursors.insert(user, now);
             durable.push((conversation, now));
-            let members = timeline.members.clone();
+            let mut members = timeline.members.clone();
+            members.retain(|member| !timeline.is_group || *member == user);
             for (_, told) in self.sessions.iter().filter(|(id, told)| **id != session && members.contains(&told.user)) {
                 let receipt = whimbrel_core::Receipt { conversation, user, cursors: now };
                 told.tell(ServerPayload::Receipts(proto::Receipts { receipts: vec![receipt.into()] }));
             }
         }
         durable
+    }
+
+    /// A signal of a session, for everybody else.
+    pub(super) fn signal(&self, session: u64, conversation: ConversationId, body: bytes::Bytes) {
+        let Some(&Session { user, device, .. }) = self.sessions.get(&session) else { return };
+        let Some(timeline) = self.conversations.get(&conversation) else { return };
+        for (_, told) in self.sessions.iter().filter(|(id, told)| **id != session && timeline.has_now(told.user)) {
+            let signal = Signal { conversation, user, device, body: body.clone() };
+            told.tell(ServerPayload::Signaled(signal.into()));
+        }
     }
 
     pub(super) fn sync(&mut self, user: UserId, question: &SyncQuestion) -> SyncAnswer {
@@ -301,12 +326,42 @@ pub(super) fn private_of(user: UserId) -> ConversationId {
 }
 
 impl Timeline {
-    fn of(members: Vec<UserId>) -> Self {
-        Self { members, floor: Seq::ZERO, messages: Vec::new(), cursors: HashMap::new() }
+    pub(super) fn of(members: Vec<UserId>) -> Self {
+        Self {
+            members,
+            spans: HashMap::new(),
+            cleared: HashMap::new(),
+            is_group: false,
+            floor: Seq::ZERO,
+            messages: Vec::new(),
+            cursors: HashMap::new(),
+        }
     }
 
-    fn head(&self) -> Seq {
+    pub(super) fn head(&self) -> Seq {
         self.messages.last().map_or(self.floor, |message| message.seq)
+    }
+
+    /// Whether this row is for this user.
+    fn owes(&self, user: UserId, seq: Seq) -> bool {
+        self.members.contains(&user) && self.spans.get(&user).is_none_or(|span| span.covers(seq))
+    }
+
+    /// Whether the user is in it.
+    pub(super) fn has_now(&self, user: UserId) -> bool {
+        self.members.contains(&user) && self.spans.get(&user).is_none_or(|span| span.until == Seq::ZERO)
+    }
+
+    /// As every engine does with the row that says so.
+    fn take_back(&mut self, by: &Message) {
+        let Some(target) = by.kind.target(&by.body).filter(|_| by.kind.takes_back()) else { return };
+        for row in &mut self.messages {
+            if row.seq == target {
+                row.body = bytes::Bytes::new();
+            } else if row.kind.adds_content() && row.kind.target(&row.body) == Some(target) {
+                row.body = row.body.slice(..8);
+            }
+        }
     }
 
     fn cursors_of(&self, user: UserId) -> Cursors {
@@ -321,34 +376,45 @@ impl Timeline {
         room: &mut usize,
     ) -> View {
         let own = self.cursors_of(user);
-        let peer = self.members.iter().copied().find(|member| *member != user);
+        let peer = self.members.iter().copied().find(|member| *member != user && !self.is_group);
+        let span = self.spans.get(&user).copied();
+        let floor = span.map_or(self.floor, |span| Seq(span.since.0 - 1).max(self.floor));
+        let floor = floor.max(self.cleared.get(&user).copied().unwrap_or_default());
+        let head = span.map(|span| span.until).filter(|until| *until > Seq::ZERO).unwrap_or_else(|| self.head());
         let at = |seq: Seq| self.messages.iter().find(|message| message.seq == seq);
         let is_other = |known: &whimbrel_core::Known| {
             let differs = known.message_id.is_some_and(|id| at(known.cursor).is_some_and(|m| m.message_id != id));
-            known.cursor > self.head() || differs
+            known.cursor > head || differs
         };
         let reset = known.is_some_and(is_other);
-        let after = known.filter(|_| !reset).map(|known| known.cursor.max(self.floor));
+        let after = known.filter(|_| !reset).map(|known| known.cursor.max(floor));
         let follows: Vec<Message> = match after {
-            Some(after) => self.messages.iter().filter(|m| m.seq > after).take(*room).cloned().collect(),
+            Some(after) => {
+                self.messages.iter().filter(|m| m.seq > after && m.seq <= head).take(*room).cloned().collect()
+            }
             None => Vec::new(),
         };
         *room -= follows.len();
         let reached = follows.last().map_or(after, |last| Some(last.seq));
-        let unread = |m: &&Message| m.seq > own.read && m.sender != user && m.kind.is_countable();
+        let unread =
+            |m: &&Message| m.seq > own.read.max(floor) && m.seq <= head && m.sender != user && m.kind.is_countable();
         View {
             conversation,
-            kind: if peer.is_some() { ConversationKind::Direct } else { ConversationKind::Private },
+            kind: match peer {
+                _ if self.is_group => ConversationKind::Group,
+                Some(_) => ConversationKind::Direct,
+                None => ConversationKind::Private,
+            },
             peer,
-            head: self.head(),
+            head,
             head_at: 0,
-            floor: self.floor,
+            floor,
             own,
             unread: self.messages.iter().filter(unread).count() as u64,
             peer_cursors: peer.map_or_else(Cursors::default, |peer| self.cursors_of(peer)),
             reset,
             messages: follows,
-            complete: reached == Some(self.head()),
+            complete: reached == Some(head),
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use whimbrel_core::GoodbyeCode;
-use whimbrel_core::limits::{HELLO_FRAME_MAX, SEND_BATCH_MAX, WINDOW};
+use whimbrel_core::limits::{HELLO_FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, WINDOW};
 
 use super::{frames, golden, hex};
 use crate::codec::Splitter;
@@ -66,6 +66,7 @@ fn check(frame: ClientFrame) -> Result<(), crate::FrameError> {
         Some(ClientPayload::Send(send)) => convert::send(send).map(drop),
         Some(ClientPayload::Advance(advance)) => convert::advance(advance).map(drop),
         Some(ClientPayload::Sync(sync)) => convert::sync(sync).map(drop),
+        Some(ClientPayload::Signal(signal)) => convert::signal(signal).map(drop),
         Some(ClientPayload::Heartbeat(_) | ClientPayload::Goodbye(_)) | None => Ok(()),
     }
 }
@@ -101,6 +102,10 @@ fn sync(ids: &[u8], until: &[u8]) -> ClientPayload {
         known,
         ..Default::default()
     })
+}
+
+fn signal(len: usize) -> ClientPayload {
+    ClientPayload::Signal(proto::Signal { conversation_id: frames::CONVERSATION.wire(), body: vec![7; len].into() })
 }
 
 fn case(name: &str, about: &str, code: GoodbyeCode, bytes: Vec<u8>) -> Refused {
@@ -233,6 +238,8 @@ fn bad_fields() -> Vec<Refused> {
             one(sync(&[5], &[])),
         ),
         case("sync_range_backwards", "A Sync whose `until` stands before its `after`.", bad, one(sync(&[], &[4; 16]))),
+        case("signal_empty", "A Signal that says nothing.", bad, one(signal(0))),
+        case("signal_too_long", "A Signal of 513 bytes.", bad, one(signal(SIGNAL_MAX + 1))),
     ]
 }
 

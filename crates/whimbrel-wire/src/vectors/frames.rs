@@ -3,17 +3,17 @@
 use bytes::Bytes;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
-use whimbrel_core::limits::{BODY_MAX, FRAME_MAX, SEND_BATCH_MAX, SYNC_CONVERSATIONS_MAX, WINDOW};
+use whimbrel_core::limits::{BODY_MAX, FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, SYNC_CONVERSATIONS_MAX, WINDOW};
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Known, Message, MessageId, MessageKind,
-    Outcome, Receipt, Refusal, Seq, SessionId, SyncAnswer, SyncQuestion, UserId, View,
+    Outcome, Receipt, Refusal, Seq, SessionId, Signal, SyncAnswer, SyncQuestion, UserId, View,
 };
 
 use super::{golden, hex, sealing};
 use crate::codec::Splitter;
 use crate::convert::{self, Hello, Welcome, WireId};
 use crate::frame::{self, ClientFrame, ClientPayload, Encoded, ServerFrame, ServerPayload};
-use crate::{PROTOCOL, proto, testing};
+use crate::{PROTOCOL, proto, seal, testing};
 
 pub(super) const ALICE: UserId = UserId(1);
 const BOB: UserId = UserId(2);
@@ -21,16 +21,19 @@ pub(super) const CONVERSATION: ConversationId =
     ConversationId::from_bytes(0x0198_c0de_0000_7000_8000_0000_0000_0001_u128.to_be_bytes());
 const PRIVATE: ConversationId =
     ConversationId::from_bytes(0x0198_c0de_0000_7000_8000_0000_0000_0002_u128.to_be_bytes());
+const GROUP: ConversationId = ConversationId::from_bytes(0x0198_c0de_0000_7000_8000_0000_0000_0003_u128.to_be_bytes());
 /// What stands at place 1 before the vectors' story begins.
 const EARLIER: MessageId = MessageId::from_bytes(0x017f_22e2_7900_7000_8000_0000_0000_0001_u128.to_be_bytes());
 /// Alice's message, at place 2: RFC 9562, appendix A.6.
 pub(super) const MESSAGE: MessageId =
     MessageId::from_bytes(0x017f_22e2_79b0_7cc3_98c4_dc0c_0c07_398f_u128.to_be_bytes());
-const LATER: MessageId = MessageId::from_bytes(0x017f_22e2_79b1_7000_8000_0000_0000_0001_u128.to_be_bytes());
+pub(super) const LATER: MessageId = MessageId::from_bytes(0x017f_22e2_79b1_7000_8000_0000_0000_0001_u128.to_be_bytes());
 pub(super) const PHONE: DeviceId = DeviceId::from_bytes(0x919108f7_52d1_4320_9bac_f847db4148a8_u128.to_be_bytes());
 const SESSION: SessionId = SessionId::from_bytes(0x5c146b14_3c52_4afd_938a_375d0df1fbf6_u128.to_be_bytes());
 /// 2022-02-22 19:22:22 UTC, the time in [`MESSAGE`].
 const AT: u64 = 1_645_557_742_000;
+/// A SignalBody: typing.
+const TYPING: &[u8] = &[0x08, 0x01];
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct File {
@@ -73,6 +76,11 @@ fn send(drafts: Vec<Draft>) -> Option<ClientPayload> {
 fn advance(delivered: u64, read: u64) -> Option<ClientPayload> {
     let cursor = (CONVERSATION, Cursors { delivered: Seq(delivered), read: Seq(read) }).into();
     Some(ClientPayload::Advance(proto::Advance { cursors: vec![cursor] }))
+}
+
+fn signal(body: &'static [u8]) -> Option<ClientPayload> {
+    let body = Bytes::from_static(body);
+    Some(ClientPayload::Signal(proto::Signal { conversation_id: CONVERSATION.wire(), body }))
 }
 
 fn sync(sync: SyncQuestion) -> Option<ClientPayload> {
@@ -195,6 +203,27 @@ fn from_client() -> Vec<Vector<ClientFrame>> {
         client("advance", "Everything up to 2 is stored, 1 is read.", 3, 2, advance(2, 1)),
         client("advance_delivered", "Everything up to 2 is stored.", 3, 2, advance(2, 0)),
         client("advance_max", "The largest places.", 3, 2, advance(max, max)),
+        client(
+            "send_edit",
+            "Other content for the message at place 2: the vector `edit` of sealing.json.",
+            4,
+            2,
+            send(vec![sealing::edit_draft()]),
+        ),
+        client(
+            "send_recall",
+            "The message at place 2 is taken back: its seq and nothing else, with the current key version.",
+            4,
+            2,
+            send(vec![Draft {
+                message_id: LATER,
+                kind: MessageKind::RECALL,
+                key_version: 1,
+                body: seal::about(Seq(2), &[]),
+            }]),
+        ),
+        client("signal_typing", "The user writes: a SignalBody, not sealed.", 4, 2, signal(TYPING)),
+        client("signal_max", "The longest signal.", 4, 2, signal(&[0x5a; SIGNAL_MAX])),
     ]
 }
 
@@ -288,9 +317,34 @@ fn views() -> (View, View, View) {
     (direct, private, restored)
 }
 
+fn view_of_a_group(direct: &View) -> View {
+    let joined = Message {
+        conversation: GROUP,
+        kind: MessageKind::GROUP,
+        sender: BOB,
+        device: DeviceId::from_bytes([0; 16]),
+        message_id: LATER,
+        key_version: 0,
+        body: Bytes::from_static(br#"{"what":"joined","by":2,"users":[1]}"#),
+        ..message(2)
+    };
+    View {
+        conversation: GROUP,
+        kind: ConversationKind::Group,
+        peer: None,
+        floor: Seq(1),
+        own: Cursors { delivered: Seq(1), read: Seq(1) },
+        unread: 0,
+        peer_cursors: Cursors::default(),
+        messages: vec![joined],
+        ..direct.clone()
+    }
+}
+
 fn from_server() -> Vec<Vector<ServerFrame>> {
     let goodbye = |code, reason: &str, after| Some(ServerPayload::Goodbye(convert::goodbye(code, reason, after)));
     let (direct, private, restored) = views();
+    let group = view_of_a_group(&direct);
     let cursors = Cursors { delivered: Seq(2), read: Seq(1) };
     let receipt = Receipt { conversation: CONVERSATION, user: BOB, cursors };
     let own = Receipt { user: ALICE, cursors: Cursors { delivered: Seq(2), read: Seq(0) }, ..receipt };
@@ -396,6 +450,30 @@ fn from_server() -> Vec<Vector<ServerFrame>> {
             synced(2, vec![restored], None),
         ),
         server("poke", "Sync everything.", 6, 3, Some(ServerPayload::Poke(proto::Poke {}))),
+        server(
+            "signaled_typing",
+            "Bob writes.",
+            7,
+            3,
+            Some(ServerPayload::Signaled(
+                Signal { conversation: CONVERSATION, user: BOB, device: PHONE, body: Bytes::from_static(TYPING) }
+                    .into(),
+            )),
+        ),
+        server(
+            "synced_group",
+            "A group that the user came to with row 2: earlier ones are not for them.",
+            1,
+            1,
+            synced(1, vec![group], None),
+        ),
+        server(
+            "deliver_recalled",
+            "A message that was taken back: it keeps its place, and has no body.",
+            3,
+            2,
+            deliver(&[Message { body: Bytes::new(), ..message(2) }]),
+        ),
     ]
 }
 
@@ -428,7 +506,7 @@ fn the_frame_vectors_are_what_the_code_writes_and_reads() {
     }
 }
 
-/// A payload that is added to the protocol and not to the vectors is noticed: their fields are 10 to 15 and 10 to 18.
+/// A payload that is added to the protocol and not to the vectors is noticed: their fields are 10 to 16 and 10 to 19.
 #[test]
 fn every_payload_has_a_vector() {
     let seen = |tags: Vec<Bytes>| {
@@ -442,6 +520,6 @@ fn every_payload_has_a_vector() {
     let client = file.client.iter().filter_map(|v| v.frame.payload.as_ref()).map(Encoded::client);
     let server = file.server.iter().filter_map(|v| v.frame.payload.as_ref()).map(Encoded::server);
     let tag = |encoded: Encoded| Bytes::copy_from_slice(encoded.as_bytes());
-    assert_eq!(seen(client.map(tag).collect()), (10..=15).collect::<Vec<_>>());
-    assert_eq!(seen(server.map(tag).collect()), (10..=18).collect::<Vec<_>>());
+    assert_eq!(seen(client.map(tag).collect()), (10..=16).collect::<Vec<_>>());
+    assert_eq!(seen(server.map(tag).collect()), (10..=19).collect::<Vec<_>>());
 }

@@ -31,15 +31,11 @@ fn id(n: u8) -> MessageId {
 
 fn summary(n: u8, name: &str, unread: u64) -> ConversationSummary {
     ConversationSummary {
-        id: chat(n),
-        peer: UserId(n.into()),
+        title: name.to_owned(),
         peer_name: name.to_owned(),
         peer_handle: name.to_lowercase(),
-        head: Seq::ZERO,
-        own: Cursors::default(),
-        peer_cursors: Cursors::default(),
         unread,
-        last: None,
+        ..ConversationSummary::direct(chat(n), UserId(n.into()))
     }
 }
 
@@ -54,6 +50,9 @@ fn message(conversation: u8, seq: u64, sender: u64, text: &str) -> StoredMessage
         key_version: 1,
         at: START + seq * MINUTE,
         content: Content::Text(text.to_owned()),
+        quote: None,
+        mentions: Vec::new(),
+        origin: None,
     }
 }
 

@@ -18,6 +18,7 @@ use super::{Commit, ConversationRow, Snapshot, Store};
 use crate::account::Credentials;
 use crate::error::StoreError;
 
+mod groups;
 mod read;
 mod schema;
 mod write;
@@ -123,6 +124,10 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
         self.call(move |connection| read::messages(connection, conversation, after, limit)).await
+    }
+
+    async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError> {
+        self.call(move |connection| read::follow_ups(connection, conversation, from, upto)).await
     }
 
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError> {

@@ -7,8 +7,8 @@ use whimbrel_core::{
 use whimbrel_wire::seal::ConversationKey;
 
 use super::super::{ConversationRow, Snapshot};
-use super::failed;
 use super::write::{meta_value, state_from};
+use super::{failed, groups};
 use crate::account::{Credentials, SavedCredentials};
 use crate::error::StoreError;
 use crate::relation::{Profile, Relation, RelationKey};
@@ -28,6 +28,13 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
         relations: relations(connection).map_err(failed)?,
         relations_loaded: meta_value(connection, "relations_loaded").map_err(failed)?.unwrap_or(false),
         relations_due: relations_due(connection).map_err(failed)?,
+        groups: groups::infos(connection).map_err(failed)?,
+        group_keys: groups::keys(connection).map_err(failed)?,
+        groups_due: groups::due(connection, "group_due").map_err(failed)?,
+        settings: groups::settings(connection).map_err(failed)?,
+        settings_loaded: meta_value(connection, "settings_loaded").map_err(failed)?.unwrap_or(false),
+        settings_due: groups::due(connection, "setting_due").map_err(failed)?,
+        fleeting: fleeting(connection).map_err(failed)?,
         bodies_readable: meta_value(connection, "bodies_readable").map_err(failed)?,
     })
 }
@@ -36,7 +43,7 @@ pub(super) fn conversations(connection: &Connection) -> Result<Vec<ConversationR
     let read = || {
         let mut select = connection.prepare_cached(
             "SELECT id, kind, peer, base, cursor, cursor_id, head, delivered, read, peer_delivered, peer_read, unread,
-             unread_from, unread_upto, shown FROM conversation ORDER BY id",
+             unread_from, unread_upto, shown, mentions FROM conversation ORDER BY id",
         )?;
         select.query_map([], conversation)?.collect::<rusqlite::Result<_>>()
     };
@@ -61,7 +68,40 @@ fn conversation(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
         unread_from: seq(row, 12)?,
         unread_upto: seq(row, 13)?,
         shown: seq(row, 14)?,
+        mentions: seqs(&row.get::<_, Vec<u8>>(15)?),
     })
+}
+
+/// Places as they are stored: 8 bytes each, big-endian.
+fn seqs(bytes: &[u8]) -> Vec<Seq> {
+    bytes.chunks_exact(8).map(|seq| Seq(u64::from_be_bytes(seq.try_into().unwrap_or_default()))).collect()
+}
+
+fn fleeting(connection: &Connection) -> rusqlite::Result<Vec<Message>> {
+    let mut select = connection
+        .prepare(&format!("SELECT {MESSAGE} FROM message INDEXED BY fleeting WHERE kind = 10 AND length(body) > 0"))?;
+    select.query_map([], message)?.collect()
+}
+
+/// Through the index on what follow-ups are about: the 8 bytes sort as the places do.
+pub(super) fn follow_ups(
+    connection: &Connection,
+    conversation: ConversationId,
+    from: Seq,
+    upto: Seq,
+) -> Result<Vec<Message>, StoreError> {
+    let read = || {
+        let mut select = connection.prepare_cached(&format!(
+            "SELECT {MESSAGE} FROM message INDEXED BY follow_up WHERE conversation = ?1 AND kind BETWEEN 500 AND 999
+             AND substr(body, 1, 8) BETWEEN ?2 AND ?3 ORDER BY seq"
+        ))?;
+        let (from, upto) = (from.0.to_be_bytes(), upto.0.to_be_bytes());
+        let rows = select.query_map(params![conversation.as_bytes(), from, upto], message)?;
+        let rows: Vec<Message> = rows.collect::<rusqlite::Result<_>>()?;
+        // Bodies that are too short for a target sort between others.
+        Ok(rows.into_iter().filter(|row| row.kind.target(&row.body).is_some()).collect())
+    };
+    read().map_err(failed)
 }
 
 fn seq(row: &Row<'_>, column: usize) -> rusqlite::Result<Seq> {

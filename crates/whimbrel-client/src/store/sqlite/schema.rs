@@ -11,8 +11,8 @@ use crate::error::StoreError;
 
 /// "WhDv": a file of anything else is not touched.
 const APPLICATION_ID: i32 = 0x5768_4476;
-/// The tables below.
-const VERSION: i32 = 1;
+/// The tables below, with all of [`STEPS`].
+const VERSION: i32 = 2;
 /// How long a file that somebody else has open is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -43,6 +43,20 @@ CREATE TABLE relation_key (
 CREATE TABLE relation_due (user INTEGER PRIMARY KEY);
 ";
 
+/// What each version added to the one before it, from version 1 on. A file is brought to the present in one transaction.
+const STEPS: [&str; 1] = ["
+ALTER TABLE conversation ADD COLUMN mentions BLOB NOT NULL DEFAULT x'';
+CREATE INDEX follow_up ON message (conversation, substr(body, 1, 8)) WHERE kind BETWEEN 500 AND 999;
+CREATE INDEX fleeting ON message (kind) WHERE kind = 10;
+CREATE TABLE group_info (id BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE group_key (
+    id BLOB NOT NULL, version INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (id, version)
+) WITHOUT ROWID;
+CREATE TABLE group_due (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE setting (id BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE setting_due (id BLOB PRIMARY KEY) WITHOUT ROWID;
+"];
+
 /// Opens the file, or makes it.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     make_private(path).map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
@@ -68,7 +82,7 @@ fn make_private(path: &Path) -> std::io::Result<()> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-         PRAGMA temp_store = MEMORY;",
+         PRAGMA temp_store = MEMORY; PRAGMA secure_delete = ON;",
     )?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
@@ -81,6 +95,7 @@ fn recognise(connection: &Connection) -> Result<(), StoreError> {
     match (tables, pragma("application_id")?, pragma("user_version")?) {
         (0, _, _) => make(connection).map_err(failed),
         (_, APPLICATION_ID, VERSION) => Ok(()),
+        (_, APPLICATION_ID, version @ 1..VERSION) => step_up(connection, version as usize).map_err(failed),
         (_, APPLICATION_ID, version) => {
             Err(StoreError::Unreadable(format!("it has version {version}, and this SDK reads {VERSION}")))
         }
@@ -88,8 +103,45 @@ fn recognise(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
+/// Brings a file of an earlier version to the present.
+fn step_up(connection: &Connection, version: usize) -> rusqlite::Result<()> {
+    let steps = STEPS[version - 1..].concat();
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"))
+}
+
 fn make(connection: &Connection) -> rusqlite::Result<()> {
+    let steps = STEPS.concat();
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+        "BEGIN IMMEDIATE; {TABLES} {steps} PRAGMA application_id = {APPLICATION_ID};
+         PRAGMA user_version = {VERSION}; COMMIT;"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file as the first version made it, with a conversation and a message in it.
+    #[test]
+    fn a_file_of_an_earlier_version_is_brought_to_the_present() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("device");
+        let old = Connection::open(&path).expect("a file");
+        old.execute_batch(&format!(
+            "{TABLES} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;
+             INSERT INTO conversation VALUES (zeroblob(16), 1, 2, 0, 1, 1, zeroblob(16), 1, 1, 0, 0, 0, 1, 0, 1);
+             INSERT INTO message VALUES (zeroblob(16), 1, 2, zeroblob(16), zeroblob(16), 1, 1, 5, x'0102');"
+        ))
+        .expect("made");
+        drop(old);
+        let connection = open(&path).expect("it opens");
+        let rows = super::super::read::conversations(&connection).expect("read");
+        assert_eq!((rows.len(), rows[0].mentions.len()), (1, 0));
+        let id = whimbrel_core::ConversationId::from_bytes([0; 16]);
+        let messages = super::super::read::messages(&connection, id, whimbrel_core::Seq(0), 9).expect("read");
+        assert_eq!(&messages[0].body[..], &[1, 2]);
+        let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+        assert_eq!(version, VERSION);
+        assert!(connection.execute_batch("SELECT * FROM setting_due").is_ok());
+    }
 }

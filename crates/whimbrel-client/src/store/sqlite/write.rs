@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use whimbrel_core::Message;
 
 use super::super::{Commit, ConversationRow, check_owner};
-use super::{failed, read};
+use super::{failed, groups, read};
 use crate::account::Credentials;
 use crate::error::StoreError;
 use crate::relation::{Relation, RelationState};
@@ -34,8 +34,13 @@ pub(super) fn commit(connection: &mut Connection, commit: Commit) -> rusqlite::R
     for row in &commit.messages {
         message(&transaction, row)?;
     }
+    taken_back(&transaction, &commit)?;
     outbox(&transaction, &commit)?;
     relations(&transaction, &commit)?;
+    groups::write(&transaction, &commit)?;
+    if let Some(loaded) = commit.settings_loaded {
+        meta(&transaction, "settings_loaded", loaded)?;
+    }
     if let Some(loaded) = commit.relations_loaded {
         meta(&transaction, "relations_loaded", loaded)?;
     }
@@ -53,8 +58,8 @@ fn meta(transaction: &Transaction<'_>, name: &str, value: impl rusqlite::ToSql) 
 fn conversation(transaction: &Transaction<'_>, row: &ConversationRow) -> rusqlite::Result<()> {
     let mut replace = transaction.prepare_cached(
         "INSERT OR REPLACE INTO conversation (id, kind, peer, base, cursor, cursor_id, head, delivered, read,
-         peer_delivered, peer_read, unread, unread_from, unread_upto, shown)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         peer_delivered, peer_read, unread, unread_from, unread_upto, shown, mentions)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
     replace.execute(params![
         row.id.as_bytes(),
@@ -72,6 +77,7 @@ fn conversation(transaction: &Transaction<'_>, row: &ConversationRow) -> rusqlit
         row.unread_from.0 as i64,
         row.unread_upto.0 as i64,
         row.shown.0 as i64,
+        row.mentions.iter().flat_map(|seq| seq.0.to_be_bytes()).collect::<Vec<u8>>(),
     ])?;
     Ok(())
 }
@@ -92,6 +98,25 @@ fn message(transaction: &Transaction<'_>, row: &Message) -> rusqlite::Result<()>
         row.at as i64,
         &row.body[..],
     ])?;
+    Ok(())
+}
+
+/// Nothing of what was taken back stays: the bodies' old pages are overwritten, since the file deletes securely.
+fn taken_back(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {
+    for (conversation, target) in &commit.taken_back {
+        let mut empty =
+            transaction.prepare_cached("UPDATE message SET body = x'' WHERE conversation = ?1 AND seq = ?2")?;
+        empty.execute(params![conversation.as_bytes(), target.0 as i64])?;
+        let mut cut = transaction.prepare_cached(
+            "UPDATE message INDEXED BY follow_up SET body = substr(body, 1, 8) WHERE conversation = ?1
+             AND kind BETWEEN 500 AND 999 AND kind IN (500, 503, 504) AND substr(body, 1, 8) = ?2",
+        )?;
+        cut.execute(params![conversation.as_bytes(), target.0.to_be_bytes()])?;
+    }
+    for (conversation, upto) in &commit.cleared {
+        let mut delete = transaction.prepare_cached("DELETE FROM message WHERE conversation = ?1 AND seq <= ?2")?;
+        delete.execute(params![conversation.as_bytes(), upto.0 as i64])?;
+    }
     Ok(())
 }
 

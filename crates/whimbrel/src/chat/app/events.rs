@@ -16,6 +16,8 @@ impl App {
             Event::Message(message) => return self.message(message),
             // The message itself follows, and takes its draft's place.
             Event::Sent { .. } | Event::AccountChanged => {}
+            Event::Changed { .. } | Event::GroupChanged { .. } | Event::SettingChanged { .. } => {}
+            Event::Typing { .. } | Event::Signal { .. } => {}
             Event::Refused { conversation, message_id, refusal } => {
                 self.drafts.refused(conversation, message_id, refusal.sentence().to_owned());
             }

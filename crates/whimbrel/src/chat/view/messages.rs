@@ -119,7 +119,8 @@ pub(in crate::chat) fn words(message: &StoredMessage) -> Option<String> {
         Content::Custom { fallback, .. } => clean(fallback),
         Content::Unknown { kind, .. } => format!("[a message of kind {}, which this version does not know]", kind.0),
         Content::Sealed => "[sealed: its key is not on this device]".to_owned(),
-        Content::System { .. } => return None,
+        Content::Gone => "[taken back]".to_owned(),
+        other => Some(clean(&other.line())).filter(|line| !line.is_empty())?,
     })
 }
 

@@ -7,13 +7,17 @@ use whimbrel_core::{ConversationId, ConversationKind, DeviceId, MessageId, Seq, 
 
 use crate::account::Credentials;
 use crate::builder::{ClientBuilder, Settings};
+use crate::content::{Content, Outgoing};
 use crate::driver::{self, Command};
 use crate::error::Error;
 use crate::event::{Closed, ConnectionState, Emitter, Outcome};
 use crate::keys::Directory;
-use crate::message::{Content, ConversationSummary, StoredMessage, show};
+use crate::message::{ConversationSummary, StoredMessage, show};
 use crate::rest::{Auth, AuthorizedRest};
 use crate::store::Store;
+
+mod chats;
+mod follow_ups;
 
 /// Calls that wait for the driver.
 const COMMANDS_MAX: usize = 256;
@@ -53,7 +57,7 @@ impl Client {
         emitter: Emitter,
     ) -> Result<Client, Error> {
         let snapshot = store.load().await?;
-        let directory = Arc::new(Directory::new(&snapshot.relations));
+        let directory = Arc::new(Directory::new(&snapshot));
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (state_out, state) = watch::channel(ConnectionState::Connecting { attempt: 1 });
         let Credentials { user, device, .. } = auth.current();
@@ -94,12 +98,13 @@ impl Client {
         self.send(conversation, Content::Text(text.to_owned())).await
     }
 
-    /// Sends text or custom content; otherwise as [`Client::send_text`].
+    /// Sends any content, with what stands around it ([`Outgoing`]); otherwise as [`Client::send_text`].
     ///
     /// # Errors
-    /// As [`Client::send_text`], and [`Error::NotSendable`] for content that only servers make.
-    pub async fn send(&self, conversation: ConversationId, body: Content) -> Result<MessageId, Error> {
-        self.ask(|reply| Command::Send { conversation, content: body, reply }).await?
+    /// As [`Client::send_text`], [`Error::NotSendable`] for content that only servers make, and [`Error::NotInGroup`].
+    pub async fn send(&self, conversation: ConversationId, what: impl Into<Outgoing>) -> Result<MessageId, Error> {
+        let outgoing = what.into();
+        self.ask(|reply| Command::Send { conversation, outgoing, reply }).await?
     }
 
     /// Waits for the answer of one message.
@@ -128,7 +133,8 @@ impl Client {
         self.ask(|reply| Command::Advanced { conversation, upto, reply }).await
     }
 
-    /// The direct conversations that this device knows, the most recently used first.
+    /// The direct conversations and groups that this device knows: the pinned ones first, then the most recently used.
+    /// Those that are archived or hidden are among them, and say so.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -138,13 +144,13 @@ impl Client {
             self.inner.store.last_messages().await?.into_iter().map(|m| (m.conversation, m)).collect();
         let mut summaries: Vec<_> = rows
             .into_iter()
-            .filter(|row| row.kind == ConversationKind::Direct)
+            .filter(|row| row.kind != ConversationKind::Private)
             .map(|row| {
                 let last = lasts.remove(&row.id).map(|message| show(&self.inner.directory, message));
-                self.inner.directory.summary(row, last)
+                self.inner.directory.summary(self.inner.user, row, last)
             })
             .collect();
-        summaries.sort_by_key(|summary| std::cmp::Reverse(summary.last.as_ref().map_or(0, |last| last.at)));
+        summaries.sort_by_key(ConversationSummary::order);
         Ok(summaries)
     }
 
