@@ -1,4 +1,7 @@
-//! Doubting a cluster: private engines and two processes of each role, and one fault after another.
+//! Doubting a cluster: one fault after another, and what became of each.
+//!
+//! How a fault is done to a cluster is [`Doubted`]'s: `private` does it to processes of this program, `compose` to
+//! containers.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,28 +14,20 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 
 use super::punctual::Slowest;
+use super::show;
 use super::stage::Stage;
-use super::trouble::{CUT, FROZEN, History, Planned, Trouble};
-use super::{Doors, show};
-use crate::local::cluster::{PrivateCluster, Shape};
-use crate::local::process::Process;
+use super::trouble::{History, Planned, Trouble};
 
 /// How often the count of answers is looked at, for the longest silence.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// How long an older snapshot of Redis gets to become old.
-const SNAPSHOT_AGE: Duration = Duration::from_secs(3);
-/// How often an archiver is looked for that stands in a transaction.
-const CATCHES: usize = 50;
 
-/// Starts a cluster with two processes of each role.
-pub(super) async fn start(folder: &Path) -> anyhow::Result<PrivateCluster> {
-    let shape = Shape { connectors: 2, transfers: 2, archivers: 2, apis: 2, relays: true, settings: Vec::new() };
-    PrivateCluster::start(folder, &shape).await
-}
+/// A cluster that faults can be done to.
+pub(super) trait Doubted {
+    /// Does it to `which` of several, whatever their number, and undoes it; what is killed stays away for `down`.
+    async fn cause(&mut self, trouble: Trouble, which: usize, down: Duration) -> anyhow::Result<()>;
 
-/// Where its clients and its REST are.
-pub(super) fn doors(cluster: &PrivateCluster) -> Doors {
-    Doors { clients: cluster.clients().to_string(), api: cluster.api(), admin_key: cluster.admin_key().to_owned() }
+    /// Starts again what ended by itself; says what that was, with the end of what it logged.
+    async fn revive(&mut self) -> anyhow::Result<Vec<String>>;
 }
 
 /// A fault that was caused, until the next one.
@@ -72,7 +67,7 @@ impl<'a> Load<'a> {
     pub(super) async fn run(
         mut self,
         planned: &[Planned],
-        cluster: &mut PrivateCluster,
+        cluster: &mut impl Doubted,
     ) -> anyhow::Result<(History, Vec<String>)> {
         for Planned { trouble, pause, down, which } in planned {
             self.watch(self.until.min(Instant::now() + *pause)).await;
@@ -104,7 +99,7 @@ impl<'a> Load<'a> {
     /// Causes a fault and undoes it, and looks meanwhile how long nobody is answered.
     async fn cause(
         &mut self,
-        cluster: &mut PrivateCluster,
+        cluster: &mut impl Doubted,
         trouble: Trouble,
         which: usize,
         down: Duration,
@@ -113,7 +108,7 @@ impl<'a> Load<'a> {
         self.diary.write(&format!("fault {number}: {trouble}, number {which}, down for {down:.1?}"));
         self.slowest().begin(self.stage.world.began.elapsed());
         let (began, mut silence) = (Instant::now(), Silence::begin(self.stage));
-        let causing = cause(cluster, trouble, which, down);
+        let causing = cluster.cause(trouble, which, down);
         tokio::pin!(causing);
         loop {
             tokio::select! {
@@ -196,75 +191,4 @@ impl<'a> Silence<'a> {
             (self.sent, self.since) = (sent, Instant::now());
         }
     }
-}
-
-/// Does it, and undoes it.
-async fn cause(cluster: &mut PrivateCluster, trouble: Trouble, which: usize, down: Duration) -> anyhow::Result<()> {
-    match trouble {
-        Trouble::KillConnector => kill(&mut cluster.connectors, which, down).await,
-        Trouble::KillTransfer => kill(&mut cluster.transfers, which, down).await,
-        Trouble::KillArchiver => kill(&mut cluster.archivers, which, down).await,
-        Trouble::KillApi => kill(&mut cluster.apis, which, down).await,
-        Trouble::KillRedis => {
-            cluster.redis.kill();
-            tokio::time::sleep(down).await;
-            cluster.redis.restart().await
-        }
-        Trouble::KillRabbitmq => {
-            cluster.rabbit.kill();
-            tokio::time::sleep(down).await;
-            cluster.rabbit.restart().await
-        }
-        Trouble::KillDatabase => {
-            cluster.sql.kill();
-            tokio::time::sleep(down).await;
-            cluster.sql.restart().await
-        }
-        Trouble::FlushRedis => cluster.redis.flush_all().await,
-        Trouble::RestoreRedis => {
-            let snapshot = cluster.redis.save().await?;
-            tokio::time::sleep(SNAPSHOT_AGE + down).await;
-            cluster.redis.restore_snapshot(&snapshot).await
-        }
-        Trouble::FreezeTransfer => {
-            let process = &cluster.transfers[which % cluster.transfers.len()];
-            process.freeze()?;
-            tokio::time::sleep(FROZEN).await;
-            process.thaw()
-        }
-        Trouble::FreezeArchiver => freeze_in_transaction(cluster, which).await,
-        Trouble::Cut => {
-            let pid = cluster.connectors[which % cluster.connectors.len()].pid()?;
-            let relay = &cluster.relays[which / 2 % cluster.relays.len()];
-            relay.cut(Some(pid));
-            tokio::time::sleep(CUT).await;
-            relay.cut(None);
-            Ok(())
-        }
-    }
-}
-
-async fn kill(role: &mut [Process], which: usize, down: Duration) -> anyhow::Result<()> {
-    let count = role.len();
-    let process = &mut role[which % count];
-    process.kill();
-    tokio::time::sleep(down).await;
-    process.launch().await
-}
-
-/// Freezes archivers for a moment until one is found that has written and not committed; that one stays frozen.
-async fn freeze_in_transaction(cluster: &mut PrivateCluster, which: usize) -> anyhow::Result<()> {
-    let database = crate::local::look::Database::open(&cluster.database_url()).await?;
-    for catch in 0..CATCHES {
-        let process = &cluster.archivers[(which + catch) % cluster.archivers.len()];
-        process.freeze()?;
-        if database.has_open_changes().await? || catch + 1 == CATCHES {
-            tokio::time::sleep(FROZEN).await;
-            return process.thaw();
-        }
-        process.thaw()?;
-        // Not the same moment of its work each time.
-        tokio::time::sleep(Duration::from_millis(2 + 7 * (catch as u64 % 10))).await;
-    }
-    Ok(())
 }

@@ -1,13 +1,15 @@
 //! `whimbrel prove`: doubt this server on this machine.
 //!
 //! A private server is put under load by real clients, killed with -9 and started again at random moments while they go
-//! on; or a private cluster, to which much more is done. Then what every sender was told SENT is compared with what every
-//! device's application was shown, and with what a fresh device syncs from zero.
+//! on; or a private cluster, or one that runs in containers, to which much more is done. Then what every sender was told
+//! SENT is compared with what every device's application was shown, and with what a fresh device syncs from zero.
 //!
 //! | module | owns |
 //! |---|---|
 //! | `plan` | what will happen, from the seed alone |
-//! | `trouble`, `cluster` | what is done to a cluster; `crate::local` has the servers |
+//! | `trouble`, `cluster` | what is done to a cluster, and what became of it |
+//! | `private` | how it is done to processes of one's own; `crate::local` has them |
+//! | `compose` | how it is done to a running Compose project |
 //! | `accounts` | users made with the administrator's key |
 //! | `clients` | the SDKs and what their applications do |
 //! | `ledger`, `receipts`, `punctual` | what was promised, shown and told, as it happens |
@@ -20,9 +22,11 @@ pub(crate) mod accounts;
 mod args;
 mod clients;
 mod cluster;
+mod compose;
 mod dice;
 mod ledger;
 mod plan;
+mod private;
 pub(crate) mod progress;
 mod punctual;
 mod receipts;
@@ -42,10 +46,12 @@ use indicatif::ProgressBar;
 
 pub(crate) use args::Args;
 use clients::Order;
+use compose::Project;
 use plan::{Kill, Plan};
 use report::{Done, Outcome};
 use settle::Unsettled;
 use stage::Stage;
+use trouble::History;
 use verdict::{Faults, Kind};
 
 use crate::local::cluster::PrivateCluster;
@@ -60,6 +66,7 @@ const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
 /// Runs it; Ctrl-C ends it, and the server with it.
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    args.check()?;
     let stop = crate::house::signal::stop_token()?;
     let mut folder = tempfile::Builder::new().prefix("whimbrel-prove-").tempdir().context("A temporary folder")?;
     folder.disable_cleanup(args.keep);
@@ -67,6 +74,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         result = prove(&args, folder.path()) => result,
         () = stop.cancelled() => {
             eprintln!("interrupted; nothing was judged");
+            if let Some(project) = &args.compose {
+                say_what_runs(project).await?;
+            }
             return Ok(ExitCode::from(INTERRUPTED));
         }
     };
@@ -77,6 +87,15 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     result?.print(args.json);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What was done to a project's containers has been undone by now: the run was dropped.
+async fn say_what_runs(project: &str) -> anyhow::Result<()> {
+    match compose::stopped(project).await?[..] {
+        [] => eprintln!("every container of {project} runs again"),
+        ref stopped => anyhow::bail!("Of {project}, these do not run: {}", stopped.join(", ")),
+    }
+    Ok(())
 }
 
 /// Where a server's clients and its REST are.
@@ -93,13 +112,15 @@ pub(crate) struct Doors {
 enum House {
     Standalone(Box<PrivateServer>),
     Cluster(Box<PrivateCluster>),
+    Compose(Box<Project>),
 }
 
 impl House {
     async fn start(args: &Args, folder: &Path) -> anyhow::Result<Self> {
-        match args.cluster {
-            true => Ok(Self::Cluster(Box::new(cluster::start(folder).await?))),
-            false => Ok(Self::Standalone(Box::new(PrivateServer::start(folder, &[]).await?))),
+        match (&args.compose, args.cluster) {
+            (Some(project), _) => Ok(Self::Compose(Box::new(Project::open(project).await?))),
+            (None, true) => Ok(Self::Cluster(Box::new(private::start(folder).await?))),
+            (None, false) => Ok(Self::Standalone(Box::new(PrivateServer::start(folder, &[]).await?))),
         }
     }
 
@@ -110,7 +131,8 @@ impl House {
                 api: server.api(),
                 admin_key: server.admin_key().to_owned(),
             },
-            Self::Cluster(cluster) => cluster::doors(cluster),
+            Self::Cluster(cluster) => private::doors(cluster),
+            Self::Compose(project) => project.doors(),
         }
     }
 
@@ -118,6 +140,7 @@ impl House {
         match self {
             Self::Standalone(mut server) => server.stop().await,
             Self::Cluster(cluster) => cluster.stop().await,
+            Self::Compose(project) => project.leave().await,
         }
     }
 }
@@ -126,8 +149,8 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let seed = args.seed.unwrap_or_else(rand::random);
     let kills = if args.cluster { 0 } else { args.kills.into() };
     let plan = Plan::new(seed, args.duration(), args.clients.into(), kills);
-    let troubles = announced(args, kills);
-    eprintln!("seed {seed}: {} clients of {} users, {troubles}", plan.devices.len(), plan.users);
+    let announced = announced(args, kills);
+    eprintln!("seed {seed}: {} clients of {} users, {announced}", plan.devices.len(), plan.users);
     let bar = progress::bar(args.duration().as_secs());
     bar.set_message("starting");
     let mut house = House::start(args, folder).await?;
@@ -135,14 +158,12 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let mut stage = Stage::open(&doors, &plan, seed, args.rate, folder).await?;
 
     let mut faults = Faults::default();
+    let begin = || cluster::Load::new(&stage, args.duration(), &bar, folder);
+    let troubles = || plan.troubles(seed, &args.kinds());
     let done = match &mut house {
         House::Standalone(server) => Done::Kills(load(&plan, args.duration(), server, &stage, &bar).await?),
-        House::Cluster(cluster) => {
-            let load = cluster::Load::new(&stage, args.duration(), &bar, folder)?;
-            let (history, wrong) = load.run(&plan.troubles(seed, &args.kinds()), cluster).await?;
-            wrong.into_iter().for_each(|what| faults.add(Kind::Wrong, what));
-            Done::Troubles(history)
-        }
+        House::Cluster(cluster) => noted(begin()?.run(&troubles(), cluster.as_mut()).await?, &mut faults),
+        House::Compose(project) => noted(begin()?.run(&troubles(), project.as_mut()).await?, &mut faults),
     };
     let settling = Instant::now();
     bar.set_message("waiting until everything has arrived");
@@ -170,7 +191,14 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     bar.finish_and_clear();
     let seconds = stage.world.began.elapsed();
     let slowest_shown = Duration::from_millis(stage.world.slowest_shown_ms.load(Ordering::Relaxed));
-    Ok(Outcome { seed, plan, books: stage.books(), timelines, receipts, done, settled, slowest_shown, seconds, faults })
+    let (books, left_out) = (stage.books(), args.left_out());
+    Ok(Outcome { seed, plan, books, timelines, receipts, done, left_out, settled, slowest_shown, seconds, faults })
+}
+
+/// What became of the faults, and among the faults of the run what should not have happened meanwhile.
+fn noted((history, wrong): (History, Vec<String>), faults: &mut Faults) -> Done {
+    wrong.into_iter().for_each(|what| faults.add(Kind::Wrong, what));
+    Done::Troubles(history)
 }
 
 /// What will be done to the server, in words.

@@ -8,7 +8,7 @@ use whimbrel_client::ConversationId;
 
 use super::ledger::Book;
 use super::plan::Plan;
-use super::trouble::{History, Passed};
+use super::trouble::{History, Passed, Trouble};
 use super::verdict::{Faults, Kind, Timeline};
 
 /// Faults that are printed; the others are counted.
@@ -32,6 +32,8 @@ pub(super) struct Outcome {
     pub(super) receipts: u64,
     /// What was done to the server.
     pub(super) done: Done,
+    /// What could not be done to it, and why.
+    pub(super) left_out: Vec<(Trouble, &'static str)>,
     /// From the end of the load until everything had arrived and was compared.
     pub(super) settled: Duration,
     /// The longest time from a SENT until a device that was online was shown the message.
@@ -57,6 +59,9 @@ impl Outcome {
         }
         if let Done::Troubles(history) = &self.done {
             print!("{}", troubles_table(history));
+        }
+        for (trouble, why) in &self.left_out {
+            println!("  left out: {trouble}: {why}");
         }
         let all = self.faults.all();
         for fault in all.iter().take(FAULTS_SHOWN) {
@@ -152,6 +157,7 @@ impl Outcome {
             "offline_spells": plan.offline_spells(),
             "slowest_recovery_ms": slowest,
             "troubles": self.troubles(),
+            "left_out": self.left_out.iter().map(|(trouble, why)| (trouble.word(), *why)).collect::<BTreeMap<_, _>>(),
             "slowest_shown_ms": self.slowest_shown.as_millis() as u64,
             "settled_ms": self.settled.as_millis() as u64,
             "seconds": self.seconds.as_secs_f64().round(),
@@ -184,7 +190,6 @@ fn troubles_table(history: &History) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::trouble::Trouble;
     use super::*;
 
     #[test]
