@@ -23,6 +23,12 @@ pub(super) enum What {
     /// Send durable messages between pairs of friends, with receipts, and check each of them
     #[command(after_help = DIRECT)]
     Direct(DirectArgs),
+    /// Send messages to a group whose members are all online, and check each of their deliveries
+    #[command(after_help = GROUP)]
+    Group(GroupArgs),
+    /// Make a large group, most of it offline, and see what single things cost in it
+    #[command(after_help = LARGE_GROUP)]
+    LargeGroup(LargeGroupArgs),
 }
 
 const IDLE: &str = "\
@@ -39,6 +45,18 @@ Examples:
 
 A server that is not private should be told not to slow the load down:
   --set clients.requests_per_second=0 --set clients.bytes_per_second=0B";
+
+const GROUP: &str = "\
+Examples:
+  whimbrel bench group --local standalone
+  whimbrel bench group --local standalone --members 1000 --window 16
+  whimbrel bench group --local standalone --members 1000 --rate 20 --seconds 60
+  whimbrel bench group --local cluster --connectors 2 --members 1000";
+
+const LARGE_GROUP: &str = "\
+Examples:
+  whimbrel bench large-group --local standalone
+  whimbrel bench large-group --local cluster --members 20000 --online 100 --json";
 
 /// Which server is measured.
 #[derive(Debug, Clone, ClapArgs)]
@@ -128,6 +146,58 @@ pub(super) struct DirectArgs {
     /// What the bodies are made of; random if left out
     #[arg(long)]
     pub(super) seed: Option<u64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench group`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct GroupArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Members of the group, each with a session
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=20_000))]
+    pub(super) members: u32,
+    /// How many of them send
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) senders: u32,
+    /// Messages of one batch; the next batch goes out when this one is answered
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=limits::SEND_BATCH_MAX as i64))]
+    pub(super) window: u32,
+    /// Instead of --window: so many messages per second, all senders together, whether or not the server keeps up
+    #[arg(long, conflicts_with = "window", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) rate: Option<u32>,
+    /// Bytes of each body
+    #[arg(long, default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(body::BYTES_MIN as i64..=limits::BODY_MAX as i64))]
+    pub(super) bytes: u32,
+    /// How long is measured
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) seconds: u64,
+    /// How long load runs before that
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(super) warmup: u64,
+    /// What the bodies are made of; random if left out
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench large-group`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct LargeGroupArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Members of the group in the end
+    #[arg(long, default_value_t = 100_000,
+        value_parser = clap::value_parser!(u32).range(3..=limits::GROUP_MEMBERS_MAX as i64))]
+    pub(super) members: u32,
+    /// How many of them are online
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=20_000))]
+    pub(super) online: u32,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

@@ -10,12 +10,15 @@
 //! | `target` | the server that is measured, and its private one if it is |
 //! | `usage` | processor time and memory of a process |
 //! | `session` | one connection |
-//! | `idle`, `direct` | the two measurements |
+//! | `body`, `places` | what messages consist of, and which came |
+//! | `idle`, `direct`, `group` | the measurements |
 
 mod args;
 mod body;
 mod direct;
+mod group;
 mod idle;
+mod places;
 mod report;
 mod session;
 mod target;
@@ -37,6 +40,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
         args::What::Idle(args) => idle::run(args).await,
         args::What::Direct(args) => direct::run(args).await,
+        args::What::Group(args) => group::run(args).await,
+        args::What::LargeGroup(args) => group::run_large(args).await,
     }
 }
 

@@ -1,9 +1,10 @@
-//! Accounts for load: made with the administrator's key, a thousand at once, without passwords.
+//! Accounts, friendships and groups for load: made with the administrator's key, a thousand at once, without passwords.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
+use whimbrel_client::Credentials;
 use whimbrel_core::{ConversationId, DeviceId, UserId};
 
 /// Things in one request, as the API allows.
@@ -22,7 +23,36 @@ pub(crate) struct Account {
     pub(crate) token: String,
 }
 
-/// The administrator's REST calls that make accounts.
+impl Account {
+    /// What opens sessions and REST for it.
+    pub(crate) fn credentials(&self) -> Credentials {
+        Credentials {
+            user: self.user,
+            device: self.device,
+            access_token: self.token.clone().into(),
+            // Longer than any run: the server's word counts, and it made the token so.
+            access_expires_at: u64::MAX / 2,
+            refresh_token: None,
+        }
+    }
+}
+
+/// A group to make.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NewGroup<'a> {
+    /// Whose it is; alone in it at first.
+    pub(crate) owner: UserId,
+    /// For people.
+    pub(crate) name: &'a str,
+    /// Everybody may come in.
+    pub(crate) open: bool,
+    /// Who comes sees what was said before.
+    pub(crate) history: bool,
+    /// Most members.
+    pub(crate) member_limit: u32,
+}
+
+/// The administrator's REST calls that make accounts, friendships and groups.
 pub(crate) struct Accounts {
     http: reqwest::Client,
     api: String,
@@ -37,6 +67,11 @@ impl Accounts {
     pub(crate) fn new(api: &str, key: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(TIMEOUT).build()?;
         Ok(Self { http, api: api.trim_end_matches('/').to_owned(), key: key.to_owned() })
+    }
+
+    /// Where it calls: `http://host:port`.
+    pub(crate) fn api(&self) -> &str {
+        &self.api
     }
 
     /// Creates `count` users with names that nobody has yet.
@@ -74,8 +109,35 @@ impl Accounts {
     pub(crate) async fn befriend(&self, pairs: &[(UserId, UserId)]) -> anyhow::Result<Vec<ConversationId>> {
         let asked: Vec<Value> = pairs.iter().map(|(a, b)| json!([a.0, b.0])).collect();
         let conversation = |pair: &Value| pair["conversation_id"].as_str()?.parse().ok();
-        // `/v1/admin/relations` calls its list `pairs`.
         self.each("pairs", &asked, conversation).await
+    }
+
+    /// Makes a group of this owner.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub(crate) async fn group(&self, new: &NewGroup<'_>) -> anyhow::Result<ConversationId> {
+        let asked = json!({
+            "owner": new.owner.0,
+            "name": new.name,
+            "join": if new.open { "open" } else { "invitation" },
+            "history_for_all": new.history,
+            "member_limit": new.member_limit,
+        });
+        let group = self.post("groups", asked).await?;
+        group["id"].as_str().and_then(|id| id.parse().ok()).with_context(|| format!("The group was answered {group}"))
+    }
+
+    /// Makes these members of a group, as many at once as the API allows.
+    ///
+    /// # Errors
+    /// When the server refuses one.
+    pub(crate) async fn add_members(&self, group: ConversationId, users: &[UserId]) -> anyhow::Result<()> {
+        for some in users.chunks(AT_ONCE) {
+            let users: Vec<_> = some.iter().map(|user| user.0).collect();
+            self.post(&format!("groups/{group}/members"), json!({ "users": users })).await?;
+        }
+        Ok(())
     }
 
     /// Asks for `asked` in as many requests as it takes, and reads each answer.
@@ -87,7 +149,9 @@ impl Accounts {
     ) -> anyhow::Result<Vec<T>> {
         let mut done = Vec::with_capacity(asked.len());
         for some in asked.chunks(AT_ONCE) {
-            let answer = self.post(list, json!({ list: some })).await?;
+            // `/v1/admin/relations` calls its list `pairs`.
+            let path = if list == "pairs" { "relations" } else { list };
+            let answer = self.post(path, json!({ list: some })).await?;
             let answers = answer[list].as_array().with_context(|| format!("{list} in {answer}"))?;
             for one in answers {
                 done.push(read(one).with_context(|| format!("One of the {list} was answered {one}"))?);
@@ -99,8 +163,7 @@ impl Accounts {
         Ok(done)
     }
 
-    async fn post(&self, list: &str, body: Value) -> anyhow::Result<Value> {
-        let path = if list == "pairs" { "relations" } else { list };
+    async fn post(&self, path: &str, body: Value) -> anyhow::Result<Value> {
         let url = format!("{}/v1/admin/{path}", self.api);
         let call = self.http.post(&url).bearer_auth(&self.key).json(&body);
         let answer = call.send().await.with_context(|| format!("{url} does not answer"))?;

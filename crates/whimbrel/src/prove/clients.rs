@@ -1,20 +1,26 @@
 //! The clients: each a whole SDK with an application that sends, reads, goes away, comes back, and writes down what it
 //! was told and shown.
 
+mod talk;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
-use whimbrel_client::{Client, ConnectionState, ConversationId, Credentials, Event, Events, FirstSync, MessageId, Seq};
+use whimbrel_client::{
+    Client, ConnectionState, ConversationId, Error, Event, Events, FirstSync, MessageId, Seq, StoredMessage,
+};
 
 use super::accounts::Account;
 use super::dice::Dice;
-use super::ledger::{Book, Drafted, Told, write};
-use super::punctual::{Punctual, SHOWN_WITHIN, Slowest};
+use super::groups::Group;
+use super::ledger::{Book, Drafted, Refused, Told, write};
+use super::punctual::{Presence, Punctual, SHOWN_WITHIN, Slowest};
 use super::receipts::Receipts;
+use talk::Talk;
 
 /// Events that may wait for an application: more than a run has between two of its turns.
 const EVENT_CAPACITY: usize = 200_000;
@@ -24,6 +30,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 const READ_EVERY: Duration = Duration::from_millis(1500);
 /// Messages to quiet conversations, out of a hundred: there, the next message does not soon bring along what was missed.
 const QUIET_PERCENT: usize = 2;
+/// Messages to groups, out of a hundred: each goes to many more devices than one to a friend.
+const GROUP_PERCENT: usize = 20;
+/// Of these to the large one, out of a hundred.
+const LARGE_PERCENT: usize = 20;
 
 /// What all clients do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +48,9 @@ pub(super) enum Order {
 
 /// What all clients share.
 pub(super) struct World {
-    /// Since when times of the plan count.
+    /// Since when times of the plan count; and the same in milliseconds since 1970.
     pub(super) began: Instant,
+    pub(super) began_ms: u64,
     /// Where clients connect, and where REST is.
     pub(super) server: String,
     pub(super) api: String,
@@ -68,6 +79,8 @@ pub(super) struct Role {
     pub(super) conversations: Vec<ConversationId>,
     /// How many of them are not quiet.
     pub(super) loud: usize,
+    /// Those in which the user may be at some time; the large one is the last.
+    pub(super) groups: Vec<Group>,
     pub(super) joins: Duration,
     pub(super) away: Vec<(Duration, Duration)>,
     pub(super) dice: Dice,
@@ -102,7 +115,9 @@ pub(super) struct Actor {
     world: Arc<World>,
     role: Role,
     handle: Arc<Handle>,
-    numbers: Vec<u64>,
+    talk: Talk,
+    /// In groups, as far as it was shown.
+    presence: Presence,
     /// It was online once, so it knows its keys and can write without the server.
     knows_keys: bool,
     /// Since when, of the run.
@@ -130,8 +145,9 @@ async fn at(moment: Option<Instant>) {
 
 impl Actor {
     pub(super) fn new(world: Arc<World>, role: Role, handle: Arc<Handle>) -> Self {
-        let numbers = vec![0; role.conversations.len()];
-        Self { world, role, handle, numbers, knows_keys: false, online: None, drafted: HashMap::new() }
+        let presence = Presence::new(role.account.user, role.groups.iter().map(|group| group.conversation));
+        let (talk, drafted) = (Talk::default(), HashMap::new());
+        Self { world, role, handle, talk, presence, knows_keys: false, online: None, drafted }
     }
 
     /// Lives until it is told to finish.
@@ -201,16 +217,8 @@ impl Actor {
         self.close(client, events).await;
     }
 
-    async fn connect(&self) -> Result<(Client, Events), whimbrel_client::Error> {
-        let Account { user, device, token } = &self.role.account;
-        let credentials = Credentials {
-            user: *user,
-            device: *device,
-            access_token: token.clone().into(),
-            // Longer than any run: the server's word counts, and it made the token so.
-            access_expires_at: u64::MAX / 2,
-            refresh_token: None,
-        };
+    async fn connect(&self) -> Result<(Client, Events), Error> {
+        let credentials = self.role.account.credentials();
         let builder = Client::builder(&self.world.api, &self.world.server)
             .credentials(credentials)
             .first_sync(FirstSync::Everything)
@@ -248,9 +256,14 @@ impl Actor {
         match event {
             Event::Message(message) => {
                 book.see(&message);
-                if let Some(online) = self.online {
+                let row = book.news.get(&message.conversation).and_then(|news| news.get(&message.seq));
+                if let Some((news, at)) = row {
+                    let placed = Duration::from_millis(at.saturating_sub(self.world.began_ms));
+                    self.presence.learn(message.conversation, message.seq, news, placed);
+                }
+                if let Some(since) = self.online.and_then(|online| self.owed_since(&message, online)) {
                     let punctual = self.world.punctual.lock().expect("nobody panics while writing");
-                    let waited = punctual.waited(message.conversation, message.seq, online, now).unwrap_or_default();
+                    let waited = punctual.waited(message.conversation, message.seq, since, now).unwrap_or_default();
                     self.world.slowest_shown_ms.fetch_max(waited.as_millis() as u64, Ordering::Relaxed);
                     book.failures.extend(too_late(message.conversation, message.seq, waited));
                 }
@@ -259,6 +272,7 @@ impl Actor {
             }
             Event::Sent { conversation, message_id, seq, .. } => {
                 book.told.push(Told { conversation, message_id, seq });
+                self.talk.sent(conversation, message_id, seq);
                 self.world.punctual.lock().expect("nobody panics while writing").told(conversation, seq, now);
                 if let (Some(drafted), Some(online)) = (self.drafted.remove(&message_id), self.online) {
                     let mut slowest = self.world.slowest_sent.lock().expect("nobody panics while writing");
@@ -269,7 +283,11 @@ impl Actor {
                 // Only the first one since a restart counts.
                 let _ = self.world.first_sent_ms.compare_exchange(0, ms, Ordering::Relaxed, Ordering::Relaxed);
             }
-            Event::Refused { message_id, refusal, .. } => book.refused.push((message_id, refusal.to_string())),
+            Event::Refused { message_id, refusal: why, .. } => {
+                book.refused.push(Refused { message_id, why, at: now_ms() });
+                self.talk.refused(message_id);
+                self.drafted.remove(&message_id);
+            }
             Event::Receipt { conversation, user, cursors } => {
                 let mut receipts = self.world.receipts.lock().expect("nobody panics while writing");
                 receipts.heard(user, conversation, cursors, now);
@@ -281,38 +299,75 @@ impl Actor {
                 book.failures.push(format!("closed for good: {why}"));
             }
             Event::State(_) | Event::Unread { .. } | Event::RelationChanged(_) | Event::AccountChanged => {}
+            // What they tell is looked at in the end.
             Event::Changed { .. } | Event::GroupChanged { .. } | Event::SettingChanged { .. } => {}
             Event::Typing { .. } | Event::Signal { .. } => {}
         }
     }
 
-    async fn send(&mut self, client: &Client) {
-        let (loud, quiet) = (self.role.loud, self.role.conversations.len() - self.role.loud);
-        let turn = match loud == 0 || (quiet > 0 && self.role.dice.percent(QUIET_PERCENT)) {
-            true => loud + self.role.dice.below(quiet),
-            false => self.role.dice.below(loud),
+    /// Since when a device that is online since then is owed this message.
+    fn owed_since(&self, message: &StoredMessage, online: Duration) -> Option<Duration> {
+        match self.presence.knows(message.conversation) {
+            true => Some(online.max(self.presence.since(message.conversation, message.seq)?)),
+            false => Some(online),
+        }
+    }
+
+    /// Where to say something.
+    fn choose(&mut self) -> Option<(ConversationId, Option<Group>)> {
+        let (loud, groups) = (self.role.loud, &self.role.groups);
+        let dice = &mut self.role.dice;
+        if let Some((large, small)) = groups.split_last()
+            && dice.percent(GROUP_PERCENT)
+        {
+            let is_large = small.is_empty() || dice.percent(LARGE_PERCENT);
+            let group = if is_large { large } else { &small[dice.below(small.len())] };
+            return Some((group.conversation, Some(group.clone())));
+        }
+        let quiet = self.role.conversations.len() - loud;
+        let turn = match loud == 0 || (quiet > 0 && dice.percent(QUIET_PERCENT)) {
+            true => loud + dice.below(quiet),
+            false => dice.below(loud),
         };
-        let Some(conversation) = self.role.conversations.get(turn).copied() else { return };
-        let index = self.handle.book().index;
-        let number = self.numbers[turn] + 1;
+        self.role.conversations.get(turn).map(|conversation| (*conversation, None))
+    }
+
+    async fn send(&mut self, client: &Client) {
+        let Some((conversation, group)) = self.choose() else { return };
+        // An application asks nobody to write to a group that one is not in.
+        let may = |group: &Group| client.group(group.conversation).is_some_and(|info| info.is_member());
+        if group.as_ref().is_some_and(|group| !may(group)) {
+            return;
+        }
+        let (number, at) = (self.talk.next_number(conversation), now_ms());
+        let (index, saying) = {
+            let book = self.handle.book();
+            let shown = book.seen.get(&conversation).map_or(&[][..], Vec::as_slice);
+            let owns = group.as_ref().is_some_and(|group| group.owner == book.user);
+            (book.index, self.talk.choose(conversation, shown, owns, &mut self.role.dice))
+        };
         let text = write(index, number, conversation, &mut self.role.dice);
-        match client.send_text(conversation, &text).await {
+        match saying.send(client, conversation, &text).await {
             Ok(message_id) => {
-                self.numbers[turn] = number;
+                self.talk.drafted(conversation, message_id, saying);
                 self.world.drafted.fetch_add(1, Ordering::Relaxed);
                 self.drafted.insert(message_id, self.world.began.elapsed());
-                self.handle.book().drafted.push(Drafted { conversation, message_id, number });
+                let target = saying.target();
+                self.handle.book().drafted.push(Drafted { conversation, message_id, number, target, at });
             }
             // The bound of an outbox does its work while the server is away.
-            Err(whimbrel_client::Error::OutboxFull) => {}
+            Err(Error::OutboxFull) => {}
+            // It was removed a moment ago, or its key cannot be had while the server is away.
+            Err(Error::NotInGroup(_) | Error::NoKey(_)) if group.is_some() => {}
             Err(error) => self.fail(format!("a message could not be put into the outbox: {error}")),
         }
     }
 
     /// Reads a conversation up to the last message that was shown.
     async fn read(&mut self, client: &Client) {
-        let turn = self.role.dice.below(self.role.conversations.len());
-        let Some(conversation) = self.role.conversations.get(turn).copied() else { return };
+        let groups = self.role.groups.iter().map(|group| group.conversation);
+        let all: Vec<_> = self.role.conversations.iter().copied().chain(groups).collect();
+        let Some(conversation) = all.get(self.role.dice.below(all.len())).copied() else { return };
         let (user, upto) = {
             let book = self.handle.book();
             (book.user, book.end(conversation))
@@ -332,9 +387,11 @@ impl Actor {
         let now = self.world.began.elapsed();
         let mut book = self.handle.book();
         let punctual = self.world.punctual.lock().expect("nobody panics while writing");
-        for conversation in &self.role.conversations {
-            if let Some((seq, waited)) = punctual.awaited(*conversation, book.end(*conversation), online, now) {
-                book.failures.extend(too_late(*conversation, seq, waited));
+        let friends = self.role.conversations.iter().map(|conversation| (*conversation, online));
+        let groups = self.presence.now_in().map(|(group, since)| (group, online.max(since)));
+        for (conversation, since) in friends.chain(groups) {
+            if let Some((seq, waited)) = punctual.awaited(conversation, book.end(conversation), since, now) {
+                book.failures.extend(too_late(conversation, seq, waited));
             }
         }
     }
@@ -342,6 +399,11 @@ impl Actor {
     fn fail(&self, what: String) {
         self.handle.book().failures.push(what);
     }
+}
+
+/// This machine's clock, which is the server's too: milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 fn too_late(conversation: ConversationId, seq: Seq, waited: Duration) -> Option<String> {

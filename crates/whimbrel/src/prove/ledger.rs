@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use whimbrel_client::{Content, ConversationId, DeviceId, MessageId, Seq, StoredMessage, UserId};
+use whimbrel_client::{
+    Content, ConversationId, DeviceId, FollowUp, GroupNews, MessageId, MessageKind, NotPlaced, Seq, StoredMessage,
+    UserId,
+};
 
 use super::dice::{Dice, mix};
+use super::groups::chronicle::News;
 
 /// Characters of a message's filler: mostly few, sometimes many.
 const FILLER_USUAL: usize = 200;
@@ -22,9 +26,13 @@ pub(super) enum Said {
         /// 1, 2, 3, … in each conversation.
         number: u64,
     },
+    /// Something that says nothing by itself, or of which nothing is left: it was taken back, takes back, reacts.
+    Nothing,
     /// Made by the server.
     System,
-    /// Neither: changed, cut short, or not opened.
+    /// It is sealed with a key that this device does not have.
+    Sealed,
+    /// None of these: changed, or cut short.
     Garbled,
 }
 
@@ -35,6 +43,12 @@ pub(super) struct Seen {
     pub(super) message_id: MessageId,
     pub(super) sender: UserId,
     pub(super) device: DeviceId,
+    pub(super) kind: MessageKind,
+    pub(super) key_version: u32,
+    /// The earlier message that it is about.
+    pub(super) target: Option<Seq>,
+    /// When it was placed, milliseconds since 1970.
+    pub(super) at: u64,
     pub(super) said: Said,
 }
 
@@ -44,6 +58,19 @@ pub(super) struct Drafted {
     pub(super) conversation: ConversationId,
     pub(super) message_id: MessageId,
     pub(super) number: u64,
+    /// The earlier message that it is about.
+    pub(super) target: Option<Seq>,
+    /// When, milliseconds since 1970.
+    pub(super) at: u64,
+}
+
+/// An answer that a draft is not placed and will not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) message_id: MessageId,
+    pub(super) why: NotPlaced,
+    /// When it came, milliseconds since 1970.
+    pub(super) at: u64,
 }
 
 /// An answer SENT.
@@ -63,10 +90,12 @@ pub(super) struct Book {
     pub(super) device: DeviceId,
     pub(super) drafted: Vec<Drafted>,
     pub(super) told: Vec<Told>,
-    /// Drafts that were refused, and why: in this run nobody may be.
-    pub(super) refused: Vec<(MessageId, String)>,
+    /// Only what follows from leaving, mutes and taking back may be.
+    pub(super) refused: Vec<Refused>,
     /// In the order in which the application saw them.
     pub(super) seen: BTreeMap<ConversationId, Vec<Seen>>,
+    /// What rows told it of groups.
+    pub(super) news: BTreeMap<ConversationId, News>,
     /// Events that the application was told it missed.
     pub(super) missed: u64,
     /// Runs that were dropped, as if the server had been restored from a backup.
@@ -86,6 +115,7 @@ impl Book {
             told: Vec::new(),
             refused: Vec::new(),
             seen: BTreeMap::new(),
+            news: BTreeMap::new(),
             missed: 0,
             resets: 0,
             failures: Vec::new(),
@@ -105,18 +135,43 @@ impl Book {
 
     /// Writes down a message that the application was shown.
     pub(super) fn see(&mut self, message: &StoredMessage) {
-        let said = match &message.content {
-            Content::Text(text) => read(text, message.conversation),
-            Content::System { .. } => Said::System,
-            _ => Said::Garbled,
-        };
+        if let (MessageKind::GROUP, Content::System { json, .. }) = (message.kind, &message.content) {
+            match GroupNews::read(json) {
+                Some(row) => {
+                    self.news.entry(message.conversation).or_default().insert(message.seq, (row, message.at));
+                }
+                None => self.failures.push(format!("row {} of {} says nothing", message.seq, message.conversation)),
+            }
+        }
         self.seen.entry(message.conversation).or_default().push(Seen {
             seq: message.seq,
             message_id: message.message_id,
             sender: message.sender,
             device: message.device,
-            said,
+            kind: message.kind,
+            key_version: message.key_version,
+            target: message.target(),
+            at: message.at,
+            said: said(message),
         });
+    }
+}
+
+fn said(message: &StoredMessage) -> Said {
+    let words = |text: &str| read(text, message.conversation);
+    match &message.content {
+        Content::Text(text) | Content::Stream(text) => words(text),
+        Content::FollowUp { what, .. } => match what {
+            FollowUp::Edit(content) => content.as_text().map_or(Said::Garbled, words),
+            FollowUp::Append(text) | FollowUp::Finish(text) => words(text),
+            FollowUp::Recall | FollowUp::React { .. } | FollowUp::Gone => Said::Nothing,
+            FollowUp::Sealed { .. } => Said::Sealed,
+            _ => Said::Garbled,
+        },
+        Content::Gone => Said::Nothing,
+        Content::Sealed => Said::Sealed,
+        Content::System { .. } => Said::System,
+        _ => Said::Garbled,
     }
 }
 

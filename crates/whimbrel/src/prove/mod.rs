@@ -11,9 +11,11 @@
 //! | `private` | how it is done to processes of one's own; `crate::local` has them |
 //! | `compose` | how it is done to a running Compose project |
 //! | `accounts` | users made with the administrator's key |
+//! | `groups` | groups, who comes and goes there, and what is owed to whom |
 //! | `clients` | the SDKs and what their applications do |
 //! | `ledger`, `receipts`, `punctual` | what was promised, shown and told, as it happens |
 //! | `settle` | the levels that have to be reached in the end |
+//! | `pictures` | what a person sees in the end, compared |
 //! | `verdict` | the judgement; pure |
 //!
 //! Nothing here waits without a bound, and nothing is judged by the server's or the SDK's own counters.
@@ -24,7 +26,9 @@ mod clients;
 mod cluster;
 mod compose;
 mod dice;
+mod groups;
 mod ledger;
+mod pictures;
 mod plan;
 mod private;
 pub(crate) mod progress;
@@ -48,11 +52,11 @@ pub(crate) use args::Args;
 use clients::Order;
 use compose::Project;
 use plan::{Kill, Plan};
-use report::{Done, Outcome};
+use report::{Done, Grouped, Outcome};
 use settle::Unsettled;
 use stage::Stage;
 use trouble::History;
-use verdict::{Faults, Kind};
+use verdict::{Faults, Kind, Reference};
 
 use crate::local::cluster::PrivateCluster;
 use crate::local::standalone::PrivateServer;
@@ -168,15 +172,18 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let settling = Instant::now();
     bar.set_message("waiting until everything has arrived");
     stage.order(Order::Settle);
+    let deeds = stage.deeds_done().await?;
     let mut unsettled = Unsettled::default();
-    settle::everything_shown(&mut unsettled, &stage.handles, &stage.pairs).await;
+    settle::everything_shown(&mut unsettled, &stage.handles, stage.all()).await;
     bar.set_message("syncing fresh devices from zero");
     stage.add_fresh_devices(&doors).await?;
     let everybody: Vec<_> = stage.handles.iter().chain(&stage.fresh).cloned().collect();
-    settle::fresh_shown(&mut unsettled, &everybody, &stage.pairs).await;
+    settle::fresh_shown(&mut unsettled, &everybody, stage.all()).await;
     bar.set_message("comparing cursors and unread counts");
-    let timelines = verdict::timelines(&stage.fresh_books());
-    settle::cursors_true(&mut unsettled, &stage.world, &everybody, &stage.pairs, &timelines).await;
+    let reference = Reference::new(&stage.fresh_books(), &stage.groups);
+    settle::cursors_true(&mut unsettled, &stage.world, &everybody, stage.all(), &reference).await;
+    bar.set_message("comparing what everybody sees");
+    let compared = pictures::compare(&stage.handles, &stage.fresh, stage.all(), &reference, &mut faults).await;
     let settled = settling.elapsed();
     for what in unsettled.0 {
         faults.add(Kind::Wrong, format!("did not settle: {what}"));
@@ -186,13 +193,32 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     if let Err(error) = house.stop().await {
         faults.add(Kind::Wrong, format!("{error:#}"));
     }
-    verdict::judge(&stage.books(), &stage.fresh_books(), &stage.conversations(), &mut faults);
-    let receipts = stage.judge_receipts(&mut faults);
+    let (books, fresh) = (stage.books(), stage.fresh_books());
+    let notes = verdict::judge(&books, &fresh, &stage.conversations(), &stage.groups, &reference, &mut faults);
+    for (group, done) in stage.groups.iter().zip(&deeds) {
+        verdict::check_deeds(group, done, &reference, &mut faults);
+    }
+    let receipts = stage.judge_receipts(&reference.chronicles, &mut faults);
     bar.finish_and_clear();
     let seconds = stage.world.began.elapsed();
     let slowest_shown = Duration::from_millis(stage.world.slowest_shown_ms.load(Ordering::Relaxed));
-    let (books, left_out) = (stage.books(), args.left_out());
-    Ok(Outcome { seed, plan, books, timelines, receipts, done, left_out, settled, slowest_shown, seconds, faults })
+    let repeated = deeds.iter().map(|done| done.repeated).sum();
+    let groups = Grouped { notes, repeated, compared };
+    let left_out = args.left_out();
+    Ok(Outcome {
+        seed,
+        plan,
+        books,
+        reference,
+        groups,
+        receipts,
+        done,
+        left_out,
+        settled,
+        slowest_shown,
+        seconds,
+        faults,
+    })
 }
 
 /// What became of the faults, and among the faults of the run what should not have happened meanwhile.

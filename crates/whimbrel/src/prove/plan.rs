@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::dice::Dice;
+use super::groups::plan::{self as groups, GroupPlan};
 use super::trouble::{self, Planned, Trouble};
 
 /// Kills are at least so far apart, if there is room.
@@ -53,6 +54,8 @@ pub(super) struct Plan {
     pub(super) pairs: Vec<(usize, usize)>,
     /// Those of the pairs that hardly ever write, though each of both writes to others.
     pub(super) quiet: BTreeSet<usize>,
+    /// The large one is the last.
+    pub(super) groups: Vec<GroupPlan>,
     /// In order.
     pub(super) kills: Vec<Kill>,
 }
@@ -65,7 +68,8 @@ impl Plan {
         let mut dice = Dice::new(seed, 2);
         let devices = (0..clients).map(|index| plan_device(&mut dice, index, users, duration, &kills)).collect();
         let pairs = plan_pairs(&mut Dice::new(seed, 3), users);
-        Self { users, devices, quiet: plan_quiet(&pairs), pairs, kills }
+        let groups = groups::plan(&mut Dice::new(seed, 5), users, duration);
+        Self { users, devices, quiet: plan_quiet(&pairs), pairs, groups, kills }
     }
 
     /// What is done to a cluster: more than any run has time for.

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use whimbrel_client::{ConversationId, Seq};
+use whimbrel_client::{ConversationId, GroupNews, Seq, UserId};
 
 /// A device that is online is shown what was told SENT within this: routes that were lost are whole within 10 s, and the
 /// rest is for a machine that is busy with all of this.
@@ -43,6 +43,49 @@ impl Slowest {
     /// The slowest of a fault, which counts from 0.
     pub(super) fn of(&self, fault: usize) -> Duration {
         self.slowest.get(fault + 1).copied().unwrap_or_default()
+    }
+}
+
+/// The groups that a user is in, as far as one device was shown.
+///
+/// What was said before a user came is owed to nobody live, and after they went to nobody at all.
+#[derive(Debug)]
+pub(super) struct Presence {
+    user: UserId,
+    /// The row with which the user came and when that was placed; nothing while they are not in it.
+    groups: HashMap<ConversationId, Option<(Seq, Duration)>>,
+}
+
+impl Presence {
+    /// In none of these groups yet.
+    pub(super) fn new(user: UserId, groups: impl Iterator<Item = ConversationId>) -> Self {
+        Self { user, groups: groups.map(|group| (group, None)).collect() }
+    }
+
+    /// A row that tells of a group was shown; it was placed at this time of the run.
+    pub(super) fn learn(&mut self, group: ConversationId, seq: Seq, row: &GroupNews, placed: Duration) {
+        let Some(known) = self.groups.get_mut(&group).filter(|_| row.users.contains(&self.user)) else { return };
+        match row.what.as_str() {
+            "created" | "joined" | "added" => *known = Some((seq, placed)),
+            "left" | "removed" => *known = None,
+            _ => {}
+        }
+    }
+
+    /// Whether this is a group.
+    pub(super) fn knows(&self, conversation: ConversationId) -> bool {
+        self.groups.contains_key(&conversation)
+    }
+
+    /// Since when this row of a group is owed live, if it is.
+    pub(super) fn since(&self, group: ConversationId, seq: Seq) -> Option<Duration> {
+        let (came, since) = (*self.groups.get(&group)?)?;
+        (seq >= came).then_some(since)
+    }
+
+    /// The groups that the user is in, and since when.
+    pub(super) fn now_in(&self) -> impl Iterator<Item = (ConversationId, Duration)> {
+        self.groups.iter().filter_map(|(group, known)| Some((*group, (*known)?.1)))
     }
 }
 
@@ -100,6 +143,23 @@ mod tests {
         assert_eq!((slowest.of(0), slowest.of(1), slowest.of(2)), (s(11), s(4), s(0)));
         slowest.begin(s(30));
         assert_eq!((slowest.of(1), slowest.of(2)), (s(4), s(0)));
+    }
+
+    #[test]
+    fn what_was_said_while_one_was_not_in_a_group_is_owed_to_nobody() {
+        let (group, s) = (ConversationId::generate(), Duration::from_secs);
+        let mut presence = Presence::new(UserId(2), [group].into_iter());
+        let row = |what: &str, user: u64| {
+            GroupNews::read(format!(r#"{{"what":"{what}","by":1,"users":[{user}]}}"#).as_bytes()).expect("such a row")
+        };
+        assert!(presence.knows(group) && !presence.knows(ConversationId::generate()));
+        assert_eq!(presence.since(group, Seq(4)), None);
+        presence.learn(group, Seq(5), &row("joined", 2), s(7));
+        assert_eq!((presence.since(group, Seq(4)), presence.since(group, Seq(5))), (None, Some(s(7))));
+        presence.learn(group, Seq(6), &row("left", 3), s(8));
+        assert_eq!(presence.now_in().collect::<Vec<_>>(), [(group, s(7))]);
+        presence.learn(group, Seq(9), &row("removed", 2), s(9));
+        assert_eq!((presence.since(group, Seq(10)), presence.now_in().count()), (None, 0));
     }
 
     #[test]

@@ -1,15 +1,14 @@
 //! The outcome of a run, for people and for machines.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use whimbrel_client::ConversationId;
+use whimbrel_client::MessageKind;
 
 use super::ledger::Book;
 use super::plan::Plan;
 use super::trouble::{History, Passed, Trouble};
-use super::verdict::{Faults, Kind, Timeline};
+use super::verdict::{Faults, Kind, Notes, Reference};
 
 /// Faults that are printed; the others are counted.
 const FAULTS_SHOWN: usize = 50;
@@ -22,12 +21,23 @@ pub(super) enum Done {
     Troubles(History),
 }
 
+/// What there is to say about groups, and about what was done to messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grouped {
+    pub(super) notes: Notes,
+    /// Changes of groups that had to be asked for again.
+    pub(super) repeated: u64,
+    /// Messages as a person sees them that were compared.
+    pub(super) compared: usize,
+}
+
 /// Everything there is to say about a run.
 pub(super) struct Outcome {
     pub(super) seed: u64,
     pub(super) plan: Plan,
     pub(super) books: Vec<Book>,
-    pub(super) timelines: BTreeMap<ConversationId, Timeline>,
+    pub(super) reference: Reference,
+    pub(super) groups: Grouped,
     /// Receipts that were told to anybody.
     pub(super) receipts: u64,
     /// What was done to the server.
@@ -91,6 +101,44 @@ impl Outcome {
         self.books.iter().flat_map(|book| book.seen.values()).map(Vec::len).sum()
     }
 
+    /// Rows of these kinds in all timelines.
+    fn placed(&self, kinds: &[MessageKind]) -> usize {
+        let rows = self.reference.timelines.values().flat_map(|timeline| timeline.rows());
+        rows.filter(|row| kinds.contains(&row.kind)).count()
+    }
+
+    /// Members of all groups in the end, those who came meanwhile, and those who went.
+    fn members(&self) -> [usize; 3] {
+        let chronicles = self.reference.chronicles.values();
+        let size = chronicles.clone().map(|chronicle| chronicle.size()).sum();
+        let went = chronicles.clone().flat_map(|chronicle| &chronicle.changes).filter(|(came, _)| !came).count();
+        let all: usize = chronicles.map(|chronicle| chronicle.changes.len()).sum();
+        let start = self.plan.groups.iter().map(|group| group.members.len() + group.silent - 1).sum();
+        [size, (all - went).saturating_sub(start), went]
+    }
+
+    fn group_lines(&self) -> Vec<(&'static str, String)> {
+        let Grouped { notes, repeated, compared } = self.groups;
+        let [members, came, went] = self.members();
+        let count = |kind: MessageKind| self.placed(&[kind]).to_string();
+        vec![
+            ("groups", self.plan.groups.len().to_string()),
+            ("  members in them", members.to_string()),
+            ("  joins", came.to_string()),
+            ("  leaves and removals", went.to_string()),
+            ("  changes asked for again", repeated.to_string()),
+            ("edits", count(MessageKind::EDIT)),
+            ("reactions", count(MessageKind::REACTION)),
+            ("recalls", count(MessageKind::RECALL)),
+            ("streams", count(MessageKind::STREAM)),
+            ("  parts of them", self.placed(&[MessageKind::APPEND, MessageKind::FINISH]).to_string()),
+            ("refused, as it has to be", notes.refused.to_string()),
+            ("passed over by coming back", notes.passed_over.to_string()),
+            ("sealed to newcomers", notes.sealed.to_string()),
+            ("compared as seen in the end", compared.to_string()),
+        ]
+    }
+
     fn table(&self) -> Vec<(&'static str, String)> {
         let plan = &self.plan;
         let files = plan.devices.iter().filter(|device| device.file).count();
@@ -105,11 +153,12 @@ impl Outcome {
             ("shown to applications", self.shown().to_string()),
             (
                 "in timelines",
-                self.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string(),
+                self.reference.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string(),
             ),
             ("receipts", self.receipts.to_string()),
-            ("offline spells", plan.offline_spells().to_string()),
         ];
+        table.extend(self.group_lines());
+        table.extend([("offline spells", plan.offline_spells().to_string())]);
         match &self.done {
             Done::Kills(slowest) => table.extend([
                 ("kills (-9)", plan.kills.len().to_string()),
@@ -141,6 +190,7 @@ impl Outcome {
     fn json(&self) -> serde_json::Value {
         let plan = &self.plan;
         let [lost, doubled, reordered, wrong] = self.counts();
+        let [members, came, went] = self.members();
         let slowest = if let Done::Kills(slowest) = &self.done { Some(slowest.as_millis() as u64) } else { None };
         let faults: Vec<_> = self.faults.all().iter().take(FAULTS_SHOWN).map(ToString::to_string).collect();
         json!({
@@ -153,6 +203,20 @@ impl Outcome {
             "sent": self.sent(),
             "shown": self.shown(),
             "receipts": self.receipts,
+            "groups": plan.groups.len(),
+            "members": members,
+            "joins": came,
+            "leaves": went,
+            "changes_repeated": self.groups.repeated,
+            "edits": self.placed(&[MessageKind::EDIT]),
+            "reactions": self.placed(&[MessageKind::REACTION]),
+            "recalls": self.placed(&[MessageKind::RECALL]),
+            "streams": self.placed(&[MessageKind::STREAM]),
+            "stream_parts": self.placed(&[MessageKind::APPEND, MessageKind::FINISH]),
+            "refused": self.groups.notes.refused,
+            "passed_over": self.groups.notes.passed_over,
+            "sealed": self.groups.notes.sealed,
+            "compared": self.groups.compared,
             "kills": plan.kills.len(),
             "offline_spells": plan.offline_spells(),
             "slowest_recovery_ms": slowest,

@@ -3,6 +3,8 @@
 //! Levels are waited for, never times: outboxes empty, every device at its conversations' heads, cursors and unread
 //! counts as they follow from what was said and read.
 
+mod groups;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +12,9 @@ use std::time::{Duration, Instant};
 use whimbrel_client::{ConversationId, ConversationSummary, Seq, UserId};
 
 use super::clients::{Handle, World};
-use super::ledger::{Said, Seen};
-use super::verdict::Timeline;
+use super::groups::Group;
+use super::ledger::Seen;
+use super::verdict::{Reference, Timeline};
 
 /// Each level is reached within this.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,15 +48,23 @@ impl Unsettled {
     }
 }
 
+/// All conversations of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Conversations<'a> {
+    pub(super) pairs: &'a [Pair],
+    pub(super) groups: &'a [Group],
+}
+
 /// Waits until every draft is answered and every device was shown everything.
-pub(super) async fn everything_shown(unsettled: &mut Unsettled, handles: &[Arc<Handle>], pairs: &[Pair]) {
+pub(super) async fn everything_shown(unsettled: &mut Unsettled, handles: &[Arc<Handle>], all: Conversations<'_>) {
     let missing = || async {
         let mut missing = Vec::new();
         for handle in handles {
             missing.extend(outbox(handle).await);
         }
         if missing.is_empty() {
-            missing = not_shown(handles, pairs);
+            missing = not_shown(handles, all.pairs);
+            missing.extend(groups::not_shown(handles, all.groups));
         }
         missing
     };
@@ -99,8 +110,13 @@ fn not_shown(handles: &[Arc<Handle>], pairs: &[Pair]) -> Vec<String> {
 }
 
 /// Waits until fresh devices were shown all that the others were.
-pub(super) async fn fresh_shown(unsettled: &mut Unsettled, everybody: &[Arc<Handle>], pairs: &[Pair]) {
-    unsettled.until_nothing(|| async { not_shown(everybody, pairs) }).await;
+pub(super) async fn fresh_shown(unsettled: &mut Unsettled, everybody: &[Arc<Handle>], all: Conversations<'_>) {
+    let missing = || async {
+        let mut missing = not_shown(everybody, all.pairs);
+        missing.extend(groups::not_shown(everybody, all.groups));
+        missing
+    };
+    unsettled.until_nothing(missing).await;
 }
 
 /// Waits until each device's list of conversations is what follows from what was said and read.
@@ -108,25 +124,20 @@ pub(super) async fn cursors_true(
     unsettled: &mut Unsettled,
     world: &World,
     handles: &[Arc<Handle>],
-    pairs: &[Pair],
-    timelines: &BTreeMap<ConversationId, Timeline>,
+    all: Conversations<'_>,
+    reference: &Reference,
 ) {
     let missing = || async {
         let mut missing = Vec::new();
         for handle in handles {
-            missing.extend(not_true(world, handle, pairs, timelines).await);
+            missing.extend(not_true(world, handle, all, reference).await);
         }
         missing
     };
     unsettled.until_nothing(missing).await;
 }
 
-async fn not_true(
-    world: &World,
-    handle: &Handle,
-    pairs: &[Pair],
-    timelines: &BTreeMap<ConversationId, Timeline>,
-) -> Vec<String> {
+async fn not_true(world: &World, handle: &Handle, all: Conversations<'_>, reference: &Reference) -> Vec<String> {
     let (index, user) = {
         let book = handle.book();
         (book.index, book.user)
@@ -137,18 +148,19 @@ async fn not_true(
         Err(error) => return vec![format!("device {index} does not list its conversations: {error}")],
     };
     let mut missing = Vec::new();
-    for pair in pairs.iter().filter(|pair| pair.users.contains(&user)) {
+    for pair in all.pairs.iter().filter(|pair| pair.users.contains(&user)) {
         let peer = if pair.users[0] == user { pair.users[1] } else { pair.users[0] };
         let (own_read, peer_read) = {
             let receipts = world.receipts.lock().expect("nobody panics while writing");
             (receipts.read(user, pair.conversation), receipts.read(peer, pair.conversation))
         };
-        let Some(timeline) = timelines.get(&pair.conversation) else { continue };
+        let Some(timeline) = reference.timelines.get(&pair.conversation) else { continue };
         let expected = Expected::new(timeline, peer, own_read, peer_read);
         let summary = summaries.iter().find(|summary| summary.id == pair.conversation);
         let wrong = summary.map_or_else(|| Some("it is not listed".to_owned()), |summary| expected.wrong(summary));
         missing.extend(wrong.map(|wrong| format!("device {index}, {}: {wrong}", pair.conversation)));
     }
+    missing.extend(groups::not_true(world, (index, user), &summaries, all.groups, reference));
     missing
 }
 
@@ -165,14 +177,18 @@ struct Expected {
 
 impl Expected {
     fn new(timeline: &Timeline, peer: UserId, own_read: Seq, peer_read: Seq) -> Self {
-        let messages = || timeline.rows().filter(|row| row.said != Said::System);
+        let messages = || timeline.rows().filter(|row| row.kind.is_countable());
         let is_unread = |row: &&Seen| row.sender == peer && row.seq > own_read;
         Self {
             head: timeline.head(),
             unread: messages().filter(is_unread).count() as u64,
             own_read,
             peer_read,
-            peer_delivered: messages().last().map_or(Seq::ZERO, |row| row.seq),
+            peer_delivered: timeline
+                .rows()
+                .filter(|row| row.kind.is_submittable())
+                .last()
+                .map_or(Seq::ZERO, |row| row.seq),
         }
     }
 
@@ -192,27 +208,44 @@ impl Expected {
 
 #[cfg(test)]
 mod tests {
-    use whimbrel_client::{Cursors, DeviceId, MessageId};
+    use whimbrel_client::{Cursors, DeviceId, MessageId, MessageKind};
 
+    use super::super::ledger::Said;
     use super::*;
 
-    fn row(seq: u64, sender: u64, said: Said) -> Seen {
-        let (message_id, device) = (MessageId::generate(), DeviceId::generate());
-        Seen { seq: Seq(seq), message_id, sender: UserId(sender), device, said }
+    pub(super) fn row(seq: u64, sender: u64, kind: MessageKind) -> Seen {
+        Seen {
+            seq: Seq(seq),
+            message_id: MessageId::generate(),
+            sender: UserId(sender),
+            device: DeviceId::generate(),
+            kind,
+            key_version: 1,
+            target: None,
+            at: seq,
+            said: Said::Nothing,
+        }
     }
 
-    /// The other said 2, 3 and 5; 1 is the server's, 4 one's own; read up to 2: 3 and 5 are unread. Each figure that
-    /// is not right is named.
+    /// The other said 2, 3 and 5, and did 6; 1 is the server's, 4 one's own; read up to 2: 3 and 5 are unread. Each
+    /// figure that is not right is named.
     #[test]
     fn every_figure_of_a_conversation_is_compared() {
-        let words = Said::Words { device: 0, number: 1 };
-        let said = [row(1, 1, Said::System), row(2, 2, words), row(3, 2, words), row(4, 1, words), row(5, 2, words)];
+        let text = MessageKind::TEXT;
+        let said = [
+            row(1, 1, MessageKind::STANDING),
+            row(2, 2, text),
+            row(3, 2, text),
+            row(4, 1, text),
+            row(5, 2, text),
+            row(6, 2, MessageKind::REACTION),
+        ];
         let expected = Expected::new(&Timeline::new(&said), UserId(2), Seq(2), Seq(4));
-        assert_eq!((expected.head, expected.unread, expected.peer_delivered), (Seq(5), 2, Seq(5)));
+        assert_eq!((expected.head, expected.unread, expected.peer_delivered), (Seq(6), 2, Seq(6)));
         let good = ConversationSummary {
-            head: Seq(5),
-            own: Cursors { delivered: Seq(5), read: Seq(2) },
-            peer_cursors: Cursors { delivered: Seq(5), read: Seq(4) },
+            head: Seq(6),
+            own: Cursors { delivered: Seq(6), read: Seq(2) },
+            peer_cursors: Cursors { delivered: Seq(6), read: Seq(4) },
             unread: 2,
             ..ConversationSummary::direct(ConversationId::generate(), UserId(2))
         };
@@ -223,10 +256,10 @@ mod tests {
             expected.wrong(&summary).expect("it is wrong")
         };
         assert!(wrong(|s| s.unread = 1).contains("unread"));
-        assert!(wrong(|s| s.head = Seq(6)).contains("head"));
+        assert!(wrong(|s| s.head = Seq(7)).contains("head"));
         assert!(wrong(|s| s.own.read = Seq(3)).contains("own read"));
         assert!(wrong(|s| s.peer_cursors.read = Seq(3)).contains("other's read"));
-        assert!(wrong(|s| s.peer_cursors.delivered = Seq(4)).contains("delivered is 4 and should be 5"));
-        assert!(wrong(|s| s.peer_cursors.delivered = Seq(6)).contains("delivered is 6 and should be 5"));
+        assert!(wrong(|s| s.peer_cursors.delivered = Seq(4)).contains("delivered is 4 and should be 6"));
+        assert!(wrong(|s| s.peer_cursors.delivered = Seq(7)).contains("delivered is 7 and should be 6"));
     }
 }

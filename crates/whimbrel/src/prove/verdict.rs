@@ -1,14 +1,21 @@
 //! The judgement: what senders were told, what applications saw, and what a fresh device syncs from zero, compared.
 //!
-//! Pure: books in, faults out. The reference of a conversation is what a fresh device of one of its members was shown;
-//! everybody else's view, the other member's fresh device included, is compared with it.
+//! Pure: books in, faults out. The reference of a conversation is what a fresh device of one of its members was shown (of
+//! a group: of its owner, who was there all the time); everybody else's view, the other member's fresh device included,
+//! is compared with it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod groups;
+mod refusals;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use whimbrel_client::{ConversationId, MessageId, Seq};
 
-use super::ledger::{Book, Said, Seen};
+use super::groups::Group;
+use super::groups::chronicle::Chronicle;
+use super::ledger::{Book, Refused, Said, Seen};
+pub(super) use groups::check_deeds;
 
 /// What a fault counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,39 +91,89 @@ impl Timeline {
         self.rows.values()
     }
 
+    /// What stands at a place.
+    pub(super) fn at(&self, seq: Seq) -> Option<&Seen> {
+        self.rows.get(&seq)
+    }
+
     /// The last place.
     pub(super) fn head(&self) -> Seq {
         self.rows.last_key_value().map_or(Seq::ZERO, |(seq, _)| *seq)
     }
 }
 
-/// The reference of each conversation, from what fresh devices saw.
-pub(super) fn timelines(fresh: &[Book]) -> BTreeMap<ConversationId, Timeline> {
-    let mut timelines = BTreeMap::new();
-    for book in fresh {
-        for (conversation, seen) in &book.seen {
-            timelines.entry(*conversation).or_insert_with(|| Timeline::new(seen));
-        }
-    }
-    timelines
+/// What everything is compared with.
+#[derive(Debug, Default)]
+pub(super) struct Reference {
+    /// Each conversation, as a fresh device saw it.
+    pub(super) timelines: BTreeMap<ConversationId, Timeline>,
+    /// Who was in each group when, as its rows tell it.
+    pub(super) chronicles: BTreeMap<ConversationId, Chronicle>,
 }
 
-/// Judges a run. `expected`: the conversations each user is in, by device index, for those that saw nothing at all.
-pub(super) fn judge(books: &[Book], fresh: &[Book], conversations: &[ConversationId], faults: &mut Faults) {
-    let timelines = timelines(fresh);
-    let empty = Timeline::default();
+impl Reference {
+    /// From what fresh devices saw.
+    pub(super) fn new(fresh: &[Book], groups: &[Group]) -> Self {
+        let mut reference = Self::default();
+        let is_group = |conversation: &ConversationId| groups.iter().any(|group| group.conversation == *conversation);
+        for book in fresh {
+            for (conversation, seen) in book.seen.iter().filter(|(conversation, _)| !is_group(conversation)) {
+                reference.timelines.entry(*conversation).or_insert_with(|| Timeline::new(seen));
+            }
+        }
+        for Group { conversation, owner, history } in groups {
+            let Some(book) = fresh.iter().find(|book| book.user == *owner) else { continue };
+            if let Some(seen) = book.seen.get(conversation) {
+                reference.timelines.insert(*conversation, Timeline::new(seen));
+            }
+            if let Some(news) = book.news.get(conversation) {
+                reference.chronicles.insert(*conversation, Chronicle::of(news, *history));
+            }
+        }
+        reference
+    }
+}
+
+/// What came out besides faults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Notes {
+    /// Rows of an earlier time in a group that a device had not got yet when its user was in the group again: it goes on
+    /// with the new time.
+    pub(super) passed_over: usize,
+    /// Drafts that were refused, as they had to be.
+    pub(super) refused: usize,
+    /// Rows that a newcomer cannot open, since their senders had not heard yet that there is a newer key.
+    pub(super) sealed: usize,
+}
+
+/// Judges a run. Of `conversations`, which are direct, and `groups` each sender's order is judged.
+pub(super) fn judge(
+    books: &[Book],
+    fresh: &[Book],
+    conversations: &[ConversationId],
+    groups: &[Group],
+    reference: &Reference,
+    faults: &mut Faults,
+) -> Notes {
+    let (timelines, empty, mut notes) = (&reference.timelines, Timeline::default(), Notes::default());
     for book in books.iter().chain(fresh) {
         let who = format!("device {} of user {}", book.index, book.user);
         for (conversation, seen) in &book.seen {
-            check_view(&who, *conversation, seen, timelines.get(conversation).unwrap_or(&empty), faults);
+            if !groups.iter().any(|group| group.conversation == *conversation) {
+                check_view(&who, *conversation, seen, timelines.get(conversation).unwrap_or(&empty), faults);
+            }
         }
-        check_promises(&who, book, &timelines, faults);
+        let is_fresh = book.index >= books.len();
+        groups::check_views(&who, book, is_fresh, groups, reference, &mut notes, faults);
+        check_promises(&who, book, reference, &mut notes, faults);
         check_rest(&who, book, faults);
     }
-    for conversation in conversations {
+    let all = conversations.iter().chain(groups.iter().map(|group| &group.conversation));
+    for conversation in all {
         let timeline = timelines.get(conversation).unwrap_or(&empty);
         check_senders(*conversation, timeline, books, faults);
     }
+    notes
 }
 
 /// One application's view: each once, in order, without holes, and the same as the reference.
@@ -159,9 +216,10 @@ pub(super) fn check_view(
 }
 
 /// What a device was told SENT stands where it was told.
-fn check_promises(who: &str, book: &Book, timelines: &BTreeMap<ConversationId, Timeline>, faults: &mut Faults) {
+fn check_promises(who: &str, book: &Book, reference: &Reference, notes: &mut Notes, faults: &mut Faults) {
     for told in &book.told {
-        let place = timelines.get(&told.conversation).and_then(|timeline| timeline.places.get(&told.message_id));
+        let place =
+            reference.timelines.get(&told.conversation).and_then(|timeline| timeline.places.get(&told.message_id));
         let where_ = format!("in {} at {}, message {}, by {who}", told.conversation, told.seq, told.message_id);
         match place {
             None => faults.add(Kind::Lost, format!("told SENT: {where_}")),
@@ -171,8 +229,14 @@ fn check_promises(who: &str, book: &Book, timelines: &BTreeMap<ConversationId, T
             Some(_) => {}
         }
     }
-    for (message_id, why) in &book.refused {
-        faults.add(Kind::Wrong, format!("refused ({why}): message {message_id} of {who}"));
+    let drafts: HashMap<_, _> = book.drafted.iter().map(|draft| (draft.message_id, draft)).collect();
+    for refused in &book.refused {
+        let Refused { message_id, why, .. } = refused;
+        let draft = drafts.get(message_id);
+        match draft.is_some_and(|draft| refusals::had_to_be(book.user, draft, refused, reference)) {
+            true => notes.refused += 1,
+            false => faults.add(Kind::Wrong, format!("refused ({why}): message {message_id} of {who}")),
+        }
     }
     if book.unanswered() > 0 {
         faults.add(Kind::Wrong, format!("{} drafts of {who} were never answered", book.unanswered()));
@@ -192,24 +256,65 @@ fn check_rest(who: &str, book: &Book, faults: &mut Faults) {
     }
 }
 
+/// What a device drafted in one conversation.
+#[derive(Debug, Default)]
+struct Drafts {
+    /// Its number there, and what it is about.
+    by_id: HashMap<MessageId, (u64, Option<Seq>)>,
+    /// Numbers that were refused.
+    refused: HashSet<u64>,
+}
+
+impl Drafts {
+    fn of(book: &Book, conversation: ConversationId) -> Self {
+        let refused: HashSet<_> = book.refused.iter().map(|refused| refused.message_id).collect();
+        let mut drafts = Self::default();
+        for draft in book.drafted.iter().filter(|draft| draft.conversation == conversation) {
+            drafts.by_id.insert(draft.message_id, (draft.number, draft.target));
+            if refused.contains(&draft.message_id) {
+                drafts.refused.insert(draft.number);
+            }
+        }
+        drafts
+    }
+}
+
 /// What each device sent stands in its sending order, each once, as it was written, under the name it was given.
 pub(super) fn check_senders(conversation: ConversationId, timeline: &Timeline, books: &[Book], faults: &mut Faults) {
     let mut next: HashMap<usize, u64> = HashMap::new();
-    for Seen { seq, message_id, sender, device, said } in timeline.rows() {
+    let drafts: HashMap<_, _> = books.iter().map(|book| (book.index, Drafts::of(book, conversation))).collect();
+    for Seen { seq, message_id, sender, device, target, said, .. } in timeline.rows() {
         let where_ = format!("in {conversation} at {seq}, message {message_id}");
         let (index, number) = match said {
             Said::System => continue,
-            Said::Garbled => {
+            Said::Garbled | Said::Sealed => {
                 faults.add(Kind::Wrong, format!("not what was sent, or not to be opened: {where_}"));
                 continue;
             }
             Said::Words { device, number } => (*device, *number),
+            Said::Nothing => {
+                let author = books.iter().find(|book| book.device == *device);
+                let wrote = author.and_then(|book| Some((book.index, drafts.get(&book.index)?.by_id.get(message_id)?)));
+                let Some((index, (number, _))) = wrote else {
+                    faults.add(Kind::Wrong, format!("nobody wrote it: {where_}"));
+                    continue;
+                };
+                (index, *number)
+            }
         };
+        let (mine, none) = (drafts.get(&index), HashSet::new());
+        if mine.and_then(|mine| mine.by_id.get(message_id)).is_some_and(|(_, about)| about != target) {
+            faults.add(Kind::Wrong, format!("it is about another message than it was written about: {where_}"));
+        }
         let author = books.iter().find(|book| book.index == index);
         if author.is_none_or(|book| (book.user, book.device) != (*sender, *device)) {
             faults.add(Kind::Wrong, format!("another sender's name stands on it: {where_}"));
         }
         let expected = next.entry(index).or_insert(1);
+        let refused = mine.map_or(&none, |mine| &mine.refused);
+        while *expected < number && refused.contains(expected) {
+            *expected += 1;
+        }
         if number == *expected {
             *expected += 1;
         } else if number < *expected {

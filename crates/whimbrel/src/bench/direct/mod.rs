@@ -6,11 +6,11 @@
 //! its place is compared with what its sender was told; and in the end every receipt has come.
 
 mod client;
-mod pace;
+pub(super) mod pace;
 mod receiving;
-mod sending;
-mod setup;
-mod shared;
+pub(super) mod sending;
+pub(super) mod setup;
+pub(super) mod shared;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -39,11 +39,11 @@ use verdict::{Verdict, is_settled};
 type Clients = JoinSet<anyhow::Result<(usize, Talk)>>;
 
 /// Sessions start their load together, this long after the last was opened.
-const START_DELAY: Duration = Duration::from_millis(200);
+pub(super) const START_DELAY: Duration = Duration::from_millis(200);
 /// After the load everything has to arrive within this.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const SETTLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often counters are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What was measured, besides latencies.
 struct Measured {
@@ -53,12 +53,28 @@ struct Measured {
 }
 
 /// Counters and processor times at one moment.
-struct Sample {
-    at: Instant,
-    counts: Counts,
+pub(super) struct Sample {
+    pub(super) at: Instant,
+    pub(super) counts: Counts,
     /// By kind of process.
     server_cpu: Option<BTreeMap<String, Duration>>,
     generator_cpu: Duration,
+}
+
+impl Sample {
+    /// The server's processor time since another, by kind of process, seconds.
+    pub(super) fn server_cpu_since(&self, before: &Self) -> Option<BTreeMap<String, f64>> {
+        let (after, before) = (self.server_cpu.as_ref()?, before.server_cpu.as_ref()?);
+        let used = |(kind, cpu): (&String, &Duration)| {
+            (kind.clone(), cpu.saturating_sub(before.get(kind).copied().unwrap_or_default()).as_secs_f64())
+        };
+        Some(after.iter().map(used).collect())
+    }
+
+    /// The load generator's processor time since another, seconds.
+    pub(super) fn generator_cpu_since(&self, before: &Self) -> f64 {
+        (self.generator_cpu - before.generator_cpu).as_secs_f64()
+    }
 }
 
 /// Runs it; fails when a message was not as it should be.
@@ -121,7 +137,12 @@ async fn measure(
 }
 
 /// Waits, shows how it goes, and notices a client that ends.
-async fn watch(until: Instant, shared: &Shared, tasks: &mut Clients, bar: &ProgressBar) -> anyhow::Result<()> {
+pub(super) async fn watch<T: 'static>(
+    until: Instant,
+    shared: &Shared,
+    tasks: &mut JoinSet<anyhow::Result<T>>,
+    bar: &ProgressBar,
+) -> anyhow::Result<()> {
     let end = tokio::time::sleep_until(until.into());
     tokio::pin!(end);
     let mut looks = tokio::time::interval(Duration::from_millis(500));
@@ -141,7 +162,7 @@ async fn watch(until: Instant, shared: &Shared, tasks: &mut Clients, bar: &Progr
     }
 }
 
-fn sample(target: &Target, shared: &Shared) -> anyhow::Result<Sample> {
+pub(super) fn sample(target: &Target, shared: &Shared) -> anyhow::Result<Sample> {
     Ok(Sample {
         at: Instant::now(),
         counts: shared.counts(),
@@ -160,23 +181,20 @@ async fn finish(mut tasks: Clients) -> anyhow::Result<Vec<Talk>> {
     Ok(talks.into_iter().map(|(_, talk)| talk).collect())
 }
 
+/// A quantile in milliseconds of a histogram of microseconds; nothing of an empty one.
+pub(super) fn ms(histogram: &Histogram<u64>, quantile: f64) -> Option<f64> {
+    (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1000.0)
+}
+
 fn report(args: &DirectArgs, seed: u64, measured: &Measured, shared: &Shared, verdict: &Verdict) -> Report {
     let Measured { before, after, settled } = measured;
     let seconds = (after.at - before.at).as_secs_f64();
     let messages = after.counts.sent - before.counts.sent;
     let deliveries = after.counts.delivered - before.counts.delivered;
-    let by_kind = after.server_cpu.as_ref().zip(before.server_cpu.as_ref()).map(|(after, before)| {
-        let used = |(kind, cpu): (&String, &Duration)| {
-            (kind.clone(), cpu.saturating_sub(before.get(kind).copied().unwrap_or_default()).as_secs_f64())
-        };
-        after.iter().map(used).collect::<BTreeMap<_, _>>()
-    });
+    let by_kind = after.server_cpu_since(before);
     let server_cpu = by_kind.as_ref().map(|by_kind| by_kind.values().sum::<f64>());
     let per_cpu = |count: u64| server_cpu.map(|cpu| count as f64 / cpu);
     let (one_way, sent) = shared.latencies();
-    let ms = |histogram: &Histogram<u64>, quantile: f64| {
-        (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1000.0)
-    };
     let mut report = Report::default();
     report
         .add("what", "direct")
@@ -196,7 +214,7 @@ fn report(args: &DirectArgs, seed: u64, measured: &Measured, shared: &Shared, ve
         .measured("deliveries_per_cpu_s", per_cpu(deliveries))
         .measured("server_cpu_s", server_cpu)
         .add("server_cpu_s_by_process", by_kind.filter(|kinds| kinds.len() > 1).map(|kinds| json!(kinds)))
-        .measured("generator_cpu_s", Some((after.generator_cpu - before.generator_cpu).as_secs_f64()))
+        .measured("generator_cpu_s", Some(after.generator_cpu_since(before)))
         .measured("one_way_p50_ms", ms(&one_way, 0.5))
         .measured("one_way_p99_ms", ms(&one_way, 0.99))
         .measured("one_way_max_ms", ms(&one_way, 1.0))

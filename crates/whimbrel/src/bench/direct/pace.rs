@@ -14,7 +14,7 @@ use super::shared::Clock;
 
 /// One sender's share of the rate.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(in crate::bench) struct Pace {
     /// When its first message is due, microseconds of the run's clock.
     first_us: f64,
     /// From one of its messages to the next, microseconds.
@@ -23,19 +23,19 @@ pub(super) struct Pace {
 
 impl Pace {
     /// The share of sender number `index` of `senders` in `rate` messages per second.
-    pub(super) fn new(rate: u32, senders: usize, index: usize) -> Self {
+    pub(in crate::bench) fn new(rate: u32, senders: usize, index: usize) -> Self {
         let step_us = 1e6 / f64::from(rate);
         Self { first_us: step_us * index as f64, every_us: step_us * senders as f64 }
     }
 
     /// When its message `number` (1, 2, 3, …) is due, microseconds of the run's clock.
-    pub(super) fn due_us(&self, number: u64) -> u64 {
+    pub(in crate::bench) fn due_us(&self, number: u64) -> u64 {
         (self.first_us + self.every_us * (number - 1) as f64) as u64
     }
 }
 
 /// Wakes the senders in turn, each when it has a message due, until `until_us`. Ends by itself.
-pub(super) fn spawn(clock: Clock, rate: u32, senders: Vec<Arc<Notify>>, until_us: u64) {
+pub(in crate::bench) fn spawn(clock: Clock, rate: u32, senders: Vec<Arc<Notify>>, until_us: u64) {
     thread::spawn(move || {
         let paces: Vec<Pace> = (0..senders.len()).map(|index| Pace::new(rate, senders.len(), index)).collect();
         for number in 1.. {

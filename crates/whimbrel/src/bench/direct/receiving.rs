@@ -9,14 +9,13 @@ use std::collections::BTreeSet;
 use whimbrel_core::Seq;
 
 use super::super::body::Label;
+use super::super::places::Places;
 use super::sending::add_to_check;
 
 /// One client's receiving.
 #[derive(Debug, Default)]
 pub(super) struct Receiving {
-    cursor: u64,
-    /// Seqs beyond a hole.
-    ahead: BTreeSet<u64>,
+    places: Places,
     /// The sender's next message number.
     next: u64,
     /// Numbers that later ones overtook.
@@ -36,17 +35,17 @@ pub(super) struct Receiving {
 impl Receiving {
     /// A run that ends at `cursor`, before the other's first message.
     pub(super) fn new(cursor: Seq) -> Self {
-        Self { cursor: cursor.0, next: 1, ..Self::default() }
+        Self { places: Places::new(cursor), next: 1, ..Self::default() }
     }
 
     /// The end of the run.
     pub(super) fn cursor(&self) -> Seq {
-        Seq(self.cursor)
+        self.places.cursor()
     }
 
     /// Whether something came that is beyond a hole.
     pub(super) fn has_hole(&self) -> bool {
-        !self.ahead.is_empty()
+        self.places.has_hole()
     }
 
     /// Messages of the other that came without a hole before them.
@@ -64,14 +63,7 @@ impl Receiving {
 
     /// Takes the place of an own message or of a row of the server; false if the run has it.
     pub(super) fn place(&mut self, seq: Seq) -> bool {
-        if seq.0 <= self.cursor || !self.ahead.insert(seq.0) {
-            return false;
-        }
-        while self.ahead.first() == Some(&(self.cursor + 1)) {
-            self.ahead.pop_first();
-            self.cursor += 1;
-        }
-        true
+        self.places.take(seq)
     }
 
     /// Takes a message of `peer` at `seq`, whose body says `label` (`None`: nothing good). True if it is new.

@@ -11,7 +11,7 @@ use super::shared::Plan;
 
 /// What decides when a message is due.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Mode {
+pub(in crate::bench) enum Mode {
     /// As many as this as soon as the last batch is answered.
     Window(usize),
     /// At its time.
@@ -28,16 +28,16 @@ struct Open {
 
 /// A message that was answered SENT.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sent {
+pub(in crate::bench) struct Sent {
     /// Its place.
-    pub(super) seq: Seq,
+    pub(in crate::bench) seq: Seq,
     /// When it was due, microseconds of the clock.
-    pub(super) due_us: u64,
+    pub(in crate::bench) due_us: u64,
 }
 
 /// One client's sending.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(in crate::bench) struct Sending {
     plan: Plan,
     mode: Mode,
     sender: u64,
@@ -52,20 +52,20 @@ pub(super) struct Sending {
     /// Not before this, microseconds of the clock.
     not_before_us: u64,
     /// Messages that were answered SENT.
-    pub(super) sent: u64,
+    pub(in crate::bench) sent: u64,
     /// Answers that asked for the same again.
-    pub(super) retries: u64,
+    pub(in crate::bench) retries: u64,
     /// Of (number, seq) of everything that was answered SENT; the receiver makes the same.
-    pub(super) check: u64,
+    pub(in crate::bench) check: u64,
 }
 
 /// Adds one message to a check that does not depend on the order.
-pub(super) fn add_to_check(check: &mut u64, number: u64, seq: Seq) {
+pub(in crate::bench) fn add_to_check(check: &mut u64, number: u64, seq: Seq) {
     *check ^= mix(mix(number) ^ seq.0);
 }
 
 impl Sending {
-    pub(super) fn new(plan: Plan, mode: Mode, sender: u64, batch_max: usize, key_version: u32) -> Self {
+    pub(in crate::bench) fn new(plan: Plan, mode: Mode, sender: u64, batch_max: usize, key_version: u32) -> Self {
         Self {
             plan,
             mode,
@@ -83,8 +83,13 @@ impl Sending {
         }
     }
 
+    /// Whether it is this sender's.
+    pub(in crate::bench) fn is_of(&self, sender: u64) -> bool {
+        self.sender == sender
+    }
+
     /// Whether nothing is under way and nothing will be.
-    pub(super) fn is_quiet(&self, now_us: u64) -> bool {
+    pub(in crate::bench) fn is_quiet(&self, now_us: u64) -> bool {
         let is_over = match &self.mode {
             Mode::Window(_) => now_us >= self.plan.until_us,
             Mode::Rate(pace) => pace.due_us(self.next) >= self.plan.until_us,
@@ -93,12 +98,12 @@ impl Sending {
     }
 
     /// When to ask again for a batch that waits for the server's hint, microseconds of the clock.
-    pub(super) fn waits_until_us(&self) -> Option<u64> {
+    pub(in crate::bench) fn waits_until_us(&self) -> Option<u64> {
         (self.unanswered == 0 && !self.again.is_empty()).then_some(self.not_before_us)
     }
 
     /// The next batch, if one may go out now.
-    pub(super) fn batch(&mut self, now_us: u64) -> Option<Vec<Draft>> {
+    pub(in crate::bench) fn batch(&mut self, now_us: u64) -> Option<Vec<Draft>> {
         if self.unanswered > 0 || now_us < self.not_before_us {
             return None;
         }
@@ -139,7 +144,12 @@ impl Sending {
     ///
     /// # Errors
     /// For an answer to nothing that is under way, and for anything but SENT and RETRY.
-    pub(super) fn answer(&mut self, id: MessageId, outcome: Outcome, now_us: u64) -> anyhow::Result<Option<Sent>> {
+    pub(in crate::bench) fn answer(
+        &mut self,
+        id: MessageId,
+        outcome: Outcome,
+        now_us: u64,
+    ) -> anyhow::Result<Option<Sent>> {
         let open = self.under_way.iter_mut().find(|open| open.message_id == id && !open.answered);
         let Some(open) = open else { bail!("An answer came for message {id}, which was not under way") };
         open.answered = true;

@@ -21,7 +21,7 @@ use super::shared::{Level, Shared};
 use crate::prove::accounts::Account;
 
 /// Sessions that are being opened at the same time.
-const OPENING_MAX: usize = 64;
+pub(in crate::bench) const OPENING_MAX: usize = 64;
 /// Bytes that a draft takes in a frame besides its body, at most.
 const DRAFT_OVERHEAD: usize = 64;
 /// A run's conversations are young: their key is the first.
@@ -114,11 +114,11 @@ fn sending(args: &DirectArgs, shared: &Shared, index: usize, clients: usize, ses
         Some(rate) => Mode::Rate(Pace::new(rate, senders, turn)),
         None => Mode::Window(args.window as usize),
     };
-    Some(Sending::new(shared.plan, mode, index as u64, batch_max(session, args), key_version(session)))
+    Some(Sending::new(shared.plan, mode, index as u64, batch_max(session, args.bytes as usize), key_version(session)))
 }
 
 /// Takes what stands in a new conversation (rows of the server), and gives its head.
-async fn first_sync(session: &mut Session, conversation: ConversationId) -> anyhow::Result<Seq> {
+pub(in crate::bench) async fn first_sync(session: &mut Session, conversation: ConversationId) -> anyhow::Result<Seq> {
     let known = Known { conversation, cursor: Seq::ZERO, message_id: None };
     session.put_sync(SyncQuestion {
         id: 0,
@@ -147,11 +147,11 @@ async fn first_sync(session: &mut Session, conversation: ConversationId) -> anyh
 }
 
 /// Most drafts in one Send, by number and by bytes.
-fn batch_max(session: &Session, args: &DirectArgs) -> usize {
-    let by_bytes = session.welcome.max_frame as usize / (args.bytes as usize + DRAFT_OVERHEAD);
+pub(in crate::bench) fn batch_max(session: &Session, bytes: usize) -> usize {
+    let by_bytes = session.welcome.max_frame as usize / (bytes + DRAFT_OVERHEAD);
     by_bytes.min(session.welcome.max_drafts as usize).max(1)
 }
 
-fn key_version(session: &Session) -> u32 {
+pub(in crate::bench) fn key_version(session: &Session) -> u32 {
     if session.welcome.bodies_readable { 0 } else { KEY_VERSION }
 }

@@ -7,57 +7,57 @@ use std::time::Instant;
 use hdrhistogram::Histogram;
 
 /// Latencies are kept to three digits, up to ten minutes.
-const LATENCY_MAX_US: u64 = 600_000_000;
+pub(in crate::bench) const LATENCY_MAX_US: u64 = 600_000_000;
 
 /// The run's clock: one for everybody, so that the difference of two readings is a time.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Clock(pub(super) Instant);
+pub(in crate::bench) struct Clock(pub(in crate::bench) Instant);
 
 impl Clock {
     /// Microseconds since the load began.
-    pub(super) fn now_us(self) -> u64 {
+    pub(in crate::bench) fn now_us(self) -> u64 {
         self.0.elapsed().as_micros() as u64
     }
 }
 
 /// What is sent, and when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
+pub(in crate::bench) struct Plan {
     /// Bodies are made from it.
-    pub(super) seed: u64,
+    pub(in crate::bench) seed: u64,
     /// Bytes of a body.
-    pub(super) bytes: usize,
+    pub(in crate::bench) bytes: usize,
     /// What is due from here on is measured, microseconds of the clock.
-    pub(super) from_us: u64,
+    pub(in crate::bench) from_us: u64,
     /// Nothing is due from here on.
-    pub(super) until_us: u64,
+    pub(in crate::bench) until_us: u64,
 }
 
 /// What all clients count together.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) plan: Plan,
-    pub(super) clock: Clock,
+pub(in crate::bench) struct Shared {
+    pub(in crate::bench) plan: Plan,
+    pub(in crate::bench) clock: Clock,
     /// Messages that were answered SENT.
-    pub(super) sent: AtomicU64,
+    pub(in crate::bench) sent: AtomicU64,
     /// Messages that the other side received.
-    pub(super) delivered: AtomicU64,
+    pub(in crate::bench) delivered: AtomicU64,
     /// Receipts that came.
-    pub(super) receipts: AtomicU64,
+    pub(in crate::bench) receipts: AtomicU64,
     one_way: Mutex<Histogram<u64>>,
     answered: Mutex<Histogram<u64>>,
 }
 
 /// Three counters at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counts {
-    pub(super) sent: u64,
-    pub(super) delivered: u64,
-    pub(super) receipts: u64,
+pub(in crate::bench) struct Counts {
+    pub(in crate::bench) sent: u64,
+    pub(in crate::bench) delivered: u64,
+    pub(in crate::bench) receipts: u64,
 }
 
 impl Shared {
-    pub(super) fn new(plan: Plan, clock: Clock) -> Self {
+    pub(in crate::bench) fn new(plan: Plan, clock: Clock) -> Self {
         let histogram = || {
             let empty = Histogram::new_with_bounds(1, LATENCY_MAX_US, 3).expect("bounds that make sense");
             Mutex::new(empty)
@@ -74,7 +74,7 @@ impl Shared {
     }
 
     /// The counters now.
-    pub(super) fn counts(&self) -> Counts {
+    pub(in crate::bench) fn counts(&self) -> Counts {
         Counts {
             sent: self.sent.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
@@ -83,7 +83,7 @@ impl Shared {
     }
 
     /// Takes samples, microseconds, and leaves the lists empty: one lock for what one read brought.
-    pub(super) fn record(&self, one_way: &mut Vec<u64>, answered: &mut Vec<u64>) {
+    pub(in crate::bench) fn record(&self, one_way: &mut Vec<u64>, answered: &mut Vec<u64>) {
         for (samples, histogram) in [(one_way, &self.one_way), (answered, &self.answered)] {
             if !samples.is_empty() {
                 let mut histogram = histogram.lock().expect("nobody panics while counting");
@@ -93,7 +93,7 @@ impl Shared {
     }
 
     /// The latencies from sender to receiver, and from sender to SENT, microseconds.
-    pub(super) fn latencies(&self) -> (Histogram<u64>, Histogram<u64>) {
+    pub(in crate::bench) fn latencies(&self) -> (Histogram<u64>, Histogram<u64>) {
         let copy = |histogram: &Mutex<Histogram<u64>>| histogram.lock().expect("nobody panics while counting").clone();
         (copy(&self.one_way), copy(&self.answered))
     }
@@ -101,17 +101,17 @@ impl Shared {
 
 /// How far one client is; looked at while everything is settling.
 #[derive(Debug, Default)]
-pub(super) struct Level {
+pub(in crate::bench) struct Level {
     /// Nothing is under way and nothing is due.
-    pub(super) quiet: AtomicBool,
+    pub(in crate::bench) quiet: AtomicBool,
     /// Own messages that were answered SENT.
-    pub(super) sent: AtomicU64,
+    pub(in crate::bench) sent: AtomicU64,
     /// Messages of the other that came, in order and without a hole.
-    pub(super) received: AtomicU64,
+    pub(in crate::bench) received: AtomicU64,
     /// The seq up to which it said READ.
-    pub(super) read: AtomicU64,
+    pub(in crate::bench) read: AtomicU64,
     /// The seq up to which that was answered.
-    pub(super) advanced: AtomicU64,
+    pub(in crate::bench) advanced: AtomicU64,
     /// The seq up to which it heard that the other has read.
-    pub(super) peer_read: AtomicU64,
+    pub(in crate::bench) peer_read: AtomicU64,
 }

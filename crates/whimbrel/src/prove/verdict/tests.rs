@@ -1,6 +1,6 @@
 //! Histories with one fault each: every fault is caught, as what it is, and a history without one is not.
 
-use whimbrel_client::{DeviceId, UserId};
+use whimbrel_client::{DeviceId, MessageKind, NotPlaced, Refusal, UserId};
 
 use super::super::ledger::{Drafted, Told};
 use super::*;
@@ -19,6 +19,10 @@ fn row(history: &History, seq: u64, index: usize) -> Seen {
         message_id: history.sender.drafted[index].message_id,
         sender: history.sender.user,
         device: history.sender.device,
+        kind: MessageKind::TEXT,
+        key_version: 1,
+        target: None,
+        at: 0,
         said: Said::Words { device: 0, number: index as u64 + 1 },
     }
 }
@@ -30,7 +34,7 @@ impl History {
         let mut history = Self { conversation, sender: book(0), receiver: book(1), fresh: book(2) };
         for number in 1..=3 {
             let message_id = MessageId::generate();
-            history.sender.drafted.push(Drafted { conversation, message_id, number });
+            history.sender.drafted.push(Drafted { conversation, message_id, number, target: None, at: 0 });
             history.sender.told.push(Told { conversation, message_id, seq: Seq(number) });
         }
         let rows: Vec<_> = (0..3).map(|index| row(&history, index as u64 + 1, index)).collect();
@@ -44,7 +48,8 @@ impl History {
     fn judged(&self) -> [usize; 4] {
         let mut faults = Faults::default();
         let books = [self.sender.clone(), self.receiver.clone()];
-        judge(&books, std::slice::from_ref(&self.fresh), &[self.conversation], &mut faults);
+        let fresh = std::slice::from_ref(&self.fresh);
+        judge(&books, fresh, &[self.conversation], &[], &Reference::new(fresh, &[]), &mut faults);
         [Kind::Lost, Kind::Doubled, Kind::Reordered, Kind::Wrong].map(|kind| faults.count(kind))
     }
 
@@ -179,7 +184,8 @@ fn what_was_never_answered_or_refused_or_missed_is_wrong() {
     history.sender.told.pop();
     assert_eq!(history.judged(), [0, 0, 0, 1]);
     let id = history.sender.drafted[2].message_id;
-    history.sender.refused.push((id, "blocked".to_owned()));
+    let why = NotPlaced::Refused(Refusal::Blocked);
+    history.sender.refused.push(Refused { message_id: id, why, at: 0 });
     assert_eq!(history.judged(), [0, 0, 0, 1]);
     let mut history = History::good();
     history.receiver.missed = 1;
