@@ -20,6 +20,17 @@ const PARKED_MAX: usize = 256;
 /// Outcomes that are remembered for who asks late.
 const REMEMBERED: usize = 4096;
 
+/// Whether a send may wait for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// Yes, and the key has to be asked for.
+    Asking,
+    /// Yes; it was asked for.
+    Asked,
+    /// It will not come.
+    No,
+}
+
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 /// Who waits for what.
@@ -81,7 +92,9 @@ impl Driver {
             None if self.emitter.is_unheard() => return Err(End::Application),
             None => self.calls.deserted = true,
             Some(Command::Close) => return Err(End::Application),
-            Some(Command::Send { conversation, outgoing, reply }) => self.send(conversation, outgoing, reply, true),
+            Some(Command::Send { conversation, outgoing, reply }) => {
+                self.send(conversation, outgoing, reply, Wait::Asking)
+            }
             Some(Command::Sent { conversation, message_id, reply }) => self.sent(conversation, message_id, reply),
             Some(Command::MarkRead { conversation, upto, reply }) => {
                 if self.engine.mark_read(conversation, upto, now) {
@@ -123,11 +136,13 @@ impl Driver {
         Ok(())
     }
 
-    fn send(&mut self, conversation: ConversationId, outgoing: Outgoing, reply: Reply<MessageId>, may_wait: bool) {
+    fn send(&mut self, conversation: ConversationId, outgoing: Outgoing, reply: Reply<MessageId>, wait: Wait) {
         match self.engine.send(conversation, outgoing) {
             Ok(Sendable::Drafted(id)) => self.calls.drafted.push((reply, id)),
-            Ok(Sendable::Waits(outgoing)) if may_wait && self.calls.parked.len() < PARKED_MAX => {
-                self.engine.want_key(conversation);
+            Ok(Sendable::Waits(outgoing)) if wait != Wait::No && self.calls.parked.len() < PARKED_MAX => {
+                if wait == Wait::Asking {
+                    self.engine.want_key(conversation);
+                }
                 self.calls.parked.push((conversation, *outgoing, reply));
             }
             Ok(Sendable::Waits(_)) => {
@@ -141,12 +156,13 @@ impl Driver {
 
     /// A key may have come: tries again what waits for one, and gives up what waits in vain.
     pub(super) fn unpark(&mut self) {
-        let may_wait = self.engine.may_learn_key();
+        // What was asked for when it was parked is still on its way, and not asked for again: that would never end.
+        let wait = if self.engine.may_learn_key() { Wait::Asked } else { Wait::No };
         for (conversation, outgoing, reply) in std::mem::take(&mut self.calls.parked) {
             if reply.is_closed() {
                 continue;
             }
-            self.send(conversation, outgoing, reply, may_wait);
+            self.send(conversation, outgoing, reply, wait);
         }
     }
 

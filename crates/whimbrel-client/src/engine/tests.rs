@@ -79,7 +79,12 @@ impl World {
             read_receipts: true,
             auto_deliver: true,
         };
-        let snapshot = Snapshot { relations_loaded: true, bodies_readable: Some(true), ..Snapshot::default() };
+        let snapshot = Snapshot {
+            relations_loaded: true,
+            settings_loaded: true,
+            bodies_readable: Some(true),
+            ..Snapshot::default()
+        };
         let directory = Directory::default();
         directory.put(Relation {
             peer: Profile { id: PEER, handle: "peer".into(), display_name: String::new(), avatar: None },

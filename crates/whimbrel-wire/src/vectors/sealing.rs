@@ -293,7 +293,9 @@ fn flip(body: &Bytes, at: usize) -> Bytes {
 /// What the guide shows of the first vector.
 pub(super) fn shown() -> Vec<(String, String)> {
     let text = opens().remove(0);
+    let edit = follow_ups().remove(0).sealed;
     vec![
+        ("sealing/edit".to_string(), hex::encode(&edit.body)),
         ("sealing/text".to_string(), hex::encode(&text.body)),
         ("sealing/text.associated_data".to_string(), hex::encode(&text.associated_data)),
     ]

@@ -281,6 +281,8 @@ impl Actor {
                 book.failures.push(format!("closed for good: {why}"));
             }
             Event::State(_) | Event::Unread { .. } | Event::RelationChanged(_) | Event::AccountChanged => {}
+            Event::Changed { .. } | Event::GroupChanged { .. } | Event::SettingChanged { .. } => {}
+            Event::Typing { .. } | Event::Signal { .. } => {}
         }
     }
 

@@ -210,15 +210,11 @@ mod tests {
         let expected = Expected::new(&Timeline::new(&said), UserId(2), Seq(2), Seq(4));
         assert_eq!((expected.head, expected.unread, expected.peer_delivered), (Seq(5), 2, Seq(5)));
         let good = ConversationSummary {
-            id: ConversationId::generate(),
-            peer: UserId(2),
-            peer_name: String::new(),
-            peer_handle: String::new(),
             head: Seq(5),
             own: Cursors { delivered: Seq(5), read: Seq(2) },
             peer_cursors: Cursors { delivered: Seq(5), read: Seq(4) },
             unread: 2,
-            last: None,
+            ..ConversationSummary::direct(ConversationId::generate(), UserId(2))
         };
         assert_eq!(expected.wrong(&good), None);
         let wrong = |change: fn(&mut ConversationSummary)| {

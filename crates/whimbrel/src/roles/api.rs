@@ -1,4 +1,4 @@
-//! The API role: REST for accounts, devices and relations.
+//! The API role: REST for accounts, devices, relations, groups and settings.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use whimbrel_api::{ApiRole, TlsSource};
+use whimbrel_api::{ApiRole, Stores, TlsSource};
 use whimbrel_rpc::grpc::Announcer;
 use whimbrel_store::redis::RoleName;
 
@@ -32,7 +32,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let render = Arc::new(move || figures.render());
     let api = ApiRole::new(
         api_config,
-        store.clone(),
+        Stores::one(store.clone()),
         announcer,
         base.tokens(),
         base.refresh_secret(),

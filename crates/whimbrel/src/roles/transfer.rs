@@ -12,7 +12,7 @@ use whimbrel_core::TransferId;
 use whimbrel_rpc::grpc::{self, Limits, Streams};
 use whimbrel_store::rabbit::RabbitLog;
 use whimbrel_store::redis::{RedisUserStatus, RoleName};
-use whimbrel_transfer::TransferRole;
+use whimbrel_transfer::{Stores, TransferRole};
 
 use super::base::{Base, advertised, redis};
 use super::{PARTITIONS, rabbit};
@@ -41,15 +41,14 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let store = Arc::new(base.database().await?);
     let status = Arc::new(RedisUserStatus::new(redis(config)).context("redis.url cannot be used")?);
     let streams = Streams::new(id, Limits::default());
-    let role = TransferRole::new(
-        config.transfer.clone(),
-        id,
-        log.clone(),
-        store.clone(),
-        store.clone(),
+    let stores = Stores {
+        log: log.clone(),
+        timeline: store.clone(),
+        directory: store.clone(),
+        groups: store.clone(),
         status,
-        streams.clone(),
-    );
+    };
+    let role = TransferRole::new(config.transfer.clone(), id, stores, streams.clone());
     let stop_serving = CancellationToken::new();
     let serve = grpc::serve(listener, base.security.clone(), streams, role.clone(), role.clone(), stop_serving.clone());
     let serve = tokio::spawn(serve);

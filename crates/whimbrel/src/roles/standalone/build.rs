@@ -45,15 +45,15 @@ pub(super) async fn build(
 
     let id = ConnectorId::generate();
     let connector = Connector::new(config.connector.clone(), id, tokens.clone());
-    let transfer = TransferRole::new(
-        config.transfer.clone(),
-        TransferId::generate(),
-        Arc::new(log.clone()),
-        engine.clone(),
-        engine.clone(),
-        Arc::new(MemoryUserStatus::new()),
-        Arc::new(OnlyConnector::new(id, connector.push())),
-    );
+    let stores = whimbrel_transfer::Stores {
+        log: Arc::new(log.clone()),
+        timeline: engine.clone(),
+        directory: engine.clone(),
+        groups: engine.clone(),
+        status: Arc::new(MemoryUserStatus::new()),
+    };
+    let peers = Arc::new(OnlyConnector::new(id, connector.push()));
+    let transfer = TransferRole::new(config.transfer.clone(), TransferId::generate(), stores, peers);
     let archiver = Archiver::new(config.archiver.clone(), Arc::new(log.clone()), engine.clone(), transfer.clone());
     let ready = Arc::new(move || match ended.is_cancelled() {
         true => Err("a role has ended".to_owned()),
@@ -65,7 +65,7 @@ pub(super) async fn build(
         metrics_handle.render()
     });
     let refresh = keyring.derive(REFRESH);
-    let api = ApiRole::new(api, engine, transfer.clone(), tokens, refresh, ready, render)?;
+    let api = ApiRole::new(api, whimbrel_api::Stores::one(engine), transfer.clone(), tokens, refresh, ready, render)?;
     Ok((Roles { connector, transfer, api, log, store }, archiver))
 }
 
