@@ -268,7 +268,10 @@ mod tests {
             Some(Entered::Command(Command::Group { name, handles })) => (name, handles),
             other => panic!("{line}: {other:?}"),
         };
-        assert_eq!(of("/group Bird watchers @Bob, @carol"), ("Bird watchers".into(), vec!["bob".into(), "carol".into()]));
+        assert_eq!(
+            of("/group Bird watchers @Bob, @carol"),
+            ("Bird watchers".into(), vec!["bob".into(), "carol".into()])
+        );
         assert_eq!(of("/group 观鸟"), ("观鸟".into(), Vec::new()));
     }
 

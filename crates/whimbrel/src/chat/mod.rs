@@ -73,8 +73,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let person = login::ask(&args)?;
     let plain = args.plain || !std::io::stdout().is_terminal();
     let (client, events) = login::connect(&args, &person).await?;
-    let result =
-        if plain { plain::run(&client, events, person.handle).await } else { screen::run(&client, events, person.handle).await };
+    let result = if plain {
+        plain::run(&client, events, person.handle).await
+    } else {
+        screen::run(&client, events, person.handle).await
+    };
     client.close().await;
     result.map(|()| ExitCode::SUCCESS)
 }

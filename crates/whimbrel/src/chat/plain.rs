@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::mpsc;
 use whimbrel_client::{
-    Client, ConnectionState, Content, ConversationId, ConversationKind, Event, Events, FollowUp, GroupNews, MessageId,
+    Client, ConnectionState, Content, ConversationId, ConversationKind, Error, Event, Events, FollowUp, GroupNews, MessageId,
     NotPlaced, Outcome, StoredMessage, UserId,
 };
 
@@ -39,8 +39,7 @@ pub(super) async fn run(client: &Client, events: Events, handle: String) -> anyh
     client.wait_online().await?;
     let app = App::headless(client.user(), client.device(), handle);
     let look = Look { colour: false, offset: *chrono::Local::now().offset() };
-    let mut talk =
-        Talk { client, events, app, look, handles: HashMap::new(), unanswered: HashMap::new(), over: false };
+    let mut talk = Talk { client, events, app, look, handles: HashMap::new(), unanswered: HashMap::new(), over: false };
     talk.carry_out(vec![Effect::RefreshConversations]).await;
     let mut lines = lines();
     while !talk.over {
@@ -95,14 +94,18 @@ impl Talk<'_> {
             }
         }
         let command = text.split(' ').next().unwrap_or_default();
+        if command.starts_with('/') {
+            // What was said before has its place before anything else is done.
+            self.settle().await?;
+        }
         match command {
             "" => return Ok(()),
             "/help" => {
-                COMMANDS.iter().for_each(|(name, arguments, what)| println!("{:<24} {what}", format!("{name} {arguments}")));
+                COMMANDS
+                    .iter()
+                    .for_each(|(name, arguments, what)| println!("{:<24} {what}", format!("{name} {arguments}")));
                 return Ok(());
             }
-            // What they are about has to have its place.
-            "/last" | "/reply" | "/react" | "/edit" | "/recall" | "/readers" => self.settle().await?,
             "/accept" | "/decline" => self.carry_out(vec![Effect::RefreshRequests, Effect::RefreshInvitations]).await,
             _ => {}
         }
@@ -126,13 +129,14 @@ impl Talk<'_> {
 
     /// Remembers whom the next lines are for.
     async fn turn_to(&mut self, name: &str) -> anyhow::Result<bool> {
-        let found = match self.client.rest().find_user(name).await? {
-            Some(profile) => self.client.conversation_with(profile.id).await?,
-            None => None,
+        let found = match self.client.rest().find_user(name).await {
+            Ok(Some(profile)) => self.client.conversation_with(profile.id).await?,
+            // A group's name may be what no handle can be.
+            Ok(None) | Err(Error::Api(_)) => None,
+            Err(error) => return Err(error.into()),
         };
         self.carry_out(vec![Effect::RefreshConversations]).await;
-        let in_list = |id: &ConversationId| self.app.conversations.iter().any(|row| row.id == *id);
-        let Some(found) = found.filter(in_list).or_else(|| self.group_called(name)) else {
+        let Some(found) = found.or_else(|| self.group_called(name)) else {
             eprintln!("! {name} is not one of your friends or groups");
             return Ok(false);
         };
@@ -185,6 +189,11 @@ impl Talk<'_> {
     }
 
     async fn hear(&mut self, event: Event) -> anyhow::Result<()> {
+        if let Event::Message(message) = &event
+            && !self.app.conversations.iter().any(|row| row.id == message.conversation)
+        {
+            self.carry_out(vec![Effect::RefreshConversations]).await;
+        }
         match &event {
             Event::Message(message) if message.sender != self.client.user() => self.print(message.clone()).await?,
             Event::Sent { message_id, .. } => {
@@ -270,7 +279,8 @@ impl Talk<'_> {
     fn last(&self) {
         let said: Vec<_> = self.app.messages.values().filter(|item| item.kind.is_countable()).collect();
         for item in &said[said.len().saturating_sub(LAST)..] {
-            let text = words(&item.content).filter(|_| item.gone.is_none()).unwrap_or_else(|| "(taken back)".to_owned());
+            let text =
+                words(&item.content).filter(|_| item.gone.is_none()).unwrap_or_else(|| "(taken back)".to_owned());
             println!("#{} {}: {}", number(item.seq), one_line(&self.app.name(item.sender)), one_line(&text));
         }
     }

@@ -1,15 +1,14 @@
 //! What the client tells, and what it changes on the screen.
 
 use whimbrel_client::{
-    Closed, ConnectionState, ConversationId, ConversationSummary, Cursors, Event, GoodbyeCode, MessageKind, Picture, Relation,
-    RelationState, StoredMessage, UserId,
+    Closed, ConnectionState, ConversationId, ConversationSummary, Cursors, Event, GoodbyeCode, MessageKind, Picture,
+    Relation, RelationState, StoredMessage, UserId,
 };
 
 use super::{App, Effect, Notice, Selected};
 
 /// What may be another one when events were missed.
-const EVERYTHING: [Effect; 3] =
-    [Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations];
+const EVERYTHING: [Effect; 3] = [Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations];
 
 impl App {
     pub(super) fn event(&mut self, event: Event) -> Vec<Effect> {

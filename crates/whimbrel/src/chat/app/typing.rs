@@ -136,5 +136,6 @@ impl App {
 
 /// Whether somebody reads what this becomes.
 fn is_for_others(line: &str) -> bool {
-    !line.is_empty() && (!line.starts_with('/') || ["//", "/reply ", "/edit "].iter().any(|says| line.starts_with(says)))
+    !line.is_empty()
+        && (!line.starts_with('/') || ["//", "/reply ", "/edit "].iter().any(|says| line.starts_with(says)))
 }

@@ -97,7 +97,10 @@ async fn in_group(client: &Client, group: ConversationId, act: InGroup) -> anyho
         InGroup::Members => return Ok(Happened::Sheet(members(client, group).await?)),
         InGroup::Requests => return Ok(Happened::Sheet(requests(client, group).await?)),
         InGroup::Rename(name) => {
-            client.rest().settle_group(group, &GroupSettings { name: Some(name.clone()), ..Default::default() }).await?;
+            client
+                .rest()
+                .settle_group(group, &GroupSettings { name: Some(name.clone()), ..Default::default() })
+                .await?;
             return Ok(Happened::Notice(Notice::Good(format!("it is called {name} now"))));
         }
         InGroup::Invite(handles) => {
@@ -139,11 +142,7 @@ async fn in_group(client: &Client, group: ConversationId, act: InGroup) -> anyho
 }
 
 /// Who is meant of those who wait for an answer.
-async fn waiting(
-    client: &Client,
-    group: ConversationId,
-    handle: Option<String>,
-) -> anyhow::Result<(UserId, String)> {
+async fn waiting(client: &Client, group: ConversationId, handle: Option<String>) -> anyhow::Result<(UserId, String)> {
     if let Some(handle) = handle {
         return Ok((user(client, &handle).await?.id, handle));
     }

@@ -40,9 +40,7 @@ async fn attempt(client: &Client, effect: Effect) -> anyhow::Result<Option<Happe
             Ok(message_id) => Happened::Queued { conversation, ticket, message_id },
             Err(error) => Happened::NotQueued { conversation, ticket, why: sentence(&error.into()) },
         }),
-        Effect::Edit(conversation, seq, what) => {
-            followed_up(conversation, client.edit(conversation, seq, what).await?)
-        }
+        Effect::Edit(conversation, seq, what) => followed_up(conversation, client.edit(conversation, seq, what).await?),
         Effect::Recall(conversation, seq) => followed_up(conversation, client.recall(conversation, seq).await?),
         Effect::React { conversation, seq, emoji, removed } => {
             let id = match removed {

@@ -260,7 +260,11 @@ fn a_number_names_a_message_and_stays_the_same_while_others_come() {
     say(&mut app, 104, BOB, "in between");
     assert_eq!(edit_of(&app.update(Happened::Key(Key::Enter))), (Seq(100), "well".to_owned()));
     assert_eq!(edit_of(&type_line(&mut app, "/edit 0 well")), (Seq(100), "well".to_owned()));
-    assert_eq!(edit_of(&type_line(&mut app, "/edit 7 o'clock")), (Seq(100), "7 o'clock".to_owned()), "no number of any");
+    assert_eq!(
+        edit_of(&type_line(&mut app, "/edit 7 o'clock")),
+        (Seq(100), "7 o'clock".to_owned()),
+        "no number of any"
+    );
     assert_eq!(type_line(&mut app, "/edit #77 well"), []);
     assert!(matches!(&app.notice, Some(Notice::Bad(text)) if text.contains("#77")));
     assert_eq!(app.editor.text(), "/edit #77 well", "to be put right");
@@ -274,7 +278,8 @@ fn without_a_number_it_is_the_picked_message_or_the_last_that_fits() {
     say(&mut app, 3, BOB, "last");
     say(&mut app, 4, ME, "mine again");
     assert_eq!(type_line(&mut app, "/recall"), [Effect::Recall(chat(BIRDS), Seq(4))]);
-    let reaction = |seq, removed| Effect::React { conversation: chat(BIRDS), seq: Seq(seq), emoji: "👍".into(), removed };
+    let reaction =
+        |seq, removed| Effect::React { conversation: chat(BIRDS), seq: Seq(seq), emoji: "👍".into(), removed };
     assert_eq!(type_line(&mut app, "/react 👍"), [reaction(3, false)]);
     (0..4).for_each(|_| drop(app.update(Happened::Key(Key::Older))));
     assert_eq!(app.picked, Some(Seq(1)));

@@ -21,7 +21,11 @@ pub(in crate::chat) fn sentence(app: &App, news: &GroupNews, look: Look) -> Stri
         until => {
             let (time, date) = clock(until, look.offset);
             // Beyond what calendars know it is for good.
-            if date.starts_with("1970") || date.len() > 10 { " for good".to_owned() } else { format!(" until {date} {time}") }
+            if date.starts_with("1970") || date.len() > 10 {
+                " for good".to_owned()
+            } else {
+                format!(" until {date} {time}")
+            }
         }
     };
     match (news.what.as_str(), news.until) {

@@ -187,9 +187,9 @@ impl Said {
         let indent = self.time.width() + 1 + name.width() + 1;
         let room = width.saturating_sub(indent);
         let mut spans: Vec<Vec<Span<'static>>> = Vec::new();
-        spans.extend(self.quote.iter().map(|quote| {
-            vec![Span::styled(fit(&format!("{ANSWERS} {quote}"), room.max(2)), dim)]
-        }));
+        spans.extend(
+            self.quote.iter().map(|quote| vec![Span::styled(fit(&format!("{ANSWERS} {quote}"), room.max(2)), dim)]),
+        );
         let reserved = if self.mark.is_some() { MARK_COLUMNS } else { 0 };
         let text = match self.tail {
             Some(tail) => format!("{} {tail}", self.text),
@@ -206,10 +206,9 @@ impl Said {
             let gap = width.saturating_sub(indent + part.width() + MARK_COLUMNS - 1);
             let tail = self.tail.filter(|tail| n == last && part.ends_with(tail));
             let mut line = match tail {
-                Some(tail) => vec![
-                    Span::styled(part[..part.len() - tail.len()].to_owned(), style),
-                    Span::styled(tail, dim),
-                ],
+                Some(tail) => {
+                    vec![Span::styled(part[..part.len() - tail.len()].to_owned(), style), Span::styled(tail, dim)]
+                }
                 None => vec![Span::styled(part, style)],
             };
             if let Some(mark) = self.mark.filter(|_| n == last) {
