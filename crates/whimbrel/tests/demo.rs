@@ -80,15 +80,16 @@ fn a_demo_moves_aside_for_taken_ports_and_ends_when_it_is_told_to() {
     assert!(asked.elapsed() < Duration::from_secs(8), "it took {:?} to end", asked.elapsed());
 }
 
-/// The guide's program is the SDK's first doc test, line by line, so it compiles and runs with every test of the SDK.
+/// The guide's programs are the SDK's first doc tests, line by line, so they compile and run with every test of the SDK.
 #[test]
-fn the_guides_program_is_a_doc_test_of_the_sdk() {
+fn the_guides_programs_are_doc_tests_of_the_sdk() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("the file is there");
     let (guide, sdk) = (read("docs/getting-started.md"), read("crates/whimbrel-client/src/lib.rs"));
-    let program = guide.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a program");
+    let programs: Vec<_> = guide.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(programs.len(), 2);
     let mut documented = sdk.lines().filter_map(|line| line.strip_prefix("//! "));
-    for line in program.lines().filter(|line| !line.trim().is_empty()) {
+    for line in programs.iter().flat_map(|program| program.lines()).filter(|line| !line.trim().is_empty()) {
         assert!(documented.any(|documented| documented == line), "not, or not at this point, in the SDK: {line}");
     }
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::mpsc;
 use whimbrel_client::{
-    Client, ConnectionState, Content, ConversationId, ConversationKind, Error, Event, Events, FollowUp, GroupNews, MessageId,
-    NotPlaced, Outcome, StoredMessage, UserId,
+    Client, ConnectionState, Content, ConversationId, ConversationKind, Error, Event, Events, FollowUp, GroupNews,
+    MessageId, NotPlaced, Outcome, StoredMessage, UserId,
 };
 
 use super::app::{App, Effect, Happened, Notice, Selected, number};

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -76,6 +77,8 @@ pub(super) struct Doors {
 /// What is to be done about a message of one's own once it has its place.
 #[derive(Debug)]
 enum Plan {
+    /// Nothing: it stands as it is.
+    Stand,
     Edit,
     TakeBack,
     /// The words that are still to come, and all of them.
@@ -106,6 +109,10 @@ struct Worker {
     heard: HashMap<UserId, u64>,
     /// About its own messages in the group that have no place yet.
     plans: HashMap<MessageId, Plan>,
+    /// The last of them that has one. Of these it is told who has read them, and not of what is about others.
+    placed: Arc<AtomicU64>,
+    /// It has said something in the group.
+    has_greeted: bool,
     /// In its next turns.
     deeds: VecDeque<Deed>,
 }
@@ -130,6 +137,7 @@ pub(super) async fn run(
     }
     let mut ticks = tokio::time::interval(pause);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let placed = Arc::new(AtomicU64::new(0));
     let mut worker = Worker {
         client: client.clone(),
         events,
@@ -139,24 +147,29 @@ pub(super) async fn run(
         unanswered: 0,
         heard: HashMap::new(),
         plans: HashMap::new(),
+        placed: placed.clone(),
+        has_greeted: false,
         deeds: VecDeque::new(),
     };
     let result = tokio::select! {
         result = worker.work(ticks, stop) => result,
-        () = ask_for_receipts(&client, &flock) => Ok(()),
+        () = ask_for_receipts(&client, &flock, &placed) => Ok(()),
     };
     client.close().await;
     result.with_context(|| format!("the bot {} failed", bot.name))
 }
 
 /// In the group nobody is told how far others are; it is asked for, as long as there is something to learn. For ever.
-async fn ask_for_receipts(client: &Client, flock: &Flock) {
+async fn ask_for_receipts(client: &Client, flock: &Flock, placed: &AtomicU64) {
     let me = client.user();
     let mut pauses = tokio::time::interval(RECEIPTS_EVERY);
     pauses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         pauses.tick().await;
-        let Some(seq) = flock.counters.lock().awaiting(me, flock.group) else { continue };
+        let seq = Seq(placed.load(Ordering::Relaxed));
+        if seq == Seq::ZERO || !flock.counters.lock().is_awaiting(me, flock.group) {
+            continue;
+        }
         // Without an answer the next one tells it.
         let Ok(by) = client.read_by(flock.group, seq, None, READERS).await else { continue };
         let others = by.readers.iter().filter(|reader| flock.users.contains(&reader.user.id));
@@ -211,20 +224,24 @@ impl Worker {
 
     async fn remark(&mut self) -> anyhow::Result<()> {
         let friend = self.friends.choose(&mut rand::rng()).copied();
-        if let Some(friend) = friend.filter(|_| !once_in(GROUP_EVERY)) {
+        if let Some(friend) = friend.filter(|_| self.has_greeted && !once_in(GROUP_EVERY)) {
             let said = self.client.send_text(friend, remark()).await;
             self.said(friend, said)?;
             return Ok(());
         }
-        let group = self.flock.group;
-        let (text, plan) = if once_in(MISTAKE_EVERY) {
-            (MISTAKE, Some(Plan::TakeBack))
-        } else {
-            (remark(), once_in(EDITED_EVERY).then_some(Plan::Edit))
+        let (text, plan) = match self.has_greeted {
+            true if once_in(MISTAKE_EVERY) => (MISTAKE, Plan::TakeBack),
+            true if once_in(EDITED_EVERY) => (remark(), Plan::Edit),
+            _ => (remark(), Plan::Stand),
         };
-        let said = self.client.send_text(group, text).await;
-        let id = self.said(group, said)?;
-        self.plans.extend(plan.map(|plan| (id, plan)));
+        self.has_greeted = true;
+        self.say_in_group(Content::Text(text.to_owned()), plan).await
+    }
+
+    async fn say_in_group(&mut self, what: impl Into<Outgoing>, plan: Plan) -> anyhow::Result<()> {
+        let said = self.client.send(self.flock.group, what).await;
+        let id = self.said(self.flock.group, said)?;
+        self.plans.insert(id, plan);
         Ok(())
     }
 
@@ -250,6 +267,7 @@ impl Worker {
                 self.unanswered = self.unanswered.saturating_sub(1);
                 self.flock.counters.lock().confirmed(me, conversation, message_id, seq, self.flock.started.elapsed());
                 if let Some(plan) = self.plans.remove(&message_id) {
+                    self.placed.fetch_max(seq.0, Ordering::Relaxed);
                     self.plan(seq, plan);
                 }
             }
@@ -277,6 +295,7 @@ impl Worker {
     fn plan(&mut self, seq: Seq, plan: Plan) {
         match plan {
             _ if self.deeds.len() >= PLANS_MAX => {}
+            Plan::Stand => {}
             Plan::Edit => self.deeds.push_back(Deed::Edit(seq)),
             Plan::TakeBack => self.deeds.push_back(Deed::TakeBack(seq)),
             Plan::Grow(more, whole) => {
@@ -332,10 +351,7 @@ impl Worker {
         let mut words: VecDeque<_> = whole.split_inclusive(' ').map(str::to_owned).collect();
         let first = words.pop_front().unwrap_or_default();
         let begin = Outgoing { content: Content::Stream(first), ..Outgoing::text("").answering(message) };
-        let said = self.client.send(self.flock.group, begin).await;
-        let id = self.said(self.flock.group, said)?;
-        self.plans.insert(id, Plan::Grow(words, whole));
-        Ok(())
+        self.say_in_group(begin, Plan::Grow(words, whole)).await
     }
 }
 

@@ -32,7 +32,9 @@ use whimbrel_client::{
 
 use super::editor::Editor;
 use drafts::Drafts;
-pub(super) use drafts::{Draft, Ticket};
+pub(super) use drafts::Draft;
+#[cfg(test)]
+pub(super) use drafts::Ticket;
 use people::People;
 pub(super) use pick::number;
 pub(super) use what::{Drawn, Effect, Happened, Notice, Person, RelationDeed, Selected, Sheet};

@@ -110,7 +110,9 @@ impl App {
             *user != UserId(0) && *user != self.me && !self.people.known.contains_key(user) && !is_friend(*user)
         };
         let wanted: Vec<_> = self.people.shown.iter().copied().filter(unknown).take(NAMES_AT_ONCE).collect();
-        self.people.shown.clear();
+        if wanted.len() < NAMES_AT_ONCE {
+            self.people.shown.clear();
+        }
         self.people.known.extend(wanted.iter().map(|user| (*user, None)));
         (!wanted.is_empty()).then_some(Effect::Names(wanted))
     }
