@@ -121,7 +121,7 @@ impl Reference {
                 reference.timelines.entry(*conversation).or_insert_with(|| Timeline::new(seen));
             }
         }
-        for Group { conversation, owner, history } in groups {
+        for Group { conversation, owner, history, .. } in groups {
             let Some(book) = fresh.iter().find(|book| book.user == *owner) else { continue };
             if let Some(seen) = book.seen.get(conversation) {
                 reference.timelines.insert(*conversation, Timeline::new(seen));

@@ -89,10 +89,12 @@ impl Drafts {
     /// The server refused a message. Gives the reason back if it is no draft here: something about an earlier message was
     /// refused, or what an earlier run of the program has left.
     pub(super) fn refused(&mut self, conversation: ConversationId, id: MessageId, why: String) -> Option<String> {
-        match self.find(conversation, |draft| draft.message_id == Some(id)) {
-            Some(draft) => draft.refused = Some(why),
-            None if self.nameless == 0 => return Some(why),
-            None => self.told_early(id, Told::Refused(why)),
+        if let Some(draft) = self.find(conversation, |draft| draft.message_id == Some(id)) {
+            draft.refused = Some(why);
+        } else if self.nameless == 0 {
+            return Some(why);
+        } else {
+            self.told_early(id, Told::Refused(why));
         }
         None
     }
