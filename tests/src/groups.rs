@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use serde_json::json;
-use whimbrel_client::{Content, Event, GroupAction, NewGroup, Outcome, Pictured, Refusal};
+use whimbrel_client::{Content, Event, GroupAction, NewGroup, Outcome, Outgoing, Pictured, Refusal};
 use whimbrel_core::{ConversationId, MessageId, Seq, UserId};
 
 use crate::people::{Device, Person, admin, befriend, people};
@@ -82,7 +82,7 @@ pub async fn live_and_synced_devices_show_one_picture(here: &impl Doors, there: 
             stored(other, chat, *seq).await;
         }
         let id = match number % 4 {
-            0 => device.client.edit(chat, *seq, "another text").await?,
+            0 => device.client.edit(chat, *seq, Outgoing::text("another text")).await?,
             1 => ada.client.react(chat, *seq, "👍").await?,
             2 => device.client.recall(chat, *seq).await?,
             _ => bea.client.react(chat, *seq, "🎉").await?,
@@ -206,7 +206,7 @@ pub async fn edit_against_recall(here: &impl Doors, there: &impl Doors) -> anyho
     let mut raced = Vec::new();
     for seq in &targets {
         let (edit, recall) =
-            tokio::join!(laptop.client.edit(chat, *seq, "another secret"), phone.client.recall(chat, *seq));
+            tokio::join!(laptop.client.edit(chat, *seq, Outgoing::text("another secret")), phone.client.recall(chat, *seq));
         raced.push((edit, recall?));
     }
     let mut end = last;
@@ -422,7 +422,7 @@ pub async fn a_forwarded_message_outlives_its_source(here: &impl Doors) -> anyho
     stored(&bea, chat, source).await;
     let message = bea.client.messages(chat, Seq(source.0 - 1), 1).await?.remove(0);
     let text = message.text().context("text")?.to_owned();
-    let forward = whimbrel_client::Outgoing::text(text).said_by(message.sender, "Ada");
+    let forward = Outgoing::text(text).said_by(message.sender, "Ada");
     let forward = bea.client.send(direct, forward).await?;
     let forward = place(&bea, direct, forward).await;
     let recall = ada.client.recall(chat, source).await?;

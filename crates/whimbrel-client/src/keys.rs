@@ -11,9 +11,10 @@ use parking_lot::RwLock;
 use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 use whimbrel_wire::seal::ConversationKey;
 
-use crate::group::{GroupInfo, Setting, open_draft};
+use crate::group::GroupInfo;
 use crate::message::{ConversationSummary, StoredMessage};
 use crate::relation::{Relation, RelationKey};
+use crate::setting::{Setting, open_draft};
 use crate::store::{ConversationRow, Snapshot};
 
 /// Everybody whom the user stands in a relation with, and every group that is known.

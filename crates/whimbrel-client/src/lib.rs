@@ -49,6 +49,49 @@
 //! # }
 //! ```
 //!
+//! # Groups, and what is done to messages
+//!
+//! ```
+//! use whimbrel_client::{Client, Event, NewGroup, Outcome, Outgoing, Seq};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let fake = whimbrel_client::testing::FakeServer::start().await;
+//! # let (alice, bob, _) = fake.friends("alice", "bob");
+//! # let builder = |user| Client::builder(&fake.api_url(), &fake.server()).credentials(fake.credentials(user));
+//! # let (alice, _) = builder(alice).connect().await?;
+//! # let (bob, mut bobs_events) = builder(bob).connect().await?;
+//! # alice.wait_online().await?;
+//! # bob.wait_online().await?;
+//! let group = alice.create_group(&NewGroup::named("Bird watchers", [bob.user()])).await?;
+//! let id = alice.send_text(group.id, "Are the waders bakc?").await?;
+//! let Outcome::Sent { seq, .. } = alice.sent(group.id, id).await? else { panic!("refused") };
+//!
+//! while let Some(event) = bobs_events.next().await {
+//!     if let Event::Message(message) = event
+//!         && message.text().is_some()
+//!     {
+//!         bob.mark_read(group.id, message.seq).await?;
+//!         bob.react(group.id, message.seq, "🎉").await?;
+//!         let answer = Outgoing::text("Since this morning").answering(&message);
+//!         let id = bob.send(group.id, answer).await?;
+//!         bob.sent(group.id, id).await?;
+//!         break;
+//!     }
+//! }
+//! let id = alice.edit(group.id, seq, Outgoing::text("Are the waders back?")).await?;
+//! alice.sent(group.id, id).await?;
+//!
+//! // Each message as it is now: edited, with its reactions, or taken back.
+//! for item in alice.picture(group.id, Seq::ZERO, 50).await? {
+//!     println!("{} {:?}", item.content, item.reactions);
+//! }
+//! # bob.close().await;
+//! # alice.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # A device that stays
 //!
 //! With [`ClientBuilder::store_file`] the outbox, the messages and the tokens are in one file. The next client on that
@@ -119,6 +162,7 @@ mod reconnect;
 mod relation;
 mod relations;
 mod rest;
+mod setting;
 pub mod store;
 mod sync;
 #[doc(hidden)]
@@ -135,12 +179,13 @@ pub use error::{ApiError, Error, StoreError};
 pub use event::{Closed, ConnectionState, Event, Events, NotPlaced, Outcome};
 pub use group::{
     Group, GroupAction, GroupInfo, GroupMember, GroupNews, GroupRequest, GroupSettings, JoinMode, NewGroup, Page,
-    ReadBy, Reader, RequestKind, Setting, SettingChange,
+    ReadBy, Reader, RequestKind,
 };
 pub use message::{ConversationSummary, StoredMessage};
 pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
 pub use rest::{AuthorizedRest, PAGE, RELATIONS_PAGE, Rest};
+pub use setting::{Setting, SettingChange};
 
 pub use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, GoodbyeCode, MessageId, MessageKind, Refusal, Role, Seq,

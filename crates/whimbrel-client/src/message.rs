@@ -136,7 +136,7 @@ impl ConversationSummary {
     }
 
     /// In which order lists show conversations: the pinned ones first, the latest pin above; then by the last message.
-    pub(crate) fn order(&self) -> impl Ord + use<> {
+    pub fn order(&self) -> impl Ord + use<> {
         std::cmp::Reverse((self.pinned_at, self.last.as_ref().map_or(0, |last| last.at)))
     }
 }

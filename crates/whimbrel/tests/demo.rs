@@ -56,6 +56,7 @@ fn a_demo_ends_with_everything_sent_and_nothing_lost() {
     for all in ["confirmed", "delivered", "read"] {
         assert_eq!(last[all], sent, "{all}: {last}");
     }
+    assert_eq!(welcome["group"], "Mudflat");
     let folder = welcome["folder"].as_str().expect("a path");
     assert!(!std::path::Path::new(folder).exists(), "{folder} was left behind");
 }
@@ -79,15 +80,16 @@ fn a_demo_moves_aside_for_taken_ports_and_ends_when_it_is_told_to() {
     assert!(asked.elapsed() < Duration::from_secs(8), "it took {:?} to end", asked.elapsed());
 }
 
-/// The guide's program is the SDK's first doc test, line by line, so it compiles and runs with every test of the SDK.
+/// The guide's programs are the SDK's first doc tests, line by line, so they compile and run with every test of the SDK.
 #[test]
-fn the_guides_program_is_a_doc_test_of_the_sdk() {
+fn the_guides_programs_are_doc_tests_of_the_sdk() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("the file is there");
     let (guide, sdk) = (read("docs/getting-started.md"), read("crates/whimbrel-client/src/lib.rs"));
-    let program = guide.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a program");
+    let programs: Vec<_> = guide.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(programs.len(), 2);
     let mut documented = sdk.lines().filter_map(|line| line.strip_prefix("//! "));
-    for line in program.lines().filter(|line| !line.trim().is_empty()) {
+    for line in programs.iter().flat_map(|program| program.lines()).filter(|line| !line.trim().is_empty()) {
         assert!(documented.any(|documented| documented == line), "not, or not at this point, in the SDK: {line}");
     }
 }
@@ -132,6 +134,84 @@ fn a_device_of_an_earlier_demo_begins_anew_and_keeps_the_old_file() {
     assert_eq!(errors[0], "");
     assert!(errors[1].contains("Another server"), "{}", errors[1]);
     assert!(folder.path().join("alice.old-1.db").exists());
+}
+
+/// Alice and Bob in a group that she makes, both line by line: he sees who came, what she says, and what she does to it; the
+/// server's counts of readers are told; what is refused is told in its words.
+#[test]
+fn a_group_is_made_and_talked_in_line_by_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut demo = Demo::start(&["--rate", "1", "--json", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
+    let mut lines = demo.lines();
+    let welcome: Value = serde_json::from_str(&lines.next().expect("a welcome")).expect("an object");
+    std::thread::spawn(move || lines.for_each(drop));
+    let word = |name: &str| welcome[name].as_str().expect("text").to_owned();
+    let chat = |handle: &str| {
+        Command::new(env!("CARGO_BIN_EXE_whimbrel"))
+            .args([
+                "chat",
+                "--plain",
+                "--handle",
+                handle,
+                "--server",
+                &word("clients"),
+                "--api",
+                &word("api"),
+                "--store",
+            ])
+            .arg(folder.path().join(format!("{handle}.db")))
+            .env("WHIMBREL_PASSWORD", word("password"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts")
+    };
+    let mut bob = chat("bob");
+    let mut bob_hears = BufReader::new(bob.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    let mut bob_reads = |what: &str| {
+        let mut seen = Vec::new();
+        for line in bob_hears.by_ref() {
+            // The bots talk in theirs.
+            if !line.contains("Mudflat") {
+                seen.push(line);
+            }
+            if seen.last().is_some_and(|line| line.contains(what)) {
+                return;
+            }
+        }
+        panic!("bob was not told {what:?}, but {seen:?}");
+    };
+    let mut alice = chat("alice");
+    let mut alice_says = alice.stdin.take().expect("a pipe");
+    let mut say = |line: &str| writeln!(alice_says, "{line}").expect("she listens");
+    say("/group Night watch @bob");
+    say("Who takes the frst hour?");
+    bob_reads("made the group");
+    bob_reads("[Night watch] alice: Who takes the frst hour?");
+    say("/edit Who takes the first hour?");
+    bob_reads("* [Night watch] alice edited #2: Who takes the first hour?");
+    say("/react #2 👍");
+    bob_reads("* [Night watch] alice reacted to #2: 👍");
+    let mut bob_says = bob.stdin.take().expect("a pipe");
+    writeln!(bob_says, "@night-watch /reply #2 I do\n/leave").expect("he listens");
+    drop(bob_says);
+    let bob = bob.wait_with_output().expect("it ends");
+    assert!(bob.status.success(), "{bob:?}");
+    say("/remove carol");
+    say("oops");
+    say("/recall");
+    say("/members");
+    say("/last");
+    drop(alice_says);
+    let alice = alice.wait_with_output().expect("it ends");
+    let (heard, errors) = (String::from_utf8_lossy(&alice.stdout), String::from_utf8_lossy(&alice.stderr));
+    assert!(alice.status.success(), "{errors}");
+    for told in ["[Night watch] bob: [Who takes the first hour?] I do", "* 1 member", "(taken back)", "Bob left"] {
+        assert!(heard.contains(told), "{told:?} is not in:\n{heard}\n{errors}");
+    }
+    assert!(errors.contains("Night watch is made, with 2 in it"), "{errors}");
+    assert!(errors.lines().any(|line| line.starts_with("! ")), "carol is not in it: {errors}");
 }
 
 /// Two demos, one after the other, on a server that runs already. The second finds alice there, who has the password of

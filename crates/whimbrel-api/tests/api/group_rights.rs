@@ -109,8 +109,12 @@ fn rows() -> Vec<Row> {
         row("remove a member", USUAL, |scene, _| ("POST", "/remove", json!({"user": scene.other_member.id}))),
         row("remove an admin", USUAL, |scene, _| ("POST", "/remove", json!({"user": scene.other_admin.id}))),
         row("remove the owner", USUAL, |scene, _| ("POST", "/remove", json!({"user": scene.cast[4].id}))),
-        row("mute a member", USUAL, |scene, _| ("POST", "/mute", json!({"user": scene.other_member.id, "until": LATER}))),
-        row("mute an admin", USUAL, |scene, _| ("POST", "/mute", json!({"user": scene.other_admin.id, "until": LATER}))),
+        row("mute a member", USUAL, |scene, _| {
+            ("POST", "/mute", json!({"user": scene.other_member.id, "until": LATER}))
+        }),
+        row("mute an admin", USUAL, |scene, _| {
+            ("POST", "/mute", json!({"user": scene.other_admin.id, "until": LATER}))
+        }),
         row("mute the owner", USUAL, |scene, _| ("POST", "/mute", json!({"user": scene.cast[4].id, "until": LATER}))),
         row("mute everybody", USUAL, |_, _| ("POST", "/mute_all", json!({"until": LATER}))),
         row("change name, handle, how one joins", USUAL, |_, _| ("PATCH", "", json!({"name": "Others"}))),

@@ -334,32 +334,33 @@ fn actions(user: u64) -> Vec<(&'static str, Value)> {
 
 #[tokio::test]
 async fn of_a_group_that_is_not_or_that_one_may_not_know_of_the_answers_are_the_same() {
-    // Idea: no answer tells an unlisted group from none, whatever is tried.
+    // Idea: no answer tells an unlisted group, or one that has ended, from none, whatever is tried.
     let api = Api::new();
-    let people = api.people("p", 3).await;
+    let people = api.people("p", 6).await;
     let form = json!({"name": "Hidden", "handle": "hidden", "join": "invitation"});
     let group = api.group(&people[0], form).await;
-    let hidden = async |id: &str| -> Vec<Answer> {
+    let ended = api.group(&people[0], json!({"name": "Ended", "join": "open", "listed": true})).await;
+    api.act(&people[0], &ended, "dissolve", Value::Null).await.good();
+    // Nor is a conversation of another kind a group.
+    let direct = api.befriend(&people[0], &people[4]).await;
+    let tried = async |who: &Person, id: &str| -> Vec<Answer> {
         let mut answers = Vec::new();
-        for (action, body) in actions(people[2].id) {
-            answers.push(api.act(&people[1], id, action, body).await);
+        for (action, body) in actions(people[5].id) {
+            answers.push(api.act(who, id, action, body).await);
         }
-        answers.push(api.by(&people[1], &format!("PATCH /v1/groups/{id}"), json!({"name": "x"})).await);
+        answers.push(api.by(who, &format!("PATCH /v1/groups/{id}"), json!({"name": "x"})).await);
         for part in ["", "/members", "/requests", "/keys", "/messages/1/read_by"] {
-            answers.push(api.by(&people[1], &format!("GET /v1/groups/{id}{part}"), Value::Null).await);
+            answers.push(api.by(who, &format!("GET /v1/groups/{id}{part}"), Value::Null).await);
         }
         answers
     };
-    let (of_hidden, of_none) = (hidden(&group).await, hidden(NOWHERE).await);
-    assert_eq!(of_hidden.len(), 18);
-    for (hidden, none) in of_hidden.iter().zip(&of_none) {
-        none.is(404, "no_such_group");
-        assert_eq!((hidden.status, &hidden.body), (none.status, &none.body));
-    }
-    // Nor is a conversation of another kind a group.
-    let direct = api.befriend(&people[0], &people[1]).await;
-    for answer in hidden(&direct).await {
-        answer.is(404, "no_such_group");
+    let of_none = tried(&people[1], NOWHERE).await;
+    assert_eq!(of_none.len(), 18);
+    for (who, id) in [(&people[2], &group), (&people[3], &ended), (&people[4], &direct)] {
+        for (other, none) in tried(who, id).await.iter().zip(&of_none) {
+            none.is(404, "no_such_group");
+            assert_eq!((other.status, &other.body), (none.status, &none.body));
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use whimbrel_core::{ConversationId, Seq, UserId};
 use super::Client;
 use crate::driver::Command;
 use crate::error::Error;
-use crate::group::{Group, GroupAction, GroupInfo, NewGroup, ReadBy, SettingChange, seal_draft};
+use crate::group::{Group, GroupAction, GroupInfo, NewGroup, ReadBy};
+use crate::setting::{SettingChange, seal_draft};
 
 impl Client {
     /// Makes a group, which one owns. It is there for sending at once.

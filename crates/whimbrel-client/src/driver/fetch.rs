@@ -5,10 +5,11 @@ use whimbrel_core::{ConversationId, UserId};
 
 use super::{Driver, End};
 use crate::error::Error;
-use crate::group::{GroupInfo, Page, Setting};
+use crate::group::{GroupInfo, Page};
 use crate::relation::{Relation, RelationKey};
 use crate::relations::Fetch;
 use crate::rest::{AuthorizedRest, PAGE, RELATIONS_PAGE};
+use crate::setting::Setting;
 
 /// What a request brought.
 pub(super) enum Done {

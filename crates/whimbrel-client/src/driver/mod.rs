@@ -20,11 +20,11 @@ use crate::content::Outgoing;
 use crate::engine::{Engine, Habits};
 use crate::error::{Error, StoreError};
 use crate::event::{Closed, ConnectionState, Emitter, Event, Outcome};
-use crate::group::Setting;
 use crate::inbox::Recount;
 use crate::keys::Directory;
 use crate::reconnect::Backoff;
 use crate::rest::{Auth, is_refusal};
+use crate::setting::Setting;
 use crate::store::{Snapshot, Store};
 
 mod calls;

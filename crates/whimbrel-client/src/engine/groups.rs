@@ -11,9 +11,10 @@ use super::fleeting::Seen;
 use super::people::Sendable;
 use crate::content::{Content, FollowUp, Outgoing};
 use crate::event::Event;
-use crate::group::{GroupInfo, GroupNews, Setting};
+use crate::group::{GroupInfo, GroupNews};
 use crate::message::{StoredMessage, show};
 use crate::relation::RelationKey;
+use crate::setting::Setting;
 
 /// A conversation that a row of one's private conversation names.
 pub(super) fn conversation_in(json: &[u8]) -> Option<ConversationId> {

@@ -15,11 +15,9 @@ use whimbrel_core::{ConversationId, DeviceId, Seq, UserId};
 use super::Rest;
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
-use crate::group::{
-    Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy, Setting,
-    SettingChange,
-};
+use crate::group::{Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy};
 use crate::relation::{Device, Profile, ProfileChange, Relation, RelationKey};
+use crate::setting::{Setting, SettingChange};
 use crate::store::Store;
 
 /// An access token is renewed when it expires within so many seconds.

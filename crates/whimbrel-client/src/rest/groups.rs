@@ -3,14 +3,12 @@
 use reqwest::{Method, StatusCode};
 use whimbrel_core::{ConversationId, Seq, UserId};
 
-use super::{Rest, group_words as words, words::query};
+use super::{Rest, group_words as words, setting_words, words::query};
 use crate::account::Credentials;
 use crate::error::Error;
-use crate::group::{
-    Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy, Setting,
-    SettingChange,
-};
+use crate::group::{Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy};
 use crate::relation::RelationKey;
+use crate::setting::{Setting, SettingChange};
 
 /// The part of a path that asks for a page.
 fn page(after: Option<impl std::fmt::Display>, limit: usize) -> String {
@@ -213,8 +211,8 @@ impl Rest {
         limit: usize,
     ) -> Result<Page<Setting, ConversationId>, Error> {
         let path = format!("/v1/conversations/settings?{}", page(after, limit));
-        let found: words::Settings = self.get(&path, credentials).await?;
-        let items = found.settings.into_iter().map(words::Setting::read).collect::<Result<_, _>>()?;
+        let found: setting_words::Settings = self.get(&path, credentials).await?;
+        let items = found.settings.into_iter().map(setting_words::Setting::read).collect::<Result<_, _>>()?;
         Ok(Page { items, next: next(found.next)? })
     }
 
@@ -228,9 +226,9 @@ impl Rest {
         conversation: ConversationId,
         change: &SettingChange,
     ) -> Result<Setting, Error> {
-        let body = words::SettingChange::from(change);
+        let body = setting_words::SettingChange::from(change);
         let path = format!("/v1/conversations/{conversation}/settings");
-        self.call::<words::Setting>(Method::PUT, &path, Some(credentials), Some(&body)).await?.read()
+        self.call::<setting_words::Setting>(Method::PUT, &path, Some(credentials), Some(&body)).await?.read()
     }
 }
 
@@ -245,9 +243,9 @@ pub(crate) fn group_from_json(json: &str) -> Option<GroupInfo> {
 
 /// A setting in REST's words, for the device's file.
 pub(crate) fn setting_to_json(setting: &Setting) -> String {
-    serde_json::to_string(&words::Setting::from(setting)).unwrap_or_default()
+    serde_json::to_string(&setting_words::Setting::from(setting)).unwrap_or_default()
 }
 
 pub(crate) fn setting_from_json(json: &str) -> Option<Setting> {
-    serde_json::from_str::<words::Setting>(json).ok()?.read().ok()
+    serde_json::from_str::<setting_words::Setting>(json).ok()?.read().ok()
 }

@@ -12,8 +12,9 @@ use whimbrel_wire::seal::ConversationKey;
 use super::{Commit, ConversationRow, MemoryStore, SqliteStore, Store};
 use crate::account::Credentials;
 use crate::error::StoreError;
-use crate::group::{Group, GroupInfo, JoinMode, Setting};
+use crate::group::{Group, GroupInfo, JoinMode};
 use crate::relation::{Profile, Relation, RelationKey, RelationState};
+use crate::setting::Setting;
 
 const CHAT: ConversationId = ConversationId::from_bytes([1; 16]);
 const ME: UserId = UserId(1);

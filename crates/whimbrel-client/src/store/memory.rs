@@ -15,8 +15,9 @@ use whimbrel_wire::seal::TARGET_LEN;
 use super::{Commit, ConversationRow, Snapshot, Store, is_about};
 use crate::account::Credentials;
 use crate::error::StoreError;
-use crate::group::{GroupInfo, Setting};
+use crate::group::GroupInfo;
 use crate::relation::{Relation, RelationKey};
+use crate::setting::Setting;
 
 /// Messages of each conversation that [`MemoryStore::new`] keeps.
 pub const MEMORY_MESSAGES: usize = 10_000;

@@ -18,8 +18,9 @@ use whimbrel_core::{ConversationId, ConversationKind, Cursors, DeviceId, Draft, 
 
 use crate::account::Credentials;
 use crate::error::StoreError;
-use crate::group::{GroupInfo, Setting};
+use crate::group::GroupInfo;
 use crate::relation::{Relation, RelationKey};
+use crate::setting::Setting;
 
 mod memory;
 mod sqlite;

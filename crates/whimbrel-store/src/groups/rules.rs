@@ -135,7 +135,7 @@ fn check_many(users: &[UserId]) -> Result<&[UserId], GroupError> {
 /// What the change leads to, or by what it is refused.
 pub(crate) fn decide(scene: &Scene<'_>, change: &GroupChange) -> Decided {
     if scene.group.dissolved_at.is_some() {
-        return Err(GroupError::NotApplicable("the group was dissolved"));
+        return Err(scene.ended());
     }
     match change {
         GroupChange::Settle(settings) => settle::settle(scene, settings),
@@ -193,11 +193,19 @@ impl<'a> Scene<'a> {
 
     /// The refusal for somebody who is not in the group: whether it is there is told only to those who may know of it.
     fn outside(&self) -> GroupError {
-        let knows = self.group.listed
+        let knows = (self.group.listed && self.group.dissolved_at.is_none())
             || self.myself().is_ok_and(|me| {
                 me.member.is_some() || matches!(me.asks(), Some(RequestKind::Asked | RequestKind::Invited))
             });
         if knows { GroupError::Forbidden("you are not in this group") } else { GroupError::NoSuchGroup }
+    }
+
+    /// The refusal for whatever is asked of a group that ended.
+    fn ended(&self) -> GroupError {
+        match self.role() {
+            Err(GroupError::NoSuchGroup) => GroupError::NoSuchGroup,
+            _ => GroupError::NotApplicable("the group was dissolved"),
+        }
     }
 
     /// Somebody in the group, with their role.

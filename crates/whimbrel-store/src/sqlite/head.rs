@@ -25,16 +25,16 @@ macro_rules! members_sql {
 }
 
 /// One seek for the conversation (and one for its group), one for its last row.
-const HEAD: &str = members_sql!(
+pub(super) const HEAD: &str = members_sql!(
     ", h.seq, h.n, h.own, h.sender, h.at",
     "LEFT JOIN message h ON h.conv = c.id AND h.seq = (SELECT max(seq) FROM message WHERE conv = c.id)"
 );
 
-const MEMBERS: &str = members_sql!("", "");
+pub(super) const MEMBERS: &str = members_sql!("", "");
 
-const STANDING: &str = "SELECT role, muted_until FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
+pub(super) const STANDING: &str = "SELECT role, muted_until FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
 
-const TARGET: &str = "SELECT sender, kind, at, length(body) = 0, \
+pub(super) const TARGET: &str = "SELECT sender, kind, at, length(body) = 0, \
      (SELECT count(*) FROM follow_up WHERE conv = ?1 AND target = ?2) FROM message WHERE conv = ?1 AND seq = ?2";
 
 /// The head of a conversation; `None` if there is no such conversation.

@@ -2,10 +2,10 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `app` | what the screen shows and how it changes; pure |
+//! | `app/` | what the screen shows and how it changes; pure |
 //! | `command`, `editor`, `keys` | what is typed |
 //! | `view/` | the screen, drawn from the state; pure |
-//! | `deeds` | what the state asks for, done through the SDK |
+//! | `deeds/` | what the state asks for, done through the SDK |
 //! | `login` | who, with which password |
 //! | `device` | the device's file, and whether it is of the server that answers now |
 //! | `screen`, `plain` | the two ways to run: a full screen, or lines for pipes and scripts |
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// ~/.local/share/whimbrel)
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// Print lines instead of a screen: `handle: text` comes out, lines typed go to the last `@handle`
+    /// Print lines instead of a screen: `handle: text` comes out, lines typed go to the last `@handle` or `@group`
     #[arg(long)]
     plain: bool,
 }
@@ -64,6 +64,7 @@ Examples:
   whimbrel chat --handle dora --register
   whimbrel chat --api https://chat.example --server chat.example:7100
   printf '@bob hello\\n' | whimbrel chat --handle alice --plain
+  printf '/group Birds @bob\\nhello all\\n' | whimbrel chat --handle alice --plain
 
 Ctrl-Q quits; ? shows all keys.";
 
@@ -72,8 +73,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let person = login::ask(&args)?;
     let plain = args.plain || !std::io::stdout().is_terminal();
     let (client, events) = login::connect(&args, &person).await?;
-    let result =
-        if plain { plain::run(&client, events).await } else { screen::run(&client, events, person.handle).await };
+    let result = if plain {
+        plain::run(&client, events, person.handle).await
+    } else {
+        screen::run(&client, events, person.handle).await
+    };
     client.close().await;
     result.map(|()| ExitCode::SUCCESS)
 }

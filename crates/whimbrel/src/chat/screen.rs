@@ -60,7 +60,7 @@ async fn converse(
     let mut keyboard = keyboard();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     deeds.push(app.update(Happened::Event(Event::State(client.state()))));
-    deeds.push([Effect::RefreshConversations, Effect::RefreshRequests]);
+    deeds.push([Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations]);
     loop {
         let mut drawn = None;
         terminal.draw(|frame| drawn = Some(view::draw(frame, &app, look))).context("cannot draw")?;

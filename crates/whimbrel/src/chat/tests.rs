@@ -7,12 +7,14 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use whimbrel_client::{
     Closed, ConnectionState, Content, ConversationId, ConversationSummary, Cursors, DeviceId, Event, GoodbyeCode,
-    MessageId, MessageKind, NotPlaced, Profile, Refusal, Relation, RelationState, Seq, StoredMessage, UserId,
+    MessageId, MessageKind, NotPlaced, Outgoing, Profile, Refusal, Relation, RelationState, Seq, StoredMessage, UserId,
 };
 
 use super::app::{App, Effect, Happened, Notice, RelationDeed, Selected, Ticket};
 use super::keys::Key;
 use super::view::{self, Look};
+
+mod groups;
 
 const ME: UserId = UserId(1);
 const DEVICE: DeviceId = DeviceId::from_bytes([9; 16]);
@@ -110,7 +112,7 @@ fn snapshots(name: &str, mut app: impl FnMut() -> App) {
 fn a_draft_stands_from_enter_until_its_message_comes() {
     let mut app = app();
     let effects = type_line(&mut app, "hi");
-    assert_eq!(effects, [Effect::Send { conversation: chat(2), ticket: ticket(&effects), text: "hi".into() }]);
+    assert_eq!(effects, [Effect::Send { conversation: chat(2), ticket: ticket(&effects), what: Outgoing::text("hi") }]);
     assert_eq!(app.open_drafts().len(), 1);
     app.update(Happened::Queued { conversation: chat(2), ticket: ticket(&effects), message_id: id(101) });
     assert_eq!(app.open_drafts().len(), 1);

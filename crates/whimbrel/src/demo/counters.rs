@@ -1,8 +1,9 @@
 //! What the bots know of their messages, and whether it adds up. Pure; time is the caller's.
 //!
-//! A message is followed from its draft until it was told SENT *and* its recipient's application showed it; then it is
-//! forgotten and only counted, so the memory stays small however long the demo runs. What the recipient shows must be
-//! the next seq of its conversation, each message once.
+//! A message is followed from its draft until it was told SENT *and* the application of each recipient (in the group: of
+//! all other bots) showed it, at the same place; then it is forgotten and only counted, so the memory stays small however
+//! long the demo runs. What a recipient shows must be the next seq of its conversation, each message once. What is about
+//! an earlier message, such as an edit, is a message here.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -21,11 +22,11 @@ pub(super) struct Figures {
     pub(super) sent: u64,
     /// Answered SENT.
     pub(super) confirmed: u64,
-    /// Receipts of the recipient's device.
+    /// Receipts of the recipient's device; in the group: of a device of every other bot.
     pub(super) delivered: u64,
-    /// Receipts of the recipient's eyes, as far as bots have any.
+    /// Receipts of the recipient's eyes, as far as bots have any; in the group: of every other bot's.
     pub(super) read: u64,
-    /// Told SENT and not shown by the recipient, for longer than [`LOST_AFTER`].
+    /// Told SENT and not shown by every recipient, for longer than [`LOST_AFTER`].
     pub(super) lost: u64,
     /// Shown twice, or placed twice.
     pub(super) doubled: u64,
@@ -51,8 +52,18 @@ struct Followed {
     drafted: Option<Duration>,
     /// Told SENT, at which place and when.
     confirmed: Option<(Seq, Duration)>,
-    /// Shown by the recipient, at which place.
-    shown: Option<Seq>,
+    /// How many are to show it; known with the draft.
+    audience: usize,
+    /// How many have, and the place at which the first did.
+    shown: (usize, Seq),
+    /// They did at different places.
+    torn: bool,
+}
+
+impl Followed {
+    fn is_shown(&self) -> bool {
+        self.drafted.is_some() && self.shown.0 >= self.audience
+    }
 }
 
 /// A sender's messages in one conversation that wait for receipts, in seq order.
@@ -78,10 +89,12 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// A bot put a draft for another bot into its outbox.
-    pub(super) fn drafted(&mut self, message: MessageId, now: Duration) {
+    /// A bot put a draft for so many other bots into its outbox.
+    pub(super) fn drafted(&mut self, message: MessageId, audience: usize, now: Duration) {
         self.figures.sent += 1;
-        self.followed.entry(message).or_default().drafted = Some(now);
+        let followed = self.followed.entry(message).or_default();
+        (followed.drafted, followed.audience) = (Some(now), audience);
+        self.settle(message);
     }
 
     /// A bot was told SENT.
@@ -112,6 +125,12 @@ impl Counters {
         self.followed.remove(&message);
     }
 
+    /// What a bot wanted to send came to nothing, as it may.
+    pub(super) fn withdrawn(&mut self, message: MessageId) {
+        self.figures.sent = self.figures.sent.saturating_sub(1);
+        self.followed.remove(&message);
+    }
+
     /// A bot's application showed a row of a conversation: one of another bot's messages, or anything else that has a
     /// place there (`message` is then `None`).
     pub(super) fn shown(&mut self, bot: UserId, at: ConversationId, seq: Seq, message: Option<MessageId>) {
@@ -126,12 +145,20 @@ impl Counters {
         }
         *last = seq;
         if let Some(message) = message {
-            self.followed.entry(message).or_default().shown = Some(seq);
+            let followed = self.followed.entry(message).or_default();
+            let (count, place) = followed.shown;
+            followed.torn |= count > 0 && place != seq;
+            followed.shown = (count + 1, seq);
             self.settle(message);
         }
     }
 
-    /// A receipt of `bot`'s peer in a conversation.
+    /// Whether a message of a bot's in a conversation waits for a receipt.
+    pub(super) fn is_awaiting(&self, bot: UserId, at: ConversationId) -> bool {
+        self.awaiting.get(&(bot, at)).is_some_and(|it| !it.delivered.is_empty() || !it.read.is_empty())
+    }
+
+    /// A receipt of `bot`'s peer in a conversation; in the group: how far all other bots are.
     pub(super) fn receipt(&mut self, bot: UserId, at: ConversationId, cursors: Cursors) {
         let awaiting = self.awaiting.entry((bot, at)).or_default();
         awaiting.peer = awaiting.peer.max(cursors);
@@ -146,7 +173,9 @@ impl Counters {
     /// The figures as of now.
     pub(super) fn figures(&self, now: Duration) -> Figures {
         let overdue = |followed: &&Followed| match followed {
-            Followed { confirmed: Some((_, since)), shown: None, .. } => now.saturating_sub(*since) > LOST_AFTER,
+            Followed { confirmed: Some((_, since)), .. } if !followed.is_shown() => {
+                now.saturating_sub(*since) > LOST_AFTER
+            }
             _ => false,
         };
         let waits = |followed: &Followed| match followed {
@@ -192,7 +221,11 @@ impl Counters {
     /// Forgets a message that has come to its end, if its places agree.
     fn settle(&mut self, message: MessageId) {
         let ended = match self.followed.get(&message) {
-            Some(Followed { confirmed: Some((told, _)), shown: Some(shown), .. }) => Some(told == shown),
+            Some(followed @ Followed { confirmed: Some((told, _)), shown: (_, place), torn, .. })
+                if followed.is_shown() =>
+            {
+                Some(told == place && !torn)
+            }
             _ => None,
         };
         if let Some(agree) = ended {
@@ -218,7 +251,7 @@ mod tests {
     fn exchange(counters: &mut Counters, seqs: &[u64]) -> Vec<MessageId> {
         let ids: Vec<_> = seqs.iter().map(|_| MessageId::generate()).collect();
         for (id, seq) in ids.iter().zip(seqs) {
-            counters.drafted(*id, Duration::ZERO);
+            counters.drafted(*id, 1, Duration::ZERO);
             counters.confirmed(A, chat(), *id, Seq(*seq), Duration::ZERO);
         }
         ids
@@ -266,10 +299,42 @@ mod tests {
         let mut counters = Counters::default();
         let id = MessageId::generate();
         counters.shown(B, chat(), Seq(1), Some(id));
-        counters.drafted(id, Duration::ZERO);
+        counters.drafted(id, 1, Duration::ZERO);
         assert_eq!(counters.under_way(), 1);
         counters.confirmed(A, chat(), id, Seq(1), Duration::ZERO);
         assert_eq!((counters.under_way(), counters.figures(NOW).is_clean()), (0, true));
+    }
+
+    /// In a group of four: it is lost as long as one has not shown it, and stands twice when one has it elsewhere.
+    #[test]
+    fn a_message_to_several_is_shown_when_all_of_them_show_it_at_one_place() {
+        let others = [B, UserId(3), UserId(4)];
+        for (last_place, doubled) in [(Seq(1), 0), (Seq(2), 1)] {
+            let mut counters = Counters::default();
+            let id = MessageId::generate();
+            counters.shown(others[0], chat(), Seq(1), Some(id));
+            counters.drafted(id, others.len(), Duration::ZERO);
+            counters.confirmed(A, chat(), id, Seq(1), Duration::ZERO);
+            counters.shown(others[1], chat(), Seq(1), Some(id));
+            assert_eq!((counters.under_way(), counters.figures(NOW).lost), (1, 1));
+            if last_place > Seq(1) {
+                counters.shown(others[2], chat(), Seq(1), None);
+            }
+            counters.shown(others[2], chat(), last_place, Some(id));
+            let figures = counters.figures(NOW);
+            assert_eq!((counters.under_way(), figures.lost, figures.doubled), (0, 0, doubled));
+        }
+    }
+
+    #[test]
+    fn receipts_are_asked_for_as_long_as_one_is_missing() {
+        let mut counters = Counters::default();
+        assert!(!counters.is_awaiting(A, chat()));
+        exchange(&mut counters, &[1, 2]);
+        counters.receipt(A, chat(), Cursors { delivered: Seq(2), read: Seq(1) });
+        assert!(counters.is_awaiting(A, chat()));
+        counters.receipt(A, chat(), Cursors { delivered: Seq(2), read: Seq(2) });
+        assert!(!counters.is_awaiting(A, chat()));
     }
 
     #[test]
@@ -283,7 +348,7 @@ mod tests {
     fn a_refusal_between_friends_is_no_clean_run() {
         let mut counters = Counters::default();
         let id = MessageId::generate();
-        counters.drafted(id, Duration::ZERO);
+        counters.drafted(id, 1, Duration::ZERO);
         counters.refused(id);
         assert_eq!((counters.under_way(), counters.figures(NOW).is_clean()), (0, false));
     }
@@ -301,11 +366,11 @@ mod tests {
         let at = Duration::from_millis;
         let mut counters = Counters::default();
         let [answered, waits] = [MessageId::generate(), MessageId::generate()];
-        counters.drafted(answered, at(100));
+        counters.drafted(answered, 1, at(100));
         counters.confirmed(A, chat(), answered, Seq(1), at(170));
         assert_eq!(counters.look(at(200)).slowest_ms, 70);
         assert_eq!(counters.look(at(300)).slowest_ms, 0, "it was told");
-        counters.drafted(waits, at(300));
+        counters.drafted(waits, 1, at(300));
         assert_eq!(counters.look(at(5300)).slowest_ms, 5000, "before it is answered");
         counters.confirmed(A, chat(), waits, Seq(2), at(6300));
         assert_eq!(counters.look(at(7000)).slowest_ms, 6000);

@@ -26,10 +26,12 @@ use crate::house::{panics, secret_file, signal, telemetry};
 use crate::roles::standalone;
 use bots::{Doors, Flock};
 use counters::{Counters, LOST_AFTER};
+use people::Everybody;
 use screen::Style;
 
-/// How long the last receipts are waited for when all messages have come.
-const RECEIPTS: Duration = Duration::from_secs(2);
+/// How long the last receipts are waited for when all messages have come. In the group they are asked for, and hold from
+/// when they are durable, up to a second after they were given.
+const RECEIPTS: Duration = Duration::from_secs(5);
 
 /// The flags of `whimbrel demo`.
 #[derive(Debug, clap::Args)]
@@ -124,12 +126,11 @@ async fn open(
         Some(file) => secret_file::read_first_line(file).context("--password-file")?,
         None => uuid::Uuid::new_v4().simple().to_string()[..10].to_owned(),
     };
-    let bots = people::create(&doors.api, admin_key, &password, usize::from(args.bots), folder.is_none()).await?;
+    let all = people::create(&doors.api, admin_key, &password, usize::from(args.bots), folder.is_none()).await?;
     let style = Style::of(args.json);
-    let names: Vec<_> = bots.iter().map(|bot| bot.name.as_str()).collect();
     // Nobody reads: the next look at the counters notices, and ends it.
-    let _ = screen::welcome(style, &doors, &password, &names, folder);
-    chat(args, style, doors, bots, stop).await
+    let _ = screen::welcome(style, &doors, &password, &all, folder);
+    chat(args, style, doors, all, stop).await
 }
 
 /// Lets the bots talk until the end; whether every promise was kept.
@@ -137,11 +138,11 @@ async fn chat(
     args: &Args,
     style: Style,
     doors: Doors,
-    bots: Vec<people::Bot>,
+    Everybody { bots, group, .. }: Everybody,
     stop: CancellationToken,
 ) -> anyhow::Result<bool> {
     let users = bots.iter().map(|bot| bot.credentials.user).collect();
-    let flock = Arc::new(Flock { counters: Mutex::new(Counters::default()), started: Instant::now(), users });
+    let flock = Arc::new(Flock { counters: Mutex::new(Counters::default()), started: Instant::now(), users, group });
     if let Some(address) = args.health {
         serve_health(address, flock.clone()).await?;
     }

@@ -1,13 +1,15 @@
-//! The demo's accounts: people to log in as, bots to talk to, everybody a friend of everybody.
+//! The demo's accounts: people to log in as, bots to talk to, everybody a friend of everybody, and all in one group.
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
-use whimbrel_client::{Credentials, DeviceId, DeviceInfo, Rest, UserId};
+use whimbrel_client::{ConversationId, Credentials, DeviceId, DeviceInfo, Rest, UserId};
 
 /// The people, whose password is printed.
 pub(super) const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
 /// Waders, as the server.
 pub(super) const BOTS: [&str; 8] = ["heron", "plover", "dunlin", "curlew", "godwit", "knot", "ruff", "snipe"];
+/// What their group is called.
+const GROUP: &str = "Mudflat";
 /// A day: the demo's bots do not log in again.
 const TOKEN_TTL_S: u64 = 24 * 3600;
 
@@ -19,7 +21,16 @@ pub(super) struct Bot {
     pub(super) credentials: Credentials,
 }
 
-/// Creates everybody; gives the bots. On a server that was there before (`joins`) the bots' handles carry a tag of this
+/// Everybody, as far as the demo goes on with them.
+#[derive(Debug)]
+pub(super) struct Everybody {
+    pub(super) bots: Vec<Bot>,
+    /// The group in which all are.
+    pub(super) group: ConversationId,
+    pub(super) group_name: String,
+}
+
+/// Creates everybody. On a server that was there before (`joins`) the bots' handles carry a tag of this
 /// run, and people who have their accounts already keep them as they are; the bots' friends they become if the password
 /// is theirs.
 pub(super) async fn create(
@@ -28,7 +39,7 @@ pub(super) async fn create(
     password: &str,
     bots: usize,
     joins: bool,
-) -> anyhow::Result<Vec<Bot>> {
+) -> anyhow::Result<Everybody> {
     let admin = Admin { http: reqwest::Client::builder().no_proxy().build()?, api, key: admin_key };
     let tag = if joins { format!("-{}", &uuid::Uuid::new_v4().simple().to_string()[..6]) } else { String::new() };
     let bots = &BOTS[..bots];
@@ -60,7 +71,23 @@ pub(super) async fn create(
         bot_ids.iter().map(|id| json!({ "user": id, "platform": "bot", "ttl_s": TOKEN_TTL_S })).collect();
     let answer = admin.post("/v1/admin/tokens", json!({ "tokens": tokens })).await?;
     let access = each(&answer, "tokens", bot_ids.len(), access)?;
-    Ok(bots.iter().zip(access).map(|(name, credentials)| Bot { name: handle(name), credentials }).collect())
+    let group_name = format!("{GROUP}{tag}");
+    let group = gather(&admin, &group_name, bot_ids, &ids).await?;
+    let bots = bots.iter().zip(access).map(|(name, credentials)| Bot { name: handle(name), credentials }).collect();
+    Ok(Everybody { bots, group, group_name })
+}
+
+/// Makes the group. The bots are in it from its first row on, and check every one; the others see all of it as well.
+async fn gather(admin: &Admin<'_>, name: &str, bots: &[u64], all: &[u64]) -> anyhow::Result<ConversationId> {
+    let new = json!({ "owner": bots[0], "name": name, "history_for_all": true, "members": bots });
+    let group = admin.post("/v1/admin/groups", new).await?;
+    let id = group["id"].as_str().and_then(|id| id.parse().ok()).context("the server named no group")?;
+    ensure!(group["size"] == bots.len(), "the server put {} of {} bots into their group", group["size"], bots.len());
+    let others: Vec<_> = all.iter().filter(|id| !bots.contains(id)).collect();
+    if !others.is_empty() {
+        admin.post(&format!("/v1/admin/groups/{id}/members"), json!({ "users": others })).await?;
+    }
+    Ok(id)
 }
 
 /// The people who log in with this password.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bots::Doors;
 use super::counters::Figures;
-use super::people::PEOPLE;
+use super::people::{Everybody, PEOPLE};
 
 /// How the counters are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,15 @@ pub(super) fn welcome(
     style: Style,
     doors: &Doors,
     password: &str,
-    bots: &[&str],
+    all: &Everybody,
     folder: Option<&std::path::Path>,
 ) -> io::Result<()> {
     let Doors { clients, api } = doors;
+    let bots: Vec<_> = all.bots.iter().map(|bot| bot.name.as_str()).collect();
+    let group = &all.group_name;
     if style == Style::Json {
         let line = serde_json::json!({ "clients": clients, "api": api, "people": PEOPLE, "password": password,
-            "bots": bots, "folder": folder });
+            "bots": bots, "group": group, "folder": folder });
         return print(&format!("{line}\n"));
     }
     let usual = clients == "127.0.0.1:7100" && api == "http://127.0.0.1:7180";
@@ -71,13 +73,14 @@ pub(super) fn welcome(
   REST      {api}   (/healthz, /openapi.json)
   people    {people}   password: {password}
   bots      {bots}   (they answer whoever writes to them)
+  group     {group}   (all of them are in it)
 
 Talk, in other terminals:
 
   WHIMBREL_PASSWORD={password} {alice}
   WHIMBREL_PASSWORD={password} {bob}
 
-The bots write to each other and check every message. Ctrl-C ends the demo.
+The bots write to each other and in the group, and check every message. Ctrl-C ends the demo.
 
 {head}
 "

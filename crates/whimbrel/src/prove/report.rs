@@ -1,5 +1,6 @@
 //! The outcome of a run, for people and for machines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;

@@ -5,9 +5,10 @@ use whimbrel_core::ConversationId;
 use whimbrel_wire::seal::ConversationKey;
 
 use super::super::Commit;
-use crate::group::{GroupInfo, Setting};
+use crate::group::GroupInfo;
 use crate::relation::RelationKey;
 use crate::rest::{group_from_json, group_to_json, setting_from_json, setting_to_json};
+use crate::setting::Setting;
 
 /// What cannot be read (a later SDK wrote it) is left out, and fetched again when it is asked for.
 pub(super) fn infos(connection: &Connection) -> rusqlite::Result<Vec<GroupInfo>> {

@@ -1,5 +1,6 @@
 //! What a copy refuses, with its sentences, and that it leaves it as it is.
 
+use super::super::table::TABLES;
 use super::super::{CopyError, Moment, PageSize, copy, run};
 use super::history::{history, open};
 use super::{Database, copied, refusal};
@@ -153,8 +154,8 @@ async fn rows_that_appear_meanwhile_are_noticed_at_the_end() {
         let mut commits = 0;
         let mut meddle = |moment: Moment| {
             commits += u32::from(moment == Moment::Committed);
-            // The last commit: the eight tables take one each.
-            if moment == Moment::Committed && commits == 8 {
+            // The last commit: the tables take one each.
+            if moment == Moment::Committed && commits == TABLES.len() as u32 {
                 tokio::task::block_in_place(|| handle.block_on(database.run(change)));
             }
             Ok(())
@@ -179,16 +180,16 @@ async fn other_schemas_are_refused_with_a_sentence() {
     result(["has number 1", "whimbrel migrate"]).await;
     database.run("UPDATE schema_version SET number = 99").await;
     result(["has number 99", "newer program"]).await;
-    database.run("UPDATE schema_version SET number = 2").await;
+    database.run("UPDATE schema_version SET number = 3").await;
     let set = |number: u32| {
         let db = rusqlite::Connection::open(super::super::database_file(history.folder.path())).expect("a database");
         db.pragma_update(None, "user_version", number).expect("a number");
     };
     set(1);
-    result(["has number 1, and this version of the program copies 2", "start the standalone server"]).await;
+    result(["has number 1, and this version of the program copies 3", "start the standalone server"]).await;
     set(99);
     result(["has number 99", "newer program"]).await;
-    set(2);
+    set(3);
     copied(history.folder.path(), &database).await;
 }
 

@@ -27,6 +27,10 @@ use crate::groups::{
 
 pub(super) use leaving::leave_all;
 
+/// What a change of a large group runs that names few people: a test looks at how SQLite finds the rows.
+#[cfg(test)]
+pub(super) const BY_KEY: &[&str] = &[scene::PERSON, scene::GROUPS, write::MEMBER, write::CURSORS, write::ANSWERERS];
+
 #[async_trait]
 impl Groups for SqliteStore {
     async fn create_group(&self, new: NewGroup, now: u64) -> Result<(Group, Rows), GroupError> {

@@ -9,12 +9,12 @@ use super::read::request_kind;
 use crate::directory::RelationState;
 use crate::groups::rules::{MemberRow, Needs, Person, RequestRow};
 
-const PERSON: &str = "SELECT p.role, p.until, p.muted_until, r.kind, r.by_user FROM user u \
+pub(super) const PERSON: &str = "SELECT p.role, p.until, p.muted_until, r.kind, r.by_user FROM user u \
      LEFT JOIN group_member p ON p.conv = ?1 AND p.user = u.id \
      LEFT JOIN group_request r ON r.conv = ?1 AND r.user = u.id WHERE u.id = ?2 AND u.deleted_at IS NULL";
 
 /// Dissolved groups take no room.
-const GROUPS: &str = "SELECT count(*) FROM member m CROSS JOIN chat_group g ON g.conv = m.conv \
+pub(super) const GROUPS: &str = "SELECT count(*) FROM member m CROSS JOIN chat_group g ON g.conv = m.conv \
      WHERE m.user = ?1 AND m.until = 0 AND g.dissolved_at IS NULL";
 
 /// Those of these people who have an account; `of`: whose friends they are, and whom they block.

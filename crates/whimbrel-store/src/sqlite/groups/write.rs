@@ -20,18 +20,18 @@ const GROUP: &str = "UPDATE chat_group SET handle = ?2, name = ?3, avatar = ?4, 
      revision = ?13, key_version = ?14, dissolved_at = ?15 WHERE conv = ?1";
 
 /// Who comes back begins anew, but for a mute: leaving does not end it.
-const MEMBER: &str = "INSERT INTO group_member (conv, user, role, since, key_from, joined_at) \
+pub(super) const MEMBER: &str = "INSERT INTO group_member (conv, user, role, since, key_from, joined_at) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (conv, user) DO UPDATE SET role = excluded.role, \
      since = excluded.since, until = 0, key_from = excluded.key_from, key_to = 0, joined_at = excluded.joined_at";
 
 /// Read up to the row before, with all of one's own: what counts as unread begins with the next row. Where history is
 /// for all it is seen from its beginning, but for what the user cleared.
-const CURSORS: &str = "INSERT INTO member (user, conv, delivered, read, since, until, n_read) \
+pub(super) const CURSORS: &str = "INSERT INTO member (user, conv, delivered, read, since, until, n_read) \
      VALUES (?1, ?2, ?3, ?3, CASE WHEN ?5 THEN 1 + COALESCE((SELECT cleared FROM setting WHERE user = ?1 AND conv = ?2), \
      0) ELSE ?3 + 1 END, 0, ?4) ON CONFLICT (user, conv) DO UPDATE SET delivered = excluded.delivered, \
      read = excluded.read, since = excluded.since, until = 0, n_read = excluded.n_read, own_read = own_total";
 
-const ANSWERERS: &str = "SELECT user FROM group_member INDEXED BY group_member_role \
+pub(super) const ANSWERERS: &str = "SELECT user FROM group_member INDEXED BY group_member_role \
      WHERE conv = ?1 AND role > 1 AND until = 0 ORDER BY role DESC LIMIT ?2";
 
 const REQUEST: &str = "INSERT OR REPLACE INTO group_request (conv, user, kind, by_user, message, at) \

@@ -4,6 +4,7 @@ mod files;
 mod groups;
 mod limits;
 mod secrets;
+mod seeks;
 
 use std::path::Path;
 use std::sync::Arc;

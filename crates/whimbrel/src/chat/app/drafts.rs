@@ -55,25 +55,23 @@ impl Drafts {
         ticket
     }
 
-    /// It is in the outbox, under this id.
-    pub(super) fn queued(&mut self, conversation: ConversationId, ticket: Ticket, id: MessageId) {
-        let Some(draft) = self.find(conversation, |draft| draft.ticket == ticket) else { return };
-        draft.message_id = Some(id);
+    /// It is in the outbox, under this id. Gives the reason of a refusal that turns out to be of no draft.
+    pub(super) fn queued(&mut self, conversation: ConversationId, ticket: Ticket, id: MessageId) -> Option<String> {
+        self.find(conversation, |draft| draft.ticket == ticket)?.message_id = Some(id);
         let told = self.early.remove(&id);
-        self.named();
+        let others = self.named();
         match told {
             Some(Told::Came) => self.came(conversation, id),
-            Some(Told::Refused(why)) => self.refused(conversation, id, why),
+            Some(Told::Refused(why)) => drop(self.refused(conversation, id, why)),
             None => {}
         }
+        others
     }
 
     /// It did not even get into the outbox.
-    pub(super) fn not_queued(&mut self, conversation: ConversationId, ticket: Ticket, why: String) {
-        if let Some(draft) = self.find(conversation, |draft| draft.ticket == ticket) {
-            draft.refused = Some(why);
-            self.named();
-        }
+    pub(super) fn not_queued(&mut self, conversation: ConversationId, ticket: Ticket, why: String) -> Option<String> {
+        self.find(conversation, |draft| draft.ticket == ticket)?.refused = Some(why);
+        self.named()
     }
 
     /// A message of this device came.
@@ -88,12 +86,17 @@ impl Drafts {
         self.told_early(id, Told::Came);
     }
 
-    /// The server refused a message.
-    pub(super) fn refused(&mut self, conversation: ConversationId, id: MessageId, why: String) {
-        match self.find(conversation, |draft| draft.message_id == Some(id)) {
-            Some(draft) => draft.refused = Some(why),
-            None => self.told_early(id, Told::Refused(why)),
+    /// The server refused a message. Gives the reason back if it is no draft here: something about an earlier message was
+    /// refused, or what an earlier run of the program has left.
+    pub(super) fn refused(&mut self, conversation: ConversationId, id: MessageId, why: String) -> Option<String> {
+        if let Some(draft) = self.find(conversation, |draft| draft.message_id == Some(id)) {
+            draft.refused = Some(why);
+        } else if self.nameless == 0 {
+            return Some(why);
+        } else {
+            self.told_early(id, Told::Refused(why));
         }
+        None
     }
 
     /// Forgets what was refused in a conversation.
@@ -114,10 +117,16 @@ impl Drafts {
         }
     }
 
-    fn named(&mut self) {
+    /// Once all drafts have their ids, what was told early belongs to none of them.
+    fn named(&mut self) -> Option<String> {
         self.nameless -= 1;
-        if self.nameless == 0 {
-            self.early.clear();
+        if self.nameless > 0 {
+            return None;
         }
+        let early = std::mem::take(&mut self.early);
+        early.into_values().find_map(|told| match told {
+            Told::Refused(why) => Some(why),
+            Told::Came => None,
+        })
     }
 }

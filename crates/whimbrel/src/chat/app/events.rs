@@ -1,13 +1,14 @@
 //! What the client tells, and what it changes on the screen.
 
-use std::cmp::Reverse;
-
 use whimbrel_client::{
-    Closed, ConnectionState, ConversationId, ConversationSummary, Cursors, Event, GoodbyeCode, Relation, RelationState,
-    StoredMessage, UserId,
+    Closed, ConnectionState, ConversationId, ConversationSummary, Cursors, Event, GoodbyeCode, MessageKind, Picture,
+    Relation, RelationState, StoredMessage, UserId,
 };
 
 use super::{App, Effect, Notice, Selected};
+
+/// What may be another one when events were missed.
+const EVERYTHING: [Effect; 3] = [Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations];
 
 impl App {
     pub(super) fn event(&mut self, event: Event) -> Vec<Effect> {
@@ -16,17 +17,30 @@ impl App {
             Event::Message(message) => return self.message(message),
             // The message itself follows, and takes its draft's place.
             Event::Sent { .. } | Event::AccountChanged => {}
-            Event::Changed { .. } | Event::GroupChanged { .. } | Event::SettingChanged { .. } => {}
-            Event::Typing { .. } | Event::Signal { .. } => {}
             Event::Refused { conversation, message_id, refusal } => {
-                self.drafts.refused(conversation, message_id, refusal.sentence().to_owned());
+                let of_no_draft = self.drafts.refused(conversation, message_id, refusal.sentence().to_owned());
+                self.not_done(of_no_draft);
             }
             Event::Receipt { conversation, user, cursors } => self.receipt(conversation, user, cursors),
             Event::Unread { conversation, unread } => {
                 if let Some(row) = self.conversations.iter_mut().find(|row| row.id == conversation) {
                     row.unread = unread;
+                    row.mentions = row.mentions.min(unread.try_into().unwrap_or(usize::MAX));
                 }
             }
+            Event::Changed { conversation, seq } => {
+                let is_shown = self.open() == Some(conversation) && self.messages.contains_key(&seq);
+                return is_shown.then_some(Effect::Look(conversation, seq)).into_iter().collect();
+            }
+            // Its name, or that one is in it, or asked in.
+            Event::GroupChanged { .. } => return vec![Effect::RefreshConversations, Effect::RefreshInvitations],
+            // What was cleared is gone.
+            Event::SettingChanged { conversation } => {
+                let load = (self.open() == Some(conversation)).then_some(Effect::Load(conversation));
+                return [Effect::RefreshConversations].into_iter().chain(load).collect();
+            }
+            Event::Typing { conversation, user, typing } => self.people.writes(conversation, user, typing),
+            Event::Signal { .. } => {}
             Event::RelationChanged(relation) => return self.relation(relation),
             Event::ConversationReset { conversation } => {
                 if self.open() == Some(conversation) {
@@ -42,7 +56,7 @@ impl App {
             }
             Event::Lagged { .. } => {
                 let load = self.open().map(Effect::Load);
-                return load.into_iter().chain([Effect::RefreshConversations, Effect::RefreshRequests]).collect();
+                return load.into_iter().chain(EVERYTHING).collect();
             }
         }
         Vec::new()
@@ -53,7 +67,7 @@ impl App {
         for row in &mut list {
             let Some(known) = self.conversations.iter().find(|known| known.id == row.id) else { continue };
             if known.head > row.head || known.own.read > row.own.read {
-                row.unread = known.unread;
+                (row.unread, row.mentions) = (known.unread, known.mentions);
             }
             row.head = row.head.max(known.head);
             row.own = row.own.max(known.own);
@@ -62,38 +76,22 @@ impl App {
                 row.last = known.last.clone();
             }
         }
-        list.sort_by_cached_key(|row| {
-            (Reverse(row.last.as_ref().map_or(0, |last| last.at)), row.peer_name.to_lowercase())
-        });
+        list.retain(|row| !row.hidden && !row.archived);
+        list.sort_by_key(ConversationSummary::order);
         self.conversations = list;
         let mut effects = self.reselect();
         effects.extend(self.mark_read());
         effects
     }
 
-    /// Keeps the selection if it still stands; otherwise what is wanted, otherwise the first conversation.
-    pub(super) fn reselect(&mut self) -> Vec<Effect> {
-        let entries = self.entries();
-        if let Some(wanted) = self.wanted.map(Selected::Conversation).filter(|wanted| entries.contains(wanted)) {
-            self.wanted = None;
-            return self.select(wanted);
-        }
-        if self.selected.is_some_and(|selected| entries.contains(&selected)) {
-            return Vec::new();
-        }
-        self.selected = None;
-        let first = self.conversations.first().map(|row| Selected::Conversation(row.id));
-        match first.or(entries.first().copied()) {
-            Some(entry) if self.wanted.is_none() => self.select(entry),
-            _ => Vec::new(),
-        }
-    }
-
     fn state(&mut self, state: ConnectionState) -> Vec<Effect> {
         let mut effects = Vec::new();
         match &state {
             ConnectionState::Waiting { retry_in } => self.retry_in = *retry_in,
-            ConnectionState::Online => effects.extend([Effect::RefreshConversations, Effect::RefreshRequests]),
+            ConnectionState::Online => {
+                self.people.ask_again();
+                effects.extend(EVERYTHING);
+            }
             ConnectionState::Closed { why } => {
                 let why = match why {
                     Closed::Goodbye(GoodbyeCode::REPLACED) => "this device is connected from somewhere else".to_owned(),
@@ -102,6 +100,9 @@ impl App {
                 self.notify(Notice::Bad(format!("Closed for good: {why}. Ctrl-Q quits.")));
             }
             ConnectionState::Connecting { .. } => {}
+        }
+        if state != ConnectionState::Online {
+            self.people.nobody_writes();
         }
         self.state = state;
         effects
@@ -112,21 +113,23 @@ impl App {
         if message.sender == self.me && message.device == self.device {
             self.drafts.came(conversation, message.message_id);
         }
-        if !message.kind.is_countable() {
+        // What is about an earlier message changes that one.
+        if !message.kind.is_countable() && message.kind != MessageKind::GROUP {
             return Vec::new();
         }
-        let known = self.conversations.iter().position(|row| row.id == conversation);
-        if let Some(at) = known {
-            let mut row = self.conversations.remove(at);
+        let known = self.conversations.iter_mut().find(|row| row.id == conversation);
+        let is_known = known.is_some();
+        if let Some(row) = known {
             row.head = row.head.max(message.seq);
+            row.mentions += usize::from(message.calls(self.me));
             row.last = Some(message.clone());
-            self.conversations.insert(0, row);
+            self.conversations.sort_by_key(ConversationSummary::order);
         }
         if self.open() == Some(conversation) {
-            self.messages.insert(message.seq, message);
+            Picture::of([message]).into_items().into_iter().for_each(|item| self.put(item, false));
             self.trim();
         }
-        if known.is_none() { vec![Effect::RefreshConversations] } else { self.mark_read() }
+        if is_known { self.mark_read() } else { vec![Effect::RefreshConversations] }
     }
 
     fn receipt(&mut self, conversation: ConversationId, user: UserId, cursors: Cursors) {

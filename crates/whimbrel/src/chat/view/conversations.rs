@@ -1,4 +1,4 @@
-//! The list on the left: friend requests, then conversations, each with what is unread.
+//! The list on the left: what wants an answer, then conversations, each with what is unread and how many of that call one.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,8 +8,12 @@ use ratatui::widgets::{Block, Borders, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use super::Look;
-use super::text::{clean, fit};
+use super::text::{fit, one_line};
 use crate::chat::app::{App, Selected};
+
+/// Marks of a conversation that is pinned on top, and of one that does not alert.
+const PINNED: &str = "↑";
+const QUIET: &str = "z";
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let width = usize::from(area.width.saturating_sub(1));
@@ -30,27 +34,63 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     frame.render_widget(Paragraph::new(text).block(block), area);
 }
 
-fn row(app: &App, entry: Selected, width: usize, look: Look) -> Line<'static> {
-    let selected = app.selected == Some(entry);
-    let mark = if selected { "▸" } else { " " };
-    let (name, badge, urgent) = match entry {
-        Selected::Request(user) => {
-            let name = app.requests.iter().find(|r| r.peer.id == user).map_or(String::new(), |r| r.peer.handle.clone());
-            (name, "wants in".to_owned(), true)
-        }
-        Selected::Conversation(id) => {
-            let row = app.conversations.iter().find(|row| row.id == id);
-            let unread = row.map_or(0, |row| app.unread(row));
-            let badge = match unread {
-                0 => String::new(),
-                1..=999 => unread.to_string(),
-                _ => "999+".to_owned(),
-            };
-            (row.map_or(String::new(), |row| row.peer_name.clone()), badge, unread > 0)
-        }
+/// How an entry stands in the list.
+struct Entry {
+    name: String,
+    /// Pinned, quiet.
+    flags: String,
+    badge: String,
+    urgent: bool,
+}
+
+fn entry(app: &App, entry: Selected) -> Entry {
+    let asks = |name: Option<String>, badge: &str| {
+        let name = name.unwrap_or_default();
+        Entry { name, flags: String::new(), badge: badge.to_owned(), urgent: true }
     };
-    let room = width.saturating_sub(3 + badge.width());
-    let name = fit(&clean(&name).replace('\n', " "), room);
+    let id = match entry {
+        Selected::Request(user) => {
+            let found = app.requests.iter().find(|request| request.peer.id == user);
+            return asks(found.map(|request| request.peer.handle.clone()), "wants in");
+        }
+        Selected::Invitation(group) => {
+            let found = app.invitations.iter().find(|request| request.group == group);
+            return asks(found.map(|request| request.group_name.clone()), "invites");
+        }
+        Selected::Conversation(id) => id,
+    };
+    let Some(row) = app.conversations.iter().find(|row| row.id == id) else { return asks(None, "") };
+    let unread = app.unread(row);
+    let count = match unread {
+        0 => String::new(),
+        1..=999 => unread.to_string(),
+        _ => "999+".to_owned(),
+    };
+    let calls = match row.mentions {
+        0 => String::new(),
+        _ if unread == 0 => String::new(),
+        many => format!("@{} ", many.min(99)),
+    };
+    let pinned = if row.pinned_at > 0 { PINNED } else { "" };
+    let quiet = if row.muted_until > 0 { QUIET } else { "" };
+    Entry {
+        name: row.title.clone(),
+        flags: format!("{pinned}{quiet}"),
+        urgent: unread > 0 && (quiet.is_empty() || !calls.is_empty()),
+        badge: format!("{calls}{count}"),
+    }
+}
+
+fn row(app: &App, of: Selected, width: usize, look: Look) -> Line<'static> {
+    let selected = app.selected == Some(of);
+    let mark = if selected { "▸" } else { " " };
+    let Entry { name, flags, badge, urgent } = entry(app, of);
+    let right = match (flags.is_empty(), badge.is_empty()) {
+        (false, false) => format!("{flags} {badge}"),
+        _ => format!("{flags}{badge}"),
+    };
+    let room = width.saturating_sub(3 + right.width());
+    let name = fit(&one_line(&name), room);
     let padding = " ".repeat(room.saturating_sub(name.width()) + 1);
     let mut style = Style::new();
     if selected {
@@ -65,6 +105,6 @@ fn row(app: &App, entry: Selected, width: usize, look: Look) -> Line<'static> {
     }
     Line::from(vec![
         Span::styled(format!("{mark}{name}{padding}"), style),
-        Span::styled(format!("{badge} "), badge_style),
+        Span::styled(format!("{right} "), badge_style),
     ])
 }

@@ -7,7 +7,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph};
 
 use super::Look;
+use super::text::fit;
 use crate::chat::app::App;
+
+/// What the letters mean while a message is picked.
+const PICKED: &str = "r reply · e edit · + react · d take back · w who read it · Esc";
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let rule = if look.colour { Style::new().fg(Color::DarkGray) } else { Style::new() };
@@ -16,8 +20,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let (shown, column) = app.editor.window(usize::from(area.width.saturating_sub(2)));
     let hint = if !app.editor.text().is_empty() {
         Span::raw("")
-    } else if app.request().is_some() {
+    } else if app.request().is_some() || app.invitation().is_some() {
         Span::styled("type /accept or /decline", dim)
+    } else if app.picked.is_some() {
+        Span::styled(fit(PICKED, usize::from(area.width.saturating_sub(3))), dim)
     } else if app.open().is_some() {
         Span::styled("type a message", dim)
     } else {

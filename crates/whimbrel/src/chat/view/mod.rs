@@ -3,7 +3,7 @@
 //! ```text
 //! conversations │ messages of the open one
 //!               │
-//! a notice, when there is one
+//! a notice, when there is one; what a command is about, or which commands there are
 //! ─────────────────────────────────────────
 //! > what is being typed
 //! connection                           keys
@@ -14,8 +14,11 @@
 mod conversations;
 mod help;
 mod input;
-pub(super) mod messages;
+mod messages;
+pub(super) mod news;
 mod notice;
+pub(super) mod said;
+mod sheet;
 mod status;
 pub(super) mod text;
 
@@ -58,7 +61,11 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &App, look: Look) -> Drawn {
     if let Some(first) = app.help {
         // The last line stays: it says how to quit.
         let above = Rect { height: frame.area().height.saturating_sub(1), ..frame.area() };
-        drawn.help_next = help::draw(frame, above, first);
+        let width = sheet::width(above);
+        drawn.help_next = match &app.sheet {
+            Some(open) => sheet::draw(frame, above, &open.title, &sheet::lines(open, width), first),
+            None => sheet::draw(frame, above, "Help", &help::lines(width), first),
+        };
     }
     drawn
 }

@@ -9,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 use whimbrel_client::ConnectionState;
 
 use super::Look;
-use super::text::fit;
+use super::text::{fit, one_line};
 use crate::chat::app::App;
 
 /// From the most that can be said to the least.
@@ -25,7 +25,8 @@ const GAP: usize = 2;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let width = usize::from(area.width);
     let online = app.state == ConnectionState::Online;
-    let connection = format!("{} {}", if online { "●" } else { "○" }, app.connection());
+    let writing = app.writing().map_or(String::new(), |who| format!(" · {}", one_line(&who)));
+    let connection = format!("{} {}{writing}", if online { "●" } else { "○" }, app.connection());
     let fits = |keys: &&&str| connection.width() + GAP + keys.width() <= width;
     let least = KEYS[KEYS.len() - 1];
     let keys = KEYS.iter().find(fits).copied().unwrap_or(least);

@@ -30,6 +30,11 @@ pub(in crate::chat) fn clean(text: &str) -> String {
     text.replace("\r\n", "\n").chars().filter(|c| !turns(*c)).map(safe).collect()
 }
 
+/// A name as others chose it, on one line.
+pub(in crate::chat) fn one_line(name: &str) -> String {
+    clean(name).replace('\n', " ")
+}
+
 /// `text` broken into lines of at most `width` columns, between words where that is possible.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(2);

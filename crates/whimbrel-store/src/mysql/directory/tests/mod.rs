@@ -1,4 +1,4 @@
-//! What holds for the directory on MySQL beyond what holds for every engine (`mysql/tests`): what it remembers for other
+//! What holds for every engine; and for the directory on MySQL beyond that: what it remembers for other
 //! processes, what several at once cannot break, and what a lost connection leaves.
 
 mod lost;
@@ -27,6 +27,8 @@ async fn stores() -> Stores {
     }
 }
 
+crate::timeline_and_directory_conformance!(stores);
+crate::groups_conformance!(stores);
 crate::remembering_directory_conformance!(stores);
 
 /// Two processes on one database, and a connection past both.

@@ -1,0 +1,162 @@
+//! The words between the state and the world: what happened, and what is to be done.
+
+use whimbrel_client::{
+    ConversationId, ConversationSummary, Event, GroupRequest, MessageId, Outgoing, Pictured, Relation, Seq, UserId,
+};
+
+use super::drafts::Ticket;
+use crate::chat::command::InGroup;
+use crate::chat::keys::Key;
+
+/// Something happened.
+#[derive(Debug)]
+pub(in crate::chat) enum Happened {
+    /// A key was pressed.
+    Key(Key),
+    /// Text was pasted.
+    Pasted(String),
+    /// The client says.
+    Event(Event),
+    /// The list of conversations was read.
+    Conversations(Vec<ConversationSummary>),
+    /// Friend requests were read.
+    Requests(Vec<Relation>),
+    /// Invitations were read.
+    Invitations(Vec<GroupRequest>),
+    /// The end of a conversation was read from the device's store.
+    Messages(ConversationId, Vec<Pictured>),
+    /// One message was looked at again.
+    Looked(Pictured),
+    /// These people are called so.
+    People(Vec<Person>),
+    /// A text is in the outbox.
+    Queued { conversation: ConversationId, ticket: Ticket, message_id: MessageId },
+    /// A text could not be put there.
+    NotQueued { conversation: ConversationId, ticket: Ticket, why: String },
+    /// Something about an earlier message is in the outbox.
+    FollowedUp { conversation: ConversationId, message_id: MessageId },
+    /// One is in this group now, and wants to see it.
+    Opens(ConversationId, Notice),
+    /// Something to read.
+    Sheet(Sheet),
+    /// Something that was asked for worked, or did not.
+    Notice(Notice),
+    /// The terminal has another size.
+    Resized,
+    /// A second went by.
+    Tick,
+}
+
+/// A line for the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::chat) enum Notice {
+    Good(String),
+    Bad(String),
+}
+
+/// Lines to read, over everything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::chat) struct Sheet {
+    pub(in crate::chat) title: String,
+    pub(in crate::chat) lines: Vec<String>,
+}
+
+/// What somebody is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::chat) struct Person {
+    pub(in crate::chat) id: UserId,
+    pub(in crate::chat) name: String,
+    pub(in crate::chat) handle: String,
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::chat) enum Effect {
+    Send { conversation: ConversationId, ticket: Ticket, what: Outgoing },
+    Edit(ConversationId, Seq, Outgoing),
+    Recall(ConversationId, Seq),
+    React { conversation: ConversationId, seq: Seq, emoji: String, removed: bool },
+    Load(ConversationId),
+    Look(ConversationId, Seq),
+    MarkRead(ConversationId, Seq),
+    Typing(ConversationId, bool),
+    RefreshConversations,
+    RefreshRequests,
+    RefreshInvitations,
+    Members(ConversationId),
+    Names(Vec<UserId>),
+    Add { handle: String, greeting: String },
+    Relation(UserId, String, RelationDeed),
+    NewGroup { name: String, handles: Vec<String> },
+    Join(String),
+    Invitation { group: ConversationId, name: String, accept: bool },
+    InGroup(ConversationId, InGroup),
+    Readers(ConversationId, Seq),
+    Pin(ConversationId, bool),
+    Quiet(ConversationId, bool),
+    Quit,
+}
+
+impl Effect {
+    /// Whether the server is asked by REST, which may take its time.
+    pub(in crate::chat) fn asks_rest(&self) -> bool {
+        use Effect::{
+            Add, InGroup, Invitation, Join, Members, Names, NewGroup, Pin, Quiet, Readers, RefreshInvitations,
+            RefreshRequests, Relation,
+        };
+        matches!(
+            self,
+            RefreshRequests
+                | RefreshInvitations
+                | Members(_)
+                | Names(_)
+                | Add { .. }
+                | Relation(..)
+                | NewGroup { .. }
+                | Join(_)
+                | Invitation { .. }
+                | InGroup(..)
+                | Readers(..)
+                | Pin(..)
+                | Quiet(..)
+        )
+    }
+
+    /// Whether it is something that the person said: it is not to get lost when they leave.
+    pub(in crate::chat) fn says(&self) -> bool {
+        matches!(self, Effect::Send { .. } | Effect::Edit(..) | Effect::Recall(..) | Effect::React { .. })
+    }
+}
+
+/// What can be done about a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::chat) enum RelationDeed {
+    Accept,
+    Decline,
+    Block,
+    Unblock,
+    Remove,
+}
+
+/// What stands selected in the list on the left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::chat) enum Selected {
+    Request(UserId),
+    Invitation(ConversationId),
+    Conversation(ConversationId),
+}
+
+/// What the view tells of the last frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::chat) struct Drawn {
+    /// What was drawn on the right.
+    pub(in crate::chat) of: Option<Selected>,
+    /// Its columns, its rows, and the lines that there would be to show.
+    pub(in crate::chat) width: usize,
+    pub(in crate::chat) height: usize,
+    pub(in crate::chat) lines: usize,
+    /// Lines that were scrolled away from the end.
+    pub(in crate::chat) scroll: usize,
+    /// The first line of the help's next page, when there is one.
+    pub(in crate::chat) help_next: Option<usize>,
+}
