@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use whimbrel_client::{Client, Content, ConversationId, Error, MessageId, MessageKind, Seq};
+use whimbrel_client::{Client, Content, ConversationId, Error, MessageId, Seq};
 
 use super::super::dice::Dice;
 use super::super::ledger::Seen;

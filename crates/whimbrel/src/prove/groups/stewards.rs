@@ -177,6 +177,7 @@ mod tests {
     }
 
     fn steward() -> Steward {
+        crate::house::tls::install_provider();
         let (conversation, user) = (ConversationId::generate(), UserId(1));
         let credentials = Credentials {
             user,
