@@ -205,8 +205,10 @@ pub async fn edit_against_recall(here: &impl Doors, there: &impl Doors) -> anyho
     stored(&phone, chat, last).await;
     let mut raced = Vec::new();
     for seq in &targets {
-        let (edit, recall) =
-            tokio::join!(laptop.client.edit(chat, *seq, Outgoing::text("another secret")), phone.client.recall(chat, *seq));
+        let (edit, recall) = tokio::join!(
+            laptop.client.edit(chat, *seq, Outgoing::text("another secret")),
+            phone.client.recall(chat, *seq)
+        );
         raced.push((edit, recall?));
     }
     let mut end = last;
@@ -394,11 +396,12 @@ pub async fn a_large_group_with_joins_during_fan_out(
         let mine = |seq: &Seq| *seq > joined && left.is_none_or(|left| *seq < left);
         let mut expected: Vec<Seq> = places.iter().copied().filter(mine).collect();
         expected.extend(left.is_none().then_some(last));
-        device.find("the last row of one's time", |event| match event {
-            Event::Message(row) => (row.conversation == chat && row.seq >= left.unwrap_or(last)).then_some(()),
-            _ => None,
-        })
-        .await;
+        device
+            .find("the last row of one's time", |event| match event {
+                Event::Message(row) => (row.conversation == chat && row.seq >= left.unwrap_or(last)).then_some(()),
+                _ => None,
+            })
+            .await;
         let shown: Vec<Seq> = device.shown(chat).iter().map(|message| message.seq).collect();
         assert_eq!(shown, expected, "in from {joined} to {left:?}");
     }

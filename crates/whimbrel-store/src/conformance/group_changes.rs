@@ -274,5 +274,6 @@ pub async fn a_group_that_ends_keeps_nobody_waiting(stores: &Stores) {
     all.sort_unstable();
     assert_eq!(all, [asks, invited]);
     assert_eq!(stores.groups.requests_of(asks, None, 10).await.expect("answers"), []);
-    assert!(matches!(company.refusal(invited, join()).await, GroupError::NotApplicable(_)));
+    // Whoever is not in it does not learn that it was.
+    assert!(matches!(company.refusal(invited, join()).await, GroupError::NoSuchGroup));
 }

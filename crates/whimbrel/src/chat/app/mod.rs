@@ -31,8 +31,8 @@ use whimbrel_client::{
 };
 
 use super::editor::Editor;
-use drafts::Drafts;
 pub(super) use drafts::Draft;
+use drafts::Drafts;
 #[cfg(test)]
 pub(super) use drafts::Ticket;
 use people::People;

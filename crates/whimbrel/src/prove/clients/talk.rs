@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use whimbrel_client::{Client, Content, ConversationId, Error, MessageId, MessageKind, Seq};
+use whimbrel_client::{Client, Content, ConversationId, Error, MessageId, Seq};
 
 use super::super::dice::Dice;
 use super::super::ledger::Seen;
@@ -140,6 +140,8 @@ mod tests {
     use whimbrel_client::{DeviceId, UserId};
 
     use super::super::super::ledger::Said;
+    use whimbrel_client::MessageKind;
+
     use super::*;
 
     fn row(seq: u64, kind: MessageKind) -> Seen {
