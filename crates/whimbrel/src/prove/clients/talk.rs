@@ -137,11 +137,9 @@ impl Talk {
 
 #[cfg(test)]
 mod tests {
-    use whimbrel_client::{DeviceId, UserId};
+    use whimbrel_client::{DeviceId, MessageKind, UserId};
 
     use super::super::super::ledger::Said;
-    use whimbrel_client::MessageKind;
-
     use super::*;
 
     fn row(seq: u64, kind: MessageKind) -> Seen {
