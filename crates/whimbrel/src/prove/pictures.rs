@@ -10,8 +10,9 @@ use whimbrel_client::{Client, ConversationId, MESSAGES_MAX, Pictured, Seq, UserI
 
 use super::clients::Handle;
 use super::groups::Group;
+use super::groups::chronicle::Stay;
 use super::settle::{Conversations, Pair};
-use super::verdict::{Faults, Kind, Reference};
+use super::verdict::{Faults, Kind, Reference, Timeline};
 
 /// Differences that are named for each device and conversation.
 const NAMED: usize = 3;
@@ -59,14 +60,22 @@ fn of_pair(pair: &Pair) -> Where {
     (pair.conversation, Seq::ZERO, BTreeSet::new())
 }
 
-/// From which row on, and without which messages: those that only one who was there before can open.
+/// From which row on, and without which messages.
 fn in_group(group: &Group, user: UserId, reference: &Reference) -> Option<Where> {
     let conversation = group.conversation;
     let stay = reference.chronicles.get(&conversation)?.last_stay(user)?;
     let after = if group.history { Seq::ZERO } else { Seq(stay.since.0 - 1) };
-    let rows = reference.timelines.get(&conversation)?.rows();
-    let older = rows.filter(|row| row.kind.is_submittable() && row.key_version < stay.key_from);
-    Some((conversation, after, older.map(|row| row.target.unwrap_or(row.seq)).collect()))
+    Some((conversation, after, excused(reference.timelines.get(&conversation)?, stay)))
+}
+
+/// Messages of which a user's devices may see different things: those that only one who was there before can open, and
+/// those that were taken back after the user had gone. Of the latter the server has nothing left for a fresh device, and
+/// nobody tells one that has them.
+fn excused(timeline: &Timeline, stay: Stay) -> BTreeSet<Seq> {
+    let older = timeline.rows().filter(|row| row.kind.is_submittable() && row.key_version < stay.key_from);
+    let older = older.map(|row| row.target.unwrap_or(row.seq));
+    let later = timeline.rows().filter(|row| stay.until != Seq::ZERO && row.seq > stay.until);
+    older.chain(later.filter(|row| row.kind.takes_back()).filter_map(|row| row.target)).collect()
 }
 
 /// All that a person sees after a place.
@@ -121,6 +130,7 @@ fn told(item: &Pictured) -> String {
 mod tests {
     use whimbrel_client::{Content, DeviceId, Gone, MessageId, MessageKind, Reacted};
 
+    use super::super::ledger::{Said, Seen};
     use super::*;
 
     fn item(seq: u64) -> Pictured {
@@ -169,6 +179,37 @@ mod tests {
         }
         assert!(faults(&[item(1), item(3)], &[])[0].contains("2 is not seen"));
         assert!(faults(&[item(1), item(2), item(3), item(4)], &[])[0].contains("4 is seen"));
+    }
+
+    /// 2 is sealed with the first key, 4 is an edit of 3 sealed so; 5 takes 1 back before the user goes with 6, and 7
+    /// takes 3 back afterwards.
+    #[test]
+    fn what_a_newcomer_cannot_open_and_what_was_taken_back_after_one_went_is_excused() {
+        let row = |seq: u64, kind, key_version, target: Option<u64>| Seen {
+            seq: Seq(seq),
+            message_id: MessageId::generate(),
+            sender: UserId(1),
+            device: DeviceId::from_bytes([2; 16]),
+            kind,
+            key_version,
+            target: target.map(Seq),
+            at: 0,
+            said: Said::Nothing,
+        };
+        let timeline = Timeline::new(&[
+            row(1, MessageKind::TEXT, 2, None),
+            row(2, MessageKind::TEXT, 1, None),
+            row(3, MessageKind::TEXT, 2, None),
+            row(4, MessageKind::EDIT, 1, Some(3)),
+            row(5, MessageKind::RECALL, 2, Some(1)),
+            row(6, MessageKind::GROUP, 0, None),
+            row(7, MessageKind::RECALL, 2, Some(3)),
+        ]);
+        let of = |key_from, until| {
+            let stay = Stay { since: Seq(1), until: Seq(until), times: (0, 0), key_from };
+            excused(&timeline, stay).into_iter().map(|seq| seq.0).collect::<Vec<_>>()
+        };
+        assert_eq!((of(1, 0), of(2, 0), of(1, 6), of(1, 4)), (vec![], vec![2, 3], vec![3], vec![1, 3]));
     }
 
     #[test]
