@@ -95,7 +95,7 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/approve", "[HANDLE]", "let them in"),
     ("/reject", "[HANDLE]", "do not"),
     ("/rename", "NAME", "call the group something else"),
-    ("/mute", "HANDLE MINUTES", "let a member be silent; 0: not any more"),
+    ("/mute", "HANDLE MINUTES", "keep a member silent; 0: not any more"),
     ("/role", "HANDLE ROLE", "admin, member, or owner in your place"),
     ("/leave", "", "go out of this group"),
     ("/dissolve", "", "end it for everybody"),

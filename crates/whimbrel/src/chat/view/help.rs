@@ -7,10 +7,11 @@ use super::text::wrap;
 use crate::chat::command::COMMANDS;
 
 const KEYS: &[(&str, &str)] = &[
-    ("Tab, ↓ ↑", "next or previous conversation; Tab completes a command"),
+    ("Tab, ↓ ↑", "next or previous conversation"),
+    ("Tab behind a /", "completes the command"),
     ("PgUp, PgDn", "scroll"),
-    ("Ctrl-↑, Ctrl-↓", "pick a message (also Alt-↑ ↓, Ctrl-K, Ctrl-L), then"),
-    ("  r e + d w", "reply, edit, react, take back, who read it"),
+    ("Ctrl-↑, Ctrl-↓", "pick a message (or Alt-↑ ↓, Ctrl-K, Ctrl-L)"),
+    ("  r e + d w", "with it: reply, edit, react, take back, readers"),
     ("Ctrl-W, Ctrl-U", "delete a word, the line"),
     ("Esc", "dismiss a notice or what was refused"),
     ("Ctrl-Q, Ctrl-C", "quit"),

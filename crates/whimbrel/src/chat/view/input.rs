@@ -5,13 +5,15 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph};
+use unicode_width::UnicodeWidthStr;
 
 use super::Look;
 use super::text::fit;
 use crate::chat::app::App;
 
 /// What the letters mean while a message is picked.
-const PICKED: &str = "r reply · e edit · + react · d take back · w who read it · Esc";
+const PICKED: [&str; 2] =
+    ["r reply · e edit · + react · d take back · w who read it · Esc", "r reply · e edit · + · d · w · Esc"];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let rule = if look.colour { Style::new().fg(Color::DarkGray) } else { Style::new() };
@@ -23,7 +25,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     } else if app.request().is_some() || app.invitation().is_some() {
         Span::styled("type /accept or /decline", dim)
     } else if app.picked.is_some() {
-        Span::styled(fit(PICKED, usize::from(area.width.saturating_sub(3))), dim)
+        let room = usize::from(area.width.saturating_sub(3));
+        let hint = PICKED.iter().find(|hint| hint.width() <= room).unwrap_or(&PICKED[1]);
+        Span::styled(fit(hint, room), dim)
     } else if app.open().is_some() {
         Span::styled("type a message", dim)
     } else {

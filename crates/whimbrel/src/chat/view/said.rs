@@ -54,7 +54,7 @@ pub(super) fn item(Around { app, row, width, look, numbered }: Around<'_>, item:
     let is_group = row.kind == ConversationKind::Group;
     let name = if is_group { app.name(item.sender) } else { row.peer_name.clone() };
     let said = Said {
-        time: if numbered { format!("{:>5}", named(item.seq)) } else { time },
+        time: if numbered && gone.is_none() { format!("{:>5}", named(item.seq)) } else { time },
         name: if mine { "you".to_owned() } else { one_line(&name) },
         mine,
         quote: item.quote.as_ref().map(|quote| quoted(app, quote)),
@@ -192,6 +192,8 @@ impl Said {
         );
         let reserved = if self.mark.is_some() { MARK_COLUMNS } else { 0 };
         let text = match self.tail {
+            // As a cursor, right behind the last letter.
+            Some(GROWS) => format!("{}{GROWS}", self.text.trim_end()),
             Some(tail) => format!("{} {tail}", self.text),
             None => self.text.clone(),
         };
