@@ -1,8 +1,8 @@
 //! A group from its beginning to its end, and what others see of it.
 
 use serde_json::{Value, json};
-use whimbrel_core::{Audience, Cursors, MessageKind, Seq, UserId};
-use whimbrel_store::{CursorWrite, PlaceBatch, Timeline};
+use whimbrel_core::{Audience, Cursors, Message, MessageId, MessageKind, Seq, UserId};
+use whimbrel_store::{CursorWrite, NewRow, PlaceBatch, Timeline};
 
 use crate::support::{Api, Person};
 
@@ -273,6 +273,23 @@ async fn the_administrator_fills_and_ends_groups_without_asking() {
     assert!(api.see(&people[7], &group).await.good()["group"]["dissolved_at"].is_u64());
 }
 
+/// A message, as an archiver places it.
+async fn say(api: &Api, who: &Person, group: &str, seq: Seq) {
+    let message = Message {
+        conversation: group.parse().expect("an id"),
+        seq,
+        sender: UserId(who.id),
+        device: who.device.parse().expect("an id"),
+        message_id: MessageId::generate(),
+        kind: MessageKind::TEXT,
+        key_version: 0,
+        body: "hello".into(),
+        at: LATER,
+    };
+    let row = NewRow { message, hash: [7; 32], n: 1, own: 0, in_group: true };
+    api.store.commit(PlaceBatch { rows: vec![row], cursors: Vec::new() }).await.expect("placed");
+}
+
 #[tokio::test]
 async fn who_has_read_is_told_to_members() {
     // Idea: two who were in the group when the row was placed, one of whom reads it, and one who came later.
@@ -284,25 +301,31 @@ async fn who_has_read_is_told_to_members() {
     }
     let form = json!({"name": "Birds", "listed": true, "members": [bert.id, carol.id]});
     let group = api.group(anna, form).await;
+    say(&api, anna, &group, Seq(2)).await;
     api.add(&group, &[late]).await;
-    let what = format!("GET /v1/groups/{group}/messages/1/read_by");
+    let what = format!("GET /v1/groups/{group}/messages/2/read_by");
     let counts = |page: &Value| [&page["of"], &page["read"], &page["delivered"]].map(|n| n.as_u64().expect("a number"));
     let page = api.by(anna, &what, Value::Null).await.good();
     assert_eq!(counts(&page), [2, 0, 0], "{page}");
-    let cursors = Cursors { delivered: Seq(2), read: Seq(1) };
+    let cursors = Cursors { delivered: Seq(3), read: Seq(2) };
     let write = CursorWrite { conversation: group.parse().expect("an id"), user: UserId(bert.id), cursors };
     api.store.commit(PlaceBatch { rows: Vec::new(), cursors: vec![write] }).await.expect("committed");
     let page = api.by(late, &what, Value::Null).await.good();
     assert_eq!(counts(&page), [2, 1, 1], "{page}");
     let readers = page["readers"].as_array().expect("a list");
     let of = |person: &Person| readers.iter().find(|one| one["user"]["id"] == person.id);
-    assert_eq!(of(bert).map(|one| (&one["read"], &one["delivered"])), Some((&json!(1), &json!(2))), "{page}");
+    assert_eq!(of(bert).map(|one| (&one["read"], &one["delivered"])), Some((&json!(2), &json!(3))), "{page}");
     assert_eq!(of(carol).map(|one| &one["read"]), Some(&json!(0)), "{page}");
+    assert!(of(late).is_none(), "it was not said to those who came later: {page}");
     let first = api.by(anna, &format!("{what}?limit=1"), Value::Null).await.good();
     assert_eq!(first["readers"].as_array().map(Vec::len), Some(1));
     let rest = api.by(anna, &format!("{what}?after={}", first["next"]), Value::Null).await.good();
     assert_eq!(rest["readers"].as_array().map(Vec::len), Some(readers.len() - 1));
     api.by(stranger, &what, Value::Null).await.is(403, "forbidden");
+    for nothing_said in [1, 99] {
+        let what = format!("GET /v1/groups/{group}/messages/{nothing_said}/read_by");
+        assert_eq!(counts(&api.by(anna, &what, Value::Null).await.good()), [0, 0, 0]);
+    }
 }
 
 #[tokio::test]
