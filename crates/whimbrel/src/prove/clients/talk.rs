@@ -137,7 +137,7 @@ impl Talk {
 
 #[cfg(test)]
 mod tests {
-    use whimbrel_client::{DeviceId, UserId};
+    use whimbrel_client::{DeviceId, MessageKind, UserId};
 
     use super::super::super::ledger::Said;
     use super::*;

@@ -104,7 +104,7 @@ impl Steward {
             let (rest, credentials, action) = (rest.clone(), credentials.clone(), action.clone());
             async move { answer_of(rest.act_in_group(&credentials, group, &action).await.map(drop)) }
         };
-        self.until_done(call).await
+        until_done(&mut self.done.repeated, call).await
     }
 
     /// As the administrator.
@@ -122,28 +122,29 @@ impl Steward {
             tokio::time::sleep((PAUSE.0 * tries).min(PAUSE.1)).await;
         }
     }
+}
 
-    async fn until_done<F>(&mut self, call: impl Fn() -> F) -> Result<(), String>
-    where
-        F: Future<Output = Result<Answer, String>>,
-    {
-        let give_up = Instant::now() + GIVE_UP;
-        let (mut tries, mut is_uncertain) = (0, false);
-        loop {
-            let after = match call().await? {
-                Answer::Done => return Ok(()),
-                Answer::DoesNotApply if is_uncertain => return Ok(()),
-                Answer::DoesNotApply => return Err("the server says that it does not apply".to_owned()),
-                Answer::Again { .. } if Instant::now() > give_up => return Err(format!("not within {GIVE_UP:?}")),
-                Answer::Again { after, uncertain } => {
-                    is_uncertain |= uncertain;
-                    after
-                }
-            };
-            self.done.repeated += 1;
-            tries += 1;
-            tokio::time::sleep(after.unwrap_or((PAUSE.0 * tries).min(PAUSE.1))).await;
-        }
+/// Calls until it has happened; `repeated` counts the calls after the first.
+async fn until_done<F>(repeated: &mut u64, call: impl Fn() -> F) -> Result<(), String>
+where
+    F: Future<Output = Result<Answer, String>>,
+{
+    let give_up = Instant::now() + GIVE_UP;
+    let (mut tries, mut is_uncertain) = (0, false);
+    loop {
+        let after = match call().await? {
+            Answer::Done => return Ok(()),
+            Answer::DoesNotApply if is_uncertain => return Ok(()),
+            Answer::DoesNotApply => return Err("the server says that it does not apply".to_owned()),
+            Answer::Again { .. } if Instant::now() > give_up => return Err(format!("not within {GIVE_UP:?}")),
+            Answer::Again { after, uncertain } => {
+                is_uncertain |= uncertain;
+                after
+            }
+        };
+        *repeated += 1;
+        tries += 1;
+        tokio::time::sleep(after.unwrap_or((PAUSE.0 * tries).min(PAUSE.1))).await;
     }
 }
 
@@ -167,7 +168,9 @@ fn answer_of(answer: Result<(), Error>) -> Result<Answer, String> {
 
 #[cfg(test)]
 mod tests {
-    use whimbrel_client::{ApiError, ConversationId, DeviceId};
+    use std::sync::Mutex;
+
+    use whimbrel_client::ApiError;
 
     use super::*;
 
@@ -176,44 +179,22 @@ mod tests {
         Err(Error::Api(ApiError { status, code, message, field: None, retry_after: None }))
     }
 
-    fn steward() -> Steward {
-        crate::house::tls::install_provider();
-        let (conversation, user) = (ConversationId::generate(), UserId(1));
-        let credentials = Credentials {
-            user,
-            device: DeviceId::generate(),
-            access_token: String::new().into(),
-            access_expires_at: 0,
-            refresh_token: None,
-        };
-        Steward {
-            group: Group { conversation, owner: user, history: false, members: 1 },
-            rest: Rest::new("http://127.0.0.1:9").expect("an address"),
-            admin: Accounts::new("http://127.0.0.1:9", "").expect("an address"),
-            users: vec![credentials],
-            owner: 0,
-            deeds: Vec::new(),
-            began: Instant::now(),
-            order: watch::channel(Order::Load).1,
-            done: Done::default(),
-        }
+    /// What comes of these answers, and how many calls were made again.
+    async fn outcome<const N: usize>(answers: [Result<(), Error>; N]) -> (Result<(), String>, u64) {
+        let (answers, mut repeated) = (Mutex::new(answers.into_iter()), 0);
+        let next = || answers.lock().expect("nobody panics").next().expect("no call after the last answer");
+        let result = until_done(&mut repeated, || std::future::ready(answer_of(next()))).await;
+        (result, repeated)
     }
 
     /// The first call may have done it; a refusal that comes without any such call is a fault.
     #[tokio::test]
     async fn what_does_not_apply_is_done_if_a_call_before_got_no_clear_answer_and_else_a_fault() {
-        let answers = |answers: Vec<Result<(), Error>>| {
-            let answers = std::sync::Mutex::new(answers.into_iter());
-            move || std::future::ready(answer_of(answers.lock().expect("no panic").next().expect("no more calls")))
-        };
-        let mut steward = steward();
-        let lost = vec![refused(503, "unavailable"), refused(403, "forbidden")];
-        assert_eq!(steward.until_done(answers(lost)).await, Ok(()));
-        assert!(steward.until_done(answers(vec![refused(409, "not_applicable")])).await.is_err());
-        let delayed = vec![refused(429, "delayed"), refused(409, "not_applicable")];
-        assert!(steward.until_done(answers(delayed)).await.is_err(), "a call that was put off was not made");
-        assert!(steward.until_done(answers(vec![refused(400, "invalid")])).await.is_err());
-        assert_eq!(steward.until_done(answers(vec![refused(429, "delayed"), Ok(())])).await, Ok(()));
-        assert_eq!(steward.done.repeated, 3);
+        assert_eq!(outcome([refused(503, "unavailable"), refused(403, "forbidden")]).await, (Ok(()), 1));
+        assert_eq!(outcome([refused(429, "delayed"), Ok(())]).await, (Ok(()), 1));
+        assert!(outcome([refused(409, "not_applicable")]).await.0.is_err());
+        let put_off = outcome([refused(429, "delayed"), refused(409, "not_applicable")]).await;
+        assert!(put_off.0.is_err(), "a call that was put off was not made");
+        assert!(outcome([refused(400, "invalid")]).await.0.is_err());
     }
 }
