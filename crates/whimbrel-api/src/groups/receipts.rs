@@ -52,7 +52,8 @@ pub(crate) struct ReadByView {
 
 /// Who has read a message
 ///
-/// For members. The counts are of all to whom it was said; the list is a page.
+/// For members. The counts are of all to whom it was said; the list is a page. Where no message stands (but a change of
+/// the group, or nothing) all is 0.
 #[utoipa::path(get, path = "/v1/groups/{id}/messages/{seq}/read_by", tag = "groups", security(("access_token" = [])),
     params(("id" = Uuid, Path, description = "The group.", example = "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f"),
         ("seq" = u64, Path, description = "The message's place.", example = 9),

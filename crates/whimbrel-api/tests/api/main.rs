@@ -5,6 +5,7 @@ mod changes;
 mod delays;
 mod forms;
 mod group_races;
+mod group_refusals;
 mod group_rights;
 mod groups;
 mod life;
