@@ -32,7 +32,8 @@ pub(super) const HEAD: &str = members_sql!(
 
 pub(super) const MEMBERS: &str = members_sql!("", "");
 
-pub(super) const STANDING: &str = "SELECT role, muted_until FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
+pub(super) const STANDING: &str =
+    "SELECT role, muted_until FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
 
 pub(super) const TARGET: &str = "SELECT sender, kind, at, length(body) = 0, \
      (SELECT count(*) FROM follow_up WHERE conv = ?1 AND target = ?2) FROM message WHERE conv = ?1 AND seq = ?2";

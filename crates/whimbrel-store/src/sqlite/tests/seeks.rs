@@ -21,7 +21,10 @@ async fn heads_standings_targets_and_joining_read_rows_by_key() {
             assert!(!step.contains("SCAN"), "{statement}: {step}");
             let large = ["group_member", "message_place", " p ", " h "].iter().any(|name| step.contains(name));
             let bound = step.contains("AND") || step.contains("group_member_role") || step.contains("follow_up");
-            assert!(!large || bound || step.contains("SEARCH message USING COVERING INDEX message_place (conv=?)"), "{step}");
+            assert!(
+                !large || bound || step.contains("SEARCH message USING COVERING INDEX message_place (conv=?)"),
+                "{step}"
+            );
         }
     }
 }
