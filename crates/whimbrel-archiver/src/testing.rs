@@ -88,7 +88,7 @@ impl Shelf {
     pub(crate) fn found(&self, group: ConversationId, members: &[(UserId, Role)]) {
         self.state.lock().groups.insert(group, Group::default());
         self.change_group(group, |group| {
-            let standing = |role| Standing { role, muted_until: 0 };
+            let standing = |role| Standing { role, muted_until: 0, sees_from: Seq(1) };
             group.members = members.iter().map(|(user, role)| (*user, standing(*role))).collect();
         });
     }

@@ -98,6 +98,8 @@ pub struct Standing {
     pub role: Role,
     /// They may not speak until then, milliseconds since 1970; 0: they may. `u64::MAX`: for good.
     pub muted_until: u64,
+    /// The first row that they see: nothing can be done to what stands before it.
+    pub sees_from: Seq,
 }
 
 /// A group's rules, as of its last change.
@@ -116,7 +118,7 @@ pub struct GroupStanding {
 impl GroupStanding {
     /// May this member (`None`: somebody who is none) speak at this time (milliseconds since 1970)?
     pub fn may_speak(&self, member: Option<Standing>, now: u64) -> Speak {
-        let Some(Standing { role, muted_until }) = member else { return Speak::NotMember };
+        let Some(Standing { role, muted_until, .. }) = member else { return Speak::NotMember };
         if self.dissolved {
             Speak::ReadOnly
         } else if muted_until > now || (self.muted_until > now && !role.may(Action::SpeakMuted)) {
@@ -134,7 +136,7 @@ mod tests {
     #[test]
     fn who_is_muted_speaks_again_when_the_time_is_over_and_nobody_speaks_in_what_was_dissolved() {
         let group = GroupStanding { muted_until: 100, ..Default::default() };
-        let of = |role, muted_until| Some(Standing { role, muted_until });
+        let of = |role, muted_until| Some(Standing { role, muted_until, sees_from: Seq(1) });
         assert_eq!(group.may_speak(None, 0), Speak::NotMember);
         assert_eq!(group.may_speak(of(Role::Member, 0), 99), Speak::Muted);
         assert_eq!(group.may_speak(of(Role::Member, 0), 100), Speak::Allowed);

@@ -53,7 +53,7 @@ impl Sight {
         if !kind.is_follow_up() {
             return Ok(());
         }
-        let target = self.target(slot)?;
+        let target = self.target(slot, standing.map_or(Seq(1), |standing| standing.sees_from))?;
         let is_own = target.sender == slot.sender;
         if is_muted && !is_own {
             return Err(Refusal::Muted);
@@ -76,10 +76,12 @@ impl Sight {
         }
     }
 
-    /// The message that a follow-up is about, if something can be done to it.
-    fn target(&self, slot: &Slot) -> Result<Target, Refusal> {
+    /// The message that a follow-up is about, if something can be done to it by somebody who sees what stands from
+    /// `sees_from` on.
+    fn target(&self, slot: &Slot, sees_from: Seq) -> Result<Target, Refusal> {
         let seq = slot.draft.kind.target(&slot.draft.body).ok_or(Refusal::BadBody)?;
         let target = self.targets.get(&(slot.conversation, seq)).copied().flatten();
+        let target = target.filter(|_| seq >= sees_from);
         match target.filter(|target| target.kind.is_countable()) {
             None => Err(Refusal::NoTarget),
             Some(target) if target.recalled => Err(Refusal::Recalled),

@@ -18,7 +18,7 @@ fn one(group: ConversationId, sender: UserId, text: &str) -> Vec<Entry> {
 }
 
 fn member(muted_until: u64) -> Standing {
-    Standing { role: Role::Member, muted_until }
+    Standing { role: Role::Member, muted_until, sees_from: Seq(1) }
 }
 
 /// Rows of a group count on, say nothing of whose they are (each member's row does), and go to the roster of their place.
@@ -222,4 +222,17 @@ async fn follow_ups_fit_their_targets_or_are_refused() {
         let placed = house.place(vec![said(group, sender, &[about(kind, seq, "y")])]).await;
         assert_eq!(refused(&placed), why.into_iter().collect::<Vec<_>>(), "{sender} {kind:?} {seq}");
     }
+}
+
+/// Eve came with the third row and sees nothing that was said before it.
+#[tokio::test]
+async fn nothing_is_done_to_what_one_does_not_see() {
+    let (mut house, group) = group();
+    house.place([one(group, ANN, "before"), one(group, ANN, "after")].concat()).await;
+    house.shelf.change_group(group, |group| {
+        group.members.insert(EVE, Standing { sees_from: Seq(3), ..member(0) });
+    });
+    let react = |seq| vec![said(group, EVE, &[about(MessageKind::REACTION, seq, "+")])];
+    assert_eq!(refused(&house.place(react(2)).await), [Refusal::NoTarget]);
+    assert_eq!(seqs(&house.place(react(3)).await), [5]);
 }

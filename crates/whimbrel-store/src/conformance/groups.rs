@@ -178,7 +178,7 @@ pub async fn standings_are_those_of_the_last_change(stores: &Stores) {
     company.does(owner, GroupChange::SetRole { user: one, role: Role::Admin }).await;
     company.does(one, GroupChange::Mute { user: two, until: u64::MAX }).await;
     company.does(one, GroupChange::MuteAll { until: u64::MAX }).await;
-    let of = |role, muted_until| Some(Standing { role, muted_until });
+    let of = |role, muted_until| Some(Standing { role, muted_until, sees_from: Seq(1) });
     let private = people(&*stores.directory, "other", 1).await[0];
     let asked = [(company.id, two), (company.id, gone), (company.id, owner), (ConversationId::generate(), one)];
     let standings = stores.timeline.standings(&asked).await.expect("answers");

@@ -9,8 +9,9 @@ use super::text::Text;
 use super::value::{conversation, number, seq, unreadable, user};
 use crate::timeline::Target;
 
-const STANDINGS: &str =
-    "SELECT conv, user, role, muted_until FROM group_member FORCE INDEX (PRIMARY) WHERE until=0 AND (";
+const STANDINGS: &str = "SELECT conv, user, role, muted_until, \
+     (SELECT m.since FROM member m WHERE m.user=g.user AND m.conv=g.conv) \
+     FROM group_member g FORCE INDEX (PRIMARY) WHERE until=0 AND (";
 
 const TARGETS: &str = "SELECT m.conv, m.seq, m.sender, m.kind, m.at, OCTET_LENGTH(m.body), \
      (SELECT COUNT(*) FROM follow_up f WHERE f.conv=m.conv AND f.target=m.seq) \
@@ -33,7 +34,7 @@ pub(super) async fn standings(
     let mut found = HashMap::new();
     for row in text.run(db).await?.iter().flatten() {
         let role = Role::from_number(row.try_get(2)?).ok_or_else(|| unreadable(2, "a role"))?;
-        let standing = Standing { role, muted_until: number(row, 3)? };
+        let standing = Standing { role, muted_until: number(row, 3)?, sees_from: seq(row, 4)? };
         found.insert((conversation(row, 0)?, user(row, 1)?), standing);
     }
     Ok(wanted.iter().map(|key| found.get(key).copied()).collect())

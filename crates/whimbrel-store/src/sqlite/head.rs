@@ -32,8 +32,8 @@ pub(super) const HEAD: &str = members_sql!(
 
 pub(super) const MEMBERS: &str = members_sql!("", "");
 
-pub(super) const STANDING: &str =
-    "SELECT role, muted_until FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
+pub(super) const STANDING: &str = "SELECT role, muted_until, (SELECT since FROM member WHERE user = ?2 AND conv = ?1) \
+     FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
 
 pub(super) const TARGET: &str = "SELECT sender, kind, at, length(body) = 0, \
      (SELECT count(*) FROM follow_up WHERE conv = ?1 AND target = ?2) FROM message WHERE conv = ?1 AND seq = ?2";
@@ -63,7 +63,7 @@ pub(super) fn members(db: &Connection, conversation: ConversationId) -> rusqlite
 /// What a member of a group may do; `None` for who is none.
 pub(super) fn standing(db: &Connection, group: ConversationId, user: UserId) -> rusqlite::Result<Option<Standing>> {
     first_row(db, STANDING, params![group.as_bytes(), sql(user.0)], |row| {
-        Ok(Standing { role: read_role(row, 0)?, muted_until: until(row, 1)? })
+        Ok(Standing { role: read_role(row, 0)?, muted_until: until(row, 1)?, sees_from: seq(row, 2)? })
     })
 }
 

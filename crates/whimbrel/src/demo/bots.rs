@@ -318,9 +318,8 @@ impl Worker {
         let in_group = message.conversation == self.flock.group;
         match message.text() {
             Some(text) if in_group && from_bot => {
-                if text != MISTAKE && once_in(REACTED_EVERY) && self.deeds.len() < PLANS_MAX {
-                    self.deeds.push_back(Deed::React(message.seq));
-                }
+                let reacts = text != MISTAKE && once_in(REACTED_EVERY) && self.deeds.len() < PLANS_MAX;
+                self.deeds.extend(reacts.then_some(Deed::React(message.seq)));
             }
             Some(_) if in_group => self.answer_in_group(&message).await?,
             Some(text) if !from_bot => {

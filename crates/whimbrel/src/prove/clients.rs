@@ -128,7 +128,8 @@ pub(super) struct Actor {
 
 /// What happens next in a client's life.
 enum Next {
-    Event(Option<Event>),
+    Event(Box<Event>),
+    Ended,
     Send,
     Read,
     Ordered,
@@ -188,15 +189,15 @@ impl Actor {
             }
             let under_load = now_ordered == Order::Load;
             let next = tokio::select! {
-                event = events.next() => Next::Event(event),
+                event = events.next() => event.map_or(Next::Ended, |event| Next::Event(Box::new(event))),
                 _ = order.changed() => Next::Ordered,
                 () = at(leaves), if under_load => Next::Leave,
                 () = tokio::time::sleep_until(send_at.into()), if under_load && self.knows_keys => Next::Send,
                 () = tokio::time::sleep_until(read_at.into()), if under_load => Next::Read,
             };
             match next {
-                Next::Event(Some(event)) => self.take(event),
-                Next::Event(None) => {
+                Next::Event(event) => self.take(*event),
+                Next::Ended => {
                     self.fail("the SDK ended by itself".to_owned());
                     break;
                 }

@@ -87,7 +87,7 @@ fn plan_small(dice: &mut Dice, number: usize, users: usize) -> GroupPlan {
     let mut members = shuffled(dice, users);
     let mut outsiders = members.split_off(size);
     outsiders.truncate(OUTSIDERS);
-    GroupPlan { members, outsiders, silent: 0, open: number % 2 == 0, history: number % 3 == 1, deeds: vec![] }
+    GroupPlan { members, outsiders, silent: 0, open: number.is_multiple_of(2), history: number % 3 == 1, deeds: vec![] }
 }
 
 fn shuffled(dice: &mut Dice, users: usize) -> Vec<usize> {
