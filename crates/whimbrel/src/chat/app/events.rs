@@ -1,8 +1,8 @@
 //! What the client tells, and what it changes on the screen.
 
 use whimbrel_client::{
-    Closed, ConnectionState, ConversationId, ConversationSummary, Cursors, Event, GoodbyeCode, MessageKind, Picture,
-    Relation, RelationState, StoredMessage, UserId,
+    Closed, ConnectionState, Content, ConversationId, ConversationSummary, Cursors, Event, GoodbyeCode, MessageKind,
+    Picture, Relation, RelationState, StoredMessage, UserId,
 };
 
 use super::{App, Effect, Notice, Selected};
@@ -125,11 +125,17 @@ impl App {
             row.last = Some(message.clone());
             self.conversations.sort_by_key(ConversationSummary::order);
         }
+        let mut effects = Vec::new();
         if self.open() == Some(conversation) {
+            // It was loaded before its key was known; what was done to it may be loaded too.
+            if self.messages.get(&message.seq).is_some_and(|item| item.content == Content::Sealed) {
+                effects.push(Effect::Look(conversation, message.seq));
+            }
             Picture::of([message]).into_items().into_iter().for_each(|item| self.put(item, false));
             self.trim();
         }
-        if is_known { self.mark_read() } else { vec![Effect::RefreshConversations] }
+        effects.extend(if is_known { self.mark_read() } else { vec![Effect::RefreshConversations] });
+        effects
     }
 
     fn receipt(&mut self, conversation: ConversationId, user: UserId, cursors: Cursors) {

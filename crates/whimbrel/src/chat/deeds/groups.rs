@@ -121,8 +121,7 @@ async fn in_group(client: &Client, group: ConversationId, act: InGroup) -> anyho
             (GroupAction::Reject(user), format!("said no to {handle}"))
         }
         InGroup::Mute(handle, minutes) => {
-            let now = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or_default();
-            let until = if minutes == 0 { 0 } else { now.saturating_add(minutes.saturating_mul(MINUTE_MS)) };
+            let until = if minutes == 0 { 0 } else { now_ms().saturating_add(minutes.saturating_mul(MINUTE_MS)) };
             let done = match minutes {
                 0 => format!("{handle} may speak again"),
                 _ => format!("{handle} is silent for {minutes} min"),
@@ -155,15 +154,20 @@ async fn waiting(client: &Client, group: ConversationId, handle: Option<String>)
     }
 }
 
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or_default()
+}
+
 async fn members(client: &Client, group: ConversationId) -> anyhow::Result<Sheet> {
     let page = client.rest().group_members(group, None, LISTED).await?;
-    let more = page.next.is_some();
+    let (more, now) = (page.next.is_some(), now_ms());
     let mut lines: Vec<_> = page
         .items
         .into_iter()
         .map(|member| {
             let role = if member.role == Role::Member { String::new() } else { format!(" · {}", member.role.name()) };
-            let muted = if member.muted_until > 0 { " · muted" } else { "" };
+            let muted = if member.muted_until > now { " · muted" } else { "" };
             format!("{}{role}{muted}", called(member.user))
         })
         .collect();

@@ -325,6 +325,15 @@ fn what_was_done_to_a_message_is_looked_at_and_what_came_later_does_not_undo_it(
     assert!(screen(&mut app, (80, 24)).contains("Ann second (edited)"));
 }
 
+/// The conversation was loaded before the group's key was there.
+#[test]
+fn a_message_that_was_sealed_is_looked_at_when_it_is_told() {
+    let mut app = in_birds();
+    look(&mut app, vec![row(1, ANN, MessageKind::TEXT, Content::Sealed), react(2, BOB, 1, "👍")]);
+    assert!(say(&mut app, 1, ANN, "opened").contains(&Effect::Look(chat(BIRDS), Seq(1))));
+    assert!(!say(&mut app, 3, ANN, "another").contains(&Effect::Look(chat(BIRDS), Seq(3))));
+}
+
 #[test]
 fn a_refusal_of_what_was_done_to_a_message_is_told_in_the_servers_words() {
     for is_draft_under_way in [false, true] {
