@@ -2,7 +2,7 @@
 
 use whimbrel_client::{DeviceId, MessageKind, NotPlaced, Refusal, UserId};
 
-use super::super::ledger::{Drafted, Told};
+use super::super::ledger::{Drafted, Said, Told};
 use super::*;
 
 /// Device 0 says three messages in one conversation; device 1 and a fresh device see them.
