@@ -164,7 +164,7 @@ async fn table(api: &Api) -> String {
     for (number, row) in rows().into_iter().enumerate() {
         let mut people = api.people(&format!("row{number}-"), 10 * ROLES.len()).await;
         let mut cells = Vec::new();
-        for column in 0..ROLES.len() {
+        for (column, role) in ROLES.iter().enumerate() {
             let scene = scene(api, row.kind, people.split_off(people.len() - 10)).await;
             let who = &scene.cast[column];
             let (method, path, body) = (row.call)(&scene, who);
@@ -173,7 +173,7 @@ async fn table(api: &Api) -> String {
             let cell = outcome(api, &scene, who, path, &answer).await;
             if !answer.status.is_success() {
                 let after = api.see(&scene.cast[4], &scene.group).await.good();
-                assert_eq!(after, before, "{} by {}: refused and yet done", row.name, ROLES[column]);
+                assert_eq!(after, before, "{} by {role}: refused and yet done", row.name);
             }
             cells.push(if cell == "yes" { "**yes**".to_owned() } else { cell });
         }

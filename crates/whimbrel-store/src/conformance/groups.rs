@@ -178,11 +178,12 @@ pub async fn standings_are_those_of_the_last_change(stores: &Stores) {
     company.does(owner, GroupChange::SetRole { user: one, role: Role::Admin }).await;
     company.does(one, GroupChange::Mute { user: two, until: u64::MAX }).await;
     company.does(one, GroupChange::MuteAll { until: u64::MAX }).await;
-    let of = |role, muted_until| Some(Standing { role, muted_until, sees_from: Seq(1) });
+    // The group began with the first row, and each of the others came with one.
+    let of = |role, muted_until, sees_from| Some(Standing { role, muted_until, sees_from: Seq(sees_from) });
     let private = people(&*stores.directory, "other", 1).await[0];
     let asked = [(company.id, two), (company.id, gone), (company.id, owner), (ConversationId::generate(), one)];
     let standings = stores.timeline.standings(&asked).await.expect("answers");
-    assert_eq!(standings, [of(Role::Member, u64::MAX), None, of(Role::Owner, 0), None]);
+    assert_eq!(standings, [of(Role::Member, u64::MAX, 3), None, of(Role::Owner, 0, 1), None]);
     let heads = stores.timeline.heads(&[company.id]).await.expect("answers");
     let Some(Members::Group(group)) = heads[0].as_ref().map(|head| head.members.clone()) else {
         panic!("a group: {heads:?}")
@@ -201,7 +202,7 @@ pub async fn standings_are_those_of_the_last_change(stores: &Stores) {
     company.does(two, join()).await;
     company.does(owner, GroupChange::Dissolve).await;
     let standings = stores.timeline.standings(&[(company.id, two), (company.id, private)]).await.expect("answers");
-    assert_eq!(standings, [of(Role::Member, u64::MAX), None]);
+    assert_eq!(standings, [of(Role::Member, u64::MAX, 10), None]);
     let heads = stores.timeline.heads(&[company.id]).await.expect("answers");
     let Some(Members::Group(group)) = heads[0].as_ref().map(|head| head.members.clone()) else { panic!("a group") };
     assert!(group.dissolved);
