@@ -47,6 +47,8 @@ struct Mute {
 /// What became of a group's members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::prove) struct Chronicle {
+    /// Everybody sees all of it.
+    history: bool,
     stays: BTreeMap<UserId, Vec<Stay>>,
     mutes: BTreeMap<UserId, Vec<Mute>>,
     /// Comings after the beginning, and goings, in their order: whether they came, and who.
@@ -56,7 +58,7 @@ pub(in crate::prove) struct Chronicle {
 impl Chronicle {
     /// As these rows tell it.
     pub(in crate::prove) fn of(news: &News, history: bool) -> Self {
-        let (mut chronicle, mut key) = (Self::default(), 1);
+        let (mut chronicle, mut key) = (Self { history, ..Self::default() }, 1);
         for (seq, (row, at)) in news {
             match row.what.as_str() {
                 "created" | "joined" | "added" => {
@@ -126,6 +128,11 @@ impl Chronicle {
                 let back = stays.get(index + 1).map_or(u64::MAX, |next| next.times.0);
                 stay.times.1 <= until && from < back
             })
+    }
+
+    /// Whether the user may by then have come (again) behind this place, and see nothing of it any more.
+    pub(in crate::prove) fn may_not_see(&self, user: UserId, place: Seq, until: u64) -> bool {
+        !self.history && self.stays(user).iter().any(|stay| stay.times.0 <= until && stay.since > place)
     }
 
     /// Whether there was a moment between these two at which the user was muted.

@@ -24,10 +24,10 @@ pub(super) fn had_to_be(user: UserId, draft: &Drafted, refused: &Refused, refere
         Refusal::Recalled => {
             draft.target.zip(timeline).is_some_and(|(target, timeline)| was_taken_back(timeline, target, until))
         }
-        Refusal::NoTarget => draft
-            .target
-            .zip(timeline)
-            .is_some_and(|(target, timeline)| timeline.at(target).is_none_or(|row| !row.kind.is_countable())),
+        Refusal::NoTarget => draft.target.zip(timeline).is_some_and(|(target, timeline)| {
+            timeline.at(target).is_none_or(|row| !row.kind.is_countable())
+                || chronicle.is_some_and(|chronicle| chronicle.may_not_see(user, target, until))
+        }),
         _ => false,
     }
 }

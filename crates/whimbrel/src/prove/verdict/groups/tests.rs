@@ -221,7 +221,13 @@ fn a_refusal_that_follows_from_taking_back_is_none_of_the_faults_and_any_other_i
     let mut other = History::refused(Some(4), (5, 20), Refusal::Recalled);
     other.take_back();
     assert_eq!(other.faults(), [0, 0, 0, 1], "another was taken back");
-    assert_eq!(History::refused(Some(4), (5, 20), Refusal::NoTarget).faults(), [0, 0, 0, 1], "it is there");
+    assert_eq!(History::refused(Some(4), (5, 7), Refusal::NoTarget).faults(), [0, 0, 0, 1], "it is there");
+    assert_eq!(
+        History::refused(Some(4), (5, 20), Refusal::NoTarget).faults(),
+        [0; 4],
+        "they came back behind it, at 9"
+    );
+    assert_eq!(History::refused(Some(10), (5, 20), Refusal::NoTarget).faults(), [0, 0, 0, 1], "it came after them");
     assert_eq!(History::refused(Some(9), (5, 20), Refusal::NoTarget).faults(), [0; 4], "it is no message");
 }
 
