@@ -74,6 +74,9 @@ pub(super) struct TargetArgs {
     /// With --local cluster: archivers
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(super) archivers: u8,
+    /// With --local: a setting of the servers (repeat it for more)
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE", requires = "local")]
+    pub(super) settings: Vec<String>,
     /// Where clients connect (without TLS)
     #[arg(long, value_name = "IP:PORT", required_unless_present = "local")]
     pub(super) server: Option<SocketAddr>,

@@ -18,6 +18,11 @@ pub(super) const TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 /// A private server is told not to slow its load down; everything else is as it comes.
 const PRIVATE_SETTINGS: [&str; 3] = ["clients.requests_per_second=0", "clients.bytes_per_second=0B", "log.filter=warn"];
 
+/// What a private server is told: the last word is the user's.
+fn settings(args: &TargetArgs) -> impl Iterator<Item = &str> {
+    PRIVATE_SETTINGS.into_iter().chain(args.settings.iter().map(String::as_str))
+}
+
 /// A server that was started for this.
 enum Private {
     Standalone(Box<PrivateServer>),
@@ -39,7 +44,7 @@ impl Target {
     /// Starts a private server, or takes the one that was named.
     pub(super) async fn open(args: &TargetArgs) -> anyhow::Result<Self> {
         match args.local {
-            Some(Local::Standalone) => Self::private().await,
+            Some(Local::Standalone) => Self::private(args).await,
             Some(Local::Cluster) => Self::private_cluster(args).await,
             None => {
                 let api = args.api.as_deref().context("--api is needed")?;
@@ -55,9 +60,10 @@ impl Target {
         }
     }
 
-    async fn private() -> anyhow::Result<Self> {
+    async fn private(args: &TargetArgs) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("whimbrel-bench-").tempdir().context("A temporary folder")?;
-        let server = PrivateServer::start(folder.path(), &PRIVATE_SETTINGS).await?;
+        let settings: Vec<&str> = settings(args).collect();
+        let server = PrivateServer::start(folder.path(), &settings).await?;
         Ok(Self {
             servers: vec![server.clients()],
             accounts: Accounts::new(&server.api(), server.admin_key())?,
@@ -74,7 +80,7 @@ impl Target {
             archivers: args.archivers.into(),
             apis: 1,
             relays: false,
-            settings: PRIVATE_SETTINGS.iter().map(|setting| (*setting).to_owned()).collect(),
+            settings: settings(args).map(str::to_owned).collect(),
         };
         let mut cluster = PrivateCluster::start(folder.path(), &shape).await?;
         let kind = |(name, pid): (String, u32)| (name.split(' ').next().unwrap_or_default().to_owned(), Process(pid));
