@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use redis::cluster::ClusterClient;
+use redis::io::tcp::TcpSettings;
 use redis::{Client, ConnectionInfo, IntoConnectionInfo};
 use secrecy::{ExposeSecret, SecretString};
 use whimbrel_core::limits;
@@ -98,6 +99,7 @@ impl Target {
             node(&format!("redis://{login}{place}"))
         });
         let builder = ClusterClient::builder(nodes.collect::<Result<Vec<_>, _>>()?)
+            .tcp_settings(at_once())
             .connection_timeout(config.connect_timeout)
             .response_timeout(config.timeout)
             .retries(REDIRECTS)
@@ -107,8 +109,14 @@ impl Target {
     }
 }
 
+/// Calls share a connection: none waits in the kernel until the one before it has arrived.
+fn at_once() -> TcpSettings {
+    TcpSettings::default().set_nodelay(true)
+}
+
 fn node(url: &str) -> Result<ConnectionInfo, StoreError> {
-    url.into_connection_info().map_err(|error| wrong(format!("the Redis URL is wrong: {}", reason(&error))))
+    let info = url.into_connection_info().map(|info| info.set_tcp_settings(at_once()));
+    info.map_err(|error| wrong(format!("the Redis URL is wrong: {}", reason(&error))))
 }
 
 /// The library's sentence, without the kind and the details, which may repeat what was given.
