@@ -155,13 +155,14 @@ async fn confirmed_records_survive_a_broker_that_dies(broker: &mut Rabbit) {
         until("back", async || log.is_up()).await;
         next += 3000;
     }
+    // Said before it is appended: whoever takes looks up only when something comes, and nothing comes after this one.
+    upto.send_replace(Some(next));
     // A queue that is still looking for its leader may reject.
     until("taken again", async || match log.append(0, numbered(next)) {
         Ok(confirm) => confirm.await.is_ok(),
         Err(_) => false,
     })
     .await;
-    upto.send_replace(Some(next));
     let taken = tokio::time::timeout(PATIENCE, taking).await;
     stop.store(true, Ordering::Release);
     let taken = taken.expect("everything comes").expect("in order");
