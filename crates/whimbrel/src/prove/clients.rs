@@ -2,6 +2,7 @@
 //! was told and shown.
 
 mod acts;
+mod reading;
 mod talk;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use super::groups::Group;
 use super::ledger::{Book, Refused, Told};
 use super::punctual::{Presence, Punctual, SHOWN_WITHIN, Slowest};
 use super::receipts::Receipts;
+use reading::Reading;
 use talk::Talk;
 
 /// Events that may wait for an application: more than a run has between two of its turns.
@@ -119,6 +121,10 @@ pub(super) struct Actor {
     online: Option<Duration>,
     /// When what was drafted that has no answer yet.
     drafted: HashMap<MessageId, Duration>,
+    /// `None`: its store remembers.
+    reading: Option<Reading>,
+    /// What is to be said again.
+    read_again: Vec<(ConversationId, Seq)>,
 }
 
 /// What happens next in a client's life.
@@ -143,7 +149,9 @@ impl Actor {
     pub(super) fn new(world: Arc<World>, role: Role, handle: Arc<Handle>) -> Self {
         let presence = Presence::new(role.account.user, role.groups.iter().map(|group| group.conversation));
         let (talk, drafted) = (Talk::default(), HashMap::new());
-        Self { world, role, handle, talk, presence, knows_keys: false, online: None, drafted }
+        let reading = role.store.is_none().then(Reading::default);
+        let read_again = Vec::new();
+        Self { world, role, handle, talk, presence, knows_keys: false, online: None, drafted, reading, read_again }
     }
 
     /// Lives until it is told to finish.
@@ -174,6 +182,7 @@ impl Actor {
             Err(error) => return self.fail(format!("the SDK does not start: {error}")),
         };
         *self.handle.client.lock().expect("nobody panics while looking") = Some(client.clone());
+        self.reading.iter_mut().for_each(Reading::begins);
         let leaves = leaves.map(|moment| self.world.began + moment);
         let mut send_at = Instant::now() + self.role.dice.pause(self.world.send_every);
         let mut read_at = Instant::now() + self.role.dice.pause(READ_EVERY);
@@ -191,7 +200,10 @@ impl Actor {
                 () = tokio::time::sleep_until(read_at.into()), if under_load => Next::Read,
             };
             match next {
-                Next::Event(event) => self.take(*event),
+                Next::Event(event) => {
+                    self.take(*event);
+                    self.read_again(&client).await;
+                }
                 Next::Ended => {
                     self.fail("the SDK ended by itself".to_owned());
                     break;
@@ -252,6 +264,9 @@ impl Actor {
         match event {
             Event::Message(message) => {
                 book.see(&message);
+                if let Some(upto) = self.reading.as_mut().and_then(|one| one.shows(message.conversation, message.seq)) {
+                    self.read_again.push((message.conversation, upto));
+                }
                 let row = book.news.get(&message.conversation).and_then(|news| news.get(&message.seq));
                 if let Some((news, at)) = row {
                     let placed = Duration::from_millis(at.saturating_sub(self.world.began_ms));

@@ -78,8 +78,21 @@ impl Actor {
         if upto > Seq::ZERO {
             // Written down first, so that nobody can hear of it before.
             self.world.receipts.lock().expect("nobody panics while writing").reads(user, conversation, upto);
+            self.reading.iter_mut().for_each(|reading| reading.says(conversation, upto));
+            match client.mark_read(conversation, upto).await {
+                Ok(()) => {}
+                // A life that begins with nothing says it again once it knows it.
+                Err(Error::UnknownConversation(_)) if self.reading.is_some() => {}
+                Err(error) => self.fail(format!("nothing could be marked as read: {error}")),
+            }
+        }
+    }
+
+    /// Says again what an earlier life said and perhaps took with it.
+    pub(super) async fn read_again(&mut self, client: &Client) {
+        for (conversation, upto) in std::mem::take(&mut self.read_again) {
             if let Err(error) = client.mark_read(conversation, upto).await {
-                self.fail(format!("nothing could be marked as read: {error}"));
+                self.fail(format!("nothing could be marked as read again: {error}"));
             }
         }
     }
