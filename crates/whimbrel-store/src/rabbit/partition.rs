@@ -40,11 +40,15 @@ impl Subscription {
         partition: u32,
     ) -> Result<Self, RabbitError> {
         topology::declare_partition(config, connection, partition).await?;
-        let channel = connection.create_channel().await?;
+        // From here on, whoever gives up in between closes the channel. The library would leave one whose consumer
+        // nobody has got yet open for ever, and the broker would hand its records to it.
+        let mut subscription = Self { channel: connection.create_channel().await?, consumer: None };
+        let channel = &subscription.channel;
         channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
         let (queue, options) = (config.log_queue(partition), BasicConsumeOptions::default());
         let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
-        Ok(Self { channel, consumer: Some(consumer) })
+        subscription.consumer = Some(consumer);
+        Ok(subscription)
     }
 }
 

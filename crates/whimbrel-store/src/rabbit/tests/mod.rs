@@ -3,6 +3,7 @@
 mod consuming;
 mod dead;
 mod faults;
+mod giving_up;
 mod publishing;
 
 use std::sync::Arc;
