@@ -2,7 +2,7 @@
 //! the same.
 
 use whimbrel_tests::cluster::Cluster;
-use whimbrel_tests::groups;
+use whimbrel_tests::{groups, streams};
 
 use crate::TWO_OF_EACH;
 
@@ -45,4 +45,11 @@ async fn a_large_group_takes_joins_during_fan_out_over_two_connectors() -> anyho
     let cluster = Cluster::start(&TWO_OF_EACH).await?;
     let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
     groups::a_large_group_with_joins_during_fan_out(&a, &b, 500).await
+}
+
+#[tokio::test]
+async fn what_has_ended_grows_no_more() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    streams::what_has_ended_grows_no_more(&a, &b).await
 }

@@ -9,4 +9,5 @@ pub mod groups;
 pub mod people;
 pub mod raw;
 pub mod server;
+pub mod streams;
 pub mod wait;

@@ -1,7 +1,7 @@
 //! Groups on one node. What the facts are stands in `whimbrel_tests::groups`; a cluster shows the same.
 
-use whimbrel_tests::groups;
 use whimbrel_tests::server::Server;
+use whimbrel_tests::{groups, streams};
 
 #[tokio::test]
 async fn live_and_synced_devices_show_one_picture() -> anyhow::Result<()> {
@@ -42,4 +42,10 @@ async fn a_group_of_ten_thousand_takes_joins_during_fan_out() -> anyhow::Result<
 #[tokio::test]
 async fn a_forwarded_message_outlives_its_source() -> anyhow::Result<()> {
     groups::a_forwarded_message_outlives_its_source(&Server::start().await?).await
+}
+
+#[tokio::test]
+async fn what_has_ended_grows_no_more() -> anyhow::Result<()> {
+    let server = Server::start().await?;
+    streams::what_has_ended_grows_no_more(&server, &server).await
 }

@@ -183,6 +183,7 @@ impl State {
             at: message.at,
             recalled: message.body.is_empty(),
             follow_ups: self.rows.values().filter(of_it).count() as u32,
+            finished: self.rows.values().rfind(of_it).is_some_and(|row| row.message.kind == MessageKind::FINISH),
         })
     }
 

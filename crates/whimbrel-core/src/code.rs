@@ -176,6 +176,8 @@ refusals! {
     NotAllowed = 15, "not_allowed", "Only owners and admins can send this.";
     /// The body is not of the form that its kind has: empty, or without the seq that it is about.
     BadBody = 16, "bad_body", "The message is not in the form that its kind has.";
+    /// The stream that this would add to has ended.
+    Finished = 17, "finished", "The message is finished.";
 }
 
 impl fmt::Display for Refusal {

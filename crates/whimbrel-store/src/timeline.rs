@@ -54,6 +54,8 @@ pub struct Target {
     pub recalled: bool,
     /// Follow-ups with content that it has.
     pub follow_ups: u32,
+    /// It is a stream that has ended: the last of these is a [`MessageKind::FINISH`](whimbrel_core::MessageKind::FINISH).
+    pub finished: bool,
 }
 
 /// Cursors to raise: each to the maximum of what stands there and this, clamped to the committed head.

@@ -98,11 +98,13 @@ impl Sight {
         if row.kind.is_countable() {
             let Some(target) = self.targets.get_mut(&(row.conversation, row.seq)) else { return };
             let recalled = row.body.is_empty();
-            *target = Some(Target { sender: row.sender, kind: row.kind, at: row.at, recalled, follow_ups: 0 });
+            let (sender, kind, at) = (row.sender, row.kind, row.at);
+            *target = Some(Target { sender, kind, at, recalled, follow_ups: 0, finished: false });
         } else if let Some(seq) = row.kind.target(&row.body)
             && let Some(Some(target)) = self.targets.get_mut(&(row.conversation, seq))
         {
             target.recalled |= row.kind.takes_back();
+            target.finished |= row.kind == MessageKind::FINISH;
             target.follow_ups = target.follow_ups.saturating_add(u32::from(row.kind.adds_content()));
         }
     }
@@ -119,6 +121,8 @@ fn adds(kind: MessageKind, target: &Target, is_own: bool) -> Result<(), Refusal>
         Err(Refusal::NotYours)
     } else if !fits {
         Err(Refusal::NoTarget)
+    } else if target.finished {
+        Err(Refusal::Finished)
     } else if target.follow_ups >= limits::FOLLOW_UPS_MAX {
         Err(Refusal::TooLate)
     } else {

@@ -224,6 +224,53 @@ async fn follow_ups_fit_their_targets_or_are_refused() {
     }
 }
 
+/// A stream ends with its finish: by one batch and across, and for an archiver that has not heard of it. What was placed
+/// before keeps its answer.
+#[tokio::test]
+async fn nothing_is_added_to_a_stream_that_is_finished() {
+    use MessageKind as K;
+    for together in [true, false] {
+        let (mut house, group) = group();
+        house.place(vec![said(group, EVE, &[of_kind(K::STREAM, "a")])]).await;
+        let first = about(K::APPEND, 2, "b");
+        let entries = vec![
+            said(group, EVE, &[first.clone(), about(K::FINISH, 2, "abc")]),
+            said(group, EVE, &[about(K::APPEND, 2, "d"), about(K::FINISH, 2, "abcd"), first]),
+            said(group, BOB, &[about(K::APPEND, 2, "e"), about(K::REACTION, 2, "+")]),
+        ];
+        let (mut places, mut refusals) = (Vec::new(), Vec::new());
+        let batches = if together { vec![entries] } else { entries.into_iter().map(|entry| vec![entry]).collect() };
+        for batch in batches {
+            let placed = house.place(batch).await;
+            places.extend(seqs(&placed));
+            refusals.extend(refused(&placed));
+        }
+        assert_eq!(refusals, [Refusal::Finished, Refusal::Finished, Refusal::NotYours], "together: {together}");
+        places.sort_unstable();
+        assert_eq!(places, [3, 3, 4, 5], "together: {together}");
+    }
+    let (mut house, group) = group();
+    house.place(vec![said(group, EVE, &[of_kind(K::STREAM, "a"), about(K::APPEND, 2, "b")])]).await;
+    let finish = [delivered(vec![said(group, EVE, &[about(K::FINISH, 2, "ab")])])];
+    house.rival().place(&finish).await.expect("answers");
+    let placed = house.place(vec![said(group, EVE, &[about(K::APPEND, 2, "c")])]).await;
+    assert_eq!(refused(&placed), [Refusal::Finished]);
+}
+
+/// Neither its author nor anybody else adds to what was taken back.
+#[tokio::test]
+async fn nothing_is_added_to_a_stream_that_was_taken_back() {
+    use MessageKind as K;
+    let (mut house, group) = group();
+    house.place(vec![said(group, EVE, &[of_kind(K::STREAM, "a"), about(K::APPEND, 2, "b")])]).await;
+    house.place(vec![said(group, EVE, &[about(K::RECALL, 2, "")])]).await;
+    for (sender, kind) in [(EVE, K::APPEND), (EVE, K::FINISH), (BOB, K::APPEND), (BOB, K::FINISH)] {
+        let placed = house.place(vec![said(group, sender, &[about(kind, 2, "c")])]).await;
+        assert_eq!(refused(&placed), [Refusal::Recalled], "{sender} {kind:?}");
+    }
+    assert_eq!(house.shelf.state.lock().rows.len(), 4);
+}
+
 /// Eve came with the third row and sees nothing that was said before it.
 #[tokio::test]
 async fn nothing_is_done_to_what_one_does_not_see() {

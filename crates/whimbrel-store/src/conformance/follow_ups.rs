@@ -113,7 +113,8 @@ pub async fn taking_back_touches_nothing_else(stores: &Stores) {
     assert_eq!([&after[0][..before[0].len()], &after[1][..before[1].len()]], [&before[0][..], &before[1][..]]);
 }
 
-/// Who said it, what and when, how many follow-ups with content it has, in the order asked; nothing where nothing is.
+/// Who said it, what and when, how many follow-ups with content it has and whether the last one ends it, in the order
+/// asked; nothing where nothing is.
 pub async fn a_target_is_what_its_follow_ups_rights_depend_on(stores: &Stores) {
     let mut lane = lane(stores).await;
     let mut stream = lane.row(1);
@@ -131,7 +132,7 @@ pub async fn a_target_is_what_its_follow_ups_rights_depend_on(stores: &Stores) {
         [(lane.conversation, Seq(99)), (lane.conversation, Seq(seq)), (nowhere, Seq(seq)), (lane.conversation, Seq(1))];
     let targets = stores.timeline.targets(&asked).await.expect("answers");
     let (sender, at) = (stream.message.sender, stream.message.at);
-    let expected = Target { sender, kind: MessageKind::STREAM, at, recalled: false, follow_ups: 2 };
+    let expected = Target { sender, kind: MessageKind::STREAM, at, recalled: false, follow_ups: 2, finished: false };
     assert_eq!((targets[0], targets[1], targets[2]), (None, Some(expected), None));
     let first = targets[3].expect("there");
     assert_eq!(
@@ -139,4 +140,11 @@ pub async fn a_target_is_what_its_follow_ups_rights_depend_on(stores: &Stores) {
         (MessageKind::STANDING, false),
         "an empty row of the server was not taken back"
     );
+    let (finish, react) = (
+        about(&mut lane, MessageKind::FINISH, seq, b"all"),
+        about(&mut lane, MessageKind::REACTION, seq, b"like"),
+    );
+    commit(stores, vec![finish, react]).await;
+    let ended = target(stores, lane.conversation, seq).await;
+    assert_eq!(ended, Some(Target { follow_ups: 3, finished: true, ..expected }), "a reaction adds nothing to it");
 }

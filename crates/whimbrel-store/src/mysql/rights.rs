@@ -14,7 +14,9 @@ const STANDINGS: &str = "SELECT conv, user, role, muted_until, \
      FROM group_member g FORCE INDEX (PRIMARY) WHERE until=0 AND (";
 
 const TARGETS: &str = "SELECT m.conv, m.seq, m.sender, m.kind, m.at, OCTET_LENGTH(m.body), \
-     (SELECT COUNT(*) FROM follow_up f WHERE f.conv=m.conv AND f.target=m.seq) \
+     (SELECT COUNT(*) FROM follow_up f WHERE f.conv=m.conv AND f.target=m.seq), \
+     (SELECT x.kind FROM follow_up f FORCE INDEX (PRIMARY) STRAIGHT_JOIN message x ON x.conv=f.conv AND x.seq=f.seq \
+     WHERE f.conv=m.conv AND f.target=m.seq ORDER BY f.seq DESC LIMIT 1) \
      FROM message m FORCE INDEX (PRIMARY) WHERE (";
 
 /// Keys in one statement. Each is a range of its own for the server, whose room to find ranges in is bounded.
@@ -61,6 +63,7 @@ pub(super) async fn targets(
             at: number(row, 4)?,
             recalled: kind.is_countable() && len == 0,
             follow_ups: u32::try_from(follow_ups).unwrap_or(u32::MAX),
+            finished: row.try_get::<Option<u32>, _>(7)?.map(MessageKind) == Some(MessageKind::FINISH),
         };
         found.insert((conversation(row, 0)?, seq(row, 1)?), target);
     }

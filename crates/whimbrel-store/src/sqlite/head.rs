@@ -36,7 +36,9 @@ pub(super) const STANDING: &str = "SELECT role, muted_until, (SELECT since FROM 
      FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
 
 pub(super) const TARGET: &str = "SELECT sender, kind, at, length(body) = 0, \
-     (SELECT count(*) FROM follow_up WHERE conv = ?1 AND target = ?2) FROM message WHERE conv = ?1 AND seq = ?2";
+     (SELECT count(*) FROM follow_up WHERE conv = ?1 AND target = ?2), \
+     (SELECT m.kind FROM follow_up f CROSS JOIN message m ON m.conv = f.conv AND m.seq = f.seq \
+     WHERE f.conv = ?1 AND f.target = ?2 ORDER BY f.seq DESC LIMIT 1) FROM message WHERE conv = ?1 AND seq = ?2";
 
 /// The head of a conversation; `None` if there is no such conversation.
 pub(super) fn head(db: &Connection, conversation: ConversationId) -> rusqlite::Result<Option<Head>> {
@@ -77,6 +79,7 @@ pub(super) fn target(db: &Connection, conversation: ConversationId, place: Seq) 
             at: number(row, 2)?,
             recalled: kind.is_countable() && row.get(3)?,
             follow_ups: small(row, 4)?,
+            finished: row.get::<_, Option<u32>>(5)?.map(MessageKind) == Some(MessageKind::FINISH),
         })
     })
 }
