@@ -37,15 +37,15 @@ impl Role {
     /// May somebody of this role do this?
     pub const fn may(self, action: Action) -> bool {
         use Action::{
-            Answer, Call, Dissolve, Invite, Leave, MuteAll, Read, RecallOther, SetRole, Settle, Speak, SpeakMuted,
-            Transfer,
+            Answer, Call, Dissolve, Invite, Leave, Mute, MuteAll, Read, RecallOther, Remove, SetRole, Settle, Speak,
+            SpeakMuted, Transfer,
         };
         match action {
             Read | Speak | Invite => true,
             Leave => !matches!(self, Self::Owner),
-            Settle | Answer | MuteAll | Call | RecallOther | SpeakMuted => !matches!(self, Self::Member),
+            Settle | Answer | MuteAll | Call | SpeakMuted => !matches!(self, Self::Member),
             SetRole | Transfer | Dissolve => matches!(self, Self::Owner),
-            Action::Remove { target } | Action::Mute { target } => (self as u8) > (target as u8),
+            Remove { target } | Mute { target } | RecallOther { target } => (self as u8) > (target as u8),
         }
     }
 }
@@ -61,8 +61,11 @@ pub enum Action {
     SpeakMuted,
     /// Send a message that calls everybody.
     Call,
-    /// Take back what somebody else said, at any time.
-    RecallOther,
+    /// Take back, at any time, what somebody else of this role said.
+    RecallOther {
+        /// Whose role; of those who are not in the group any more a member's.
+        target: Role,
+    },
     /// Ask somebody in.
     Invite,
     /// Say yes or no to those who want in.
@@ -148,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_somebody_of_a_higher_role_sends_away_and_mutes() {
+    fn only_somebody_of_a_higher_role_sends_away_mutes_and_takes_back() {
         for (by, target, may) in [
             (Role::Owner, Role::Admin, true),
             (Role::Admin, Role::Admin, false),
@@ -158,6 +161,7 @@ mod tests {
         ] {
             assert_eq!(by.may(Action::Remove { target }), may);
             assert_eq!(by.may(Action::Mute { target }), may);
+            assert_eq!(by.may(Action::RecallOther { target }), may);
         }
     }
 }

@@ -25,6 +25,8 @@ mod slots;
 mod tests;
 #[cfg(test)]
 mod tests_groups;
+#[cfg(test)]
+mod tests_rights;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -5,13 +5,13 @@
 
 use hashbrown::HashMap;
 use whimbrel_core::{
-    Action, ConversationId, Members, Message, MessageKind, Refusal, Seq, Speak, Standing, UserId, limits,
+    Action, ConversationId, Members, Message, MessageKind, Refusal, Role, Seq, Speak, Standing, UserId, limits,
 };
 use whimbrel_store::Target;
 
 use super::slots::Slot;
 
-/// What senders are in groups; `None` for those who are not in it.
+/// What senders are in groups, and those whose messages somebody takes back; `None` for those who are not in it.
 pub(super) type Standings = HashMap<(ConversationId, UserId), Option<Standing>>;
 /// What follow-ups are about; `None` where nothing stands.
 pub(super) type Targets = HashMap<(ConversationId, Seq), Option<Target>>;
@@ -64,7 +64,9 @@ impl Sight {
                 if age > self.recall_within { Err(Refusal::TooLate) } else { Ok(()) }
             }
             MessageKind::RECALL => {
-                if may(Action::RecallOther) {
+                let of = (slot.conversation, target.sender);
+                let role = self.standings.get(&of).copied().flatten().map_or(Role::Member, |of| of.role);
+                if may(Action::RecallOther { target: role }) {
                     Ok(())
                 } else {
                     Err(Refusal::NotYours)

@@ -4,7 +4,7 @@ use hashbrown::HashSet;
 use metrics::{counter, histogram};
 use tokio::time::sleep;
 use tracing::{error, warn};
-use whimbrel_core::{ConversationId, PlacedRow, Refusal, Seq};
+use whimbrel_core::{ConversationId, MessageKind, PlacedRow, Refusal, Seq};
 use whimbrel_store::{CommitError, PlaceBatch, StoreError};
 
 use super::plan::{Ends, Plan, plan};
@@ -85,7 +85,6 @@ impl Placer {
     /// follow-ups.
     async fn sight(&mut self, job: &Job, piece: &[usize], ends: &Ends) -> Result<Sight, Trouble> {
         let open = || piece.iter().map(|&index| &job.slots[index]).filter(|slot| slot.fate == Fate::Open);
-        let standings = self.heads.standings(ends, open().map(|slot| (slot.conversation, slot.sender))).await?;
         let named = open().filter_map(|slot| Some((slot.conversation, slot.draft.kind.target(&slot.draft.body)?)));
         let mut named: Vec<(ConversationId, Seq)> = named.collect();
         let mut targets = Targets::new();
@@ -95,6 +94,13 @@ impl Placer {
             let read = self.timeline.targets(&named).await?;
             targets = named.into_iter().zip(read).collect();
         }
+        let senders = open().map(|slot| (slot.conversation, slot.sender));
+        // Of what is placed with the same piece the sender is one of these.
+        let taken_back = open().filter(|slot| slot.draft.kind == MessageKind::RECALL).filter_map(|slot| {
+            let place = (slot.conversation, slot.draft.kind.target(&slot.draft.body)?);
+            Some((slot.conversation, targets.get(&place).copied().flatten()?.sender))
+        });
+        let standings = self.heads.standings(ends, senders.chain(taken_back)).await?;
         Ok(Sight { standings, targets, recall_within: self.recall_within, now: now_ms() })
     }
 
