@@ -393,6 +393,14 @@ pub trait Groups: Send + Sync + 'static {
     ) -> Result<GroupKeys, GroupError>;
     /// Who is in these groups, in their order; `None` for those that are none. One round trip.
     async fn rosters(&self, ids: &[ConversationId]) -> Result<Vec<Option<Roster>>, StoreError>;
-    /// Who has read the message at `seq`, with a page of members beyond `after`.
-    async fn read_by(&self, id: ConversationId, seq: Seq, after: UserId, limit: usize) -> Result<ReadBy, StoreError>;
+    /// Who has read the message at `seq`, with a page of members beyond `after`: of those to whom it was said, so nobody
+    /// who came later. To an `asker` who does not see the message it is none.
+    async fn read_by(
+        &self,
+        id: ConversationId,
+        seq: Seq,
+        asker: UserId,
+        after: UserId,
+        limit: usize,
+    ) -> Result<ReadBy, StoreError>;
 }

@@ -53,7 +53,7 @@ pub(crate) struct ReadByView {
 /// Who has read a message
 ///
 /// For members. The counts are of all to whom it was said; the list is a page. Where no message stands (but a change of
-/// the group, or nothing) all is 0.
+/// the group, or nothing), or one that the caller does not see, all is 0.
 #[utoipa::path(get, path = "/v1/groups/{id}/messages/{seq}/read_by", tag = "groups", security(("access_token" = [])),
     params(("id" = Uuid, Path, description = "The group.", example = "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f"),
         ("seq" = u64, Path, description = "The message's place.", example = 9),
@@ -72,7 +72,7 @@ pub(crate) async fn read_by(
 ) -> Result<Json<ReadByView>, ApiError> {
     let limit = page_size(page.limit)?;
     let group = seen_by_id(&app, named(id), caller.user).await?.for_members()?.group;
-    let found = app.groups().read_by(group.id, Seq(seq), UserId(page.after.unwrap_or(0)), limit).await?;
+    let found = app.groups().read_by(group.id, Seq(seq), caller.user, UserId(page.after.unwrap_or(0)), limit).await?;
     let next = next_page(&found.readers, limit, |last| last.user.id.0);
     let readers = found.readers.into_iter().map(ReaderView::from).collect();
     Ok(Json(ReadByView { of: found.of, read: found.read, delivered: found.delivered, readers, next }))

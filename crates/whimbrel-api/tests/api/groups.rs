@@ -311,6 +311,8 @@ async fn who_has_read_is_told_to_members() {
     let write = CursorWrite { conversation: group.parse().expect("an id"), user: UserId(bert.id), cursors };
     api.store.commit(PlaceBatch { rows: Vec::new(), cursors: vec![write] }).await.expect("committed");
     let page = api.by(late, &what, Value::Null).await.good();
+    assert_eq!((counts(&page), &page["readers"]), ([0, 0, 0], &json!([])), "who does not see it is told nothing of it");
+    let page = api.by(carol, &what, Value::Null).await.good();
     assert_eq!(counts(&page), [2, 1, 1], "{page}");
     let readers = page["readers"].as_array().expect("a list");
     let of = |person: &Person| readers.iter().find(|one| one["user"]["id"] == person.id);

@@ -245,19 +245,47 @@ pub async fn who_has_read_a_message_is_counted_among_those_to_whom_it_was_said(s
     });
     let batch = PlaceBatch { rows: Vec::new(), cursors: cursors.to_vec() };
     stores.timeline.commit(batch).await.map_err(|(_, error)| error).expect("members' cursors");
-    let by = stores.groups.read_by(company.id, said, UserId(0), 10).await.expect("answers");
+    let by = stores.groups.read_by(company.id, said, owner, UserId(0), 10).await.expect("answers");
     assert_eq!((by.of, by.read, by.delivered), (3, 1, 2));
     assert_eq!(by.readers.iter().map(|reader| reader.user.id).collect::<Vec<_>>(), [one, two, gone]);
     assert!(by.readers[0].cursors.read == said && by.readers[1].cursors.delivered == said);
-    let page = stores.groups.read_by(company.id, said, one, 1).await.expect("answers");
+    let page = stores.groups.read_by(company.id, said, owner, one, 1).await.expect("answers");
     assert_eq!((page.of, page.readers.len(), page.readers[0].user.id), (3, 1, two));
     for nothing in [Seq(1), Seq(999)] {
-        let nobody = stores.groups.read_by(company.id, nothing, UserId(0), 10).await.expect("answers");
+        let nobody = stores.groups.read_by(company.id, nothing, owner, UserId(0), 10).await.expect("answers");
         assert_eq!(nobody, crate::groups::ReadBy::default());
     }
     let crowd = people(&*stores.directory, "crowd", SMALL_GROUP as usize).await;
     company.by(Actor::Operator, GroupChange::Add { users: crowd }).await;
-    let by = stores.groups.read_by(company.id, said, UserId(0), 10).await.expect("answers");
+    let by = stores.groups.read_by(company.id, said, owner, UserId(0), 10).await.expect("answers");
     assert_eq!((by.of, by.read, by.delivered), (3, 1, 0), "nobody's DELIVERED in a large group");
     assert!(by.readers.iter().all(|reader| reader.cursors.delivered == Seq::ZERO));
+}
+
+/// Who came afterwards sees nothing of the message, unless history is for all; who left before it, neither. They are told
+/// nothing, and are not counted although their cursors are beyond it.
+pub async fn who_does_not_see_a_message_is_not_told_who_has_read_it(stores: &Stores) {
+    let company = Company::of(stores, 5).await;
+    let [owner, one, left, late, history] = company.users[..] else { unreachable!("five people") };
+    for user in [left, late, history] {
+        company.does(user, GroupChange::Leave).await;
+    }
+    let said = company.say(&[owner]).await[0].seq;
+    company.does(late, join()).await;
+    let all = GroupSettings { history_for_all: Some(true), ..Default::default() };
+    company.does(owner, GroupChange::Settle(all)).await;
+    company.does(history, join()).await;
+    let asked = async |asker| {
+        let by = stores.groups.read_by(company.id, said, asker, UserId(0), 10).await.expect("answers");
+        (by.of, by.read, by.readers.iter().map(|reader| reader.user.id).collect::<Vec<_>>())
+    };
+    for told in [owner, one, history] {
+        assert_eq!(asked(told).await, (1, 0, vec![one]), "{told}");
+    }
+    for not_told in [late, left, UserId(9999)] {
+        assert_eq!(asked(not_told).await, (0, 0, vec![]), "{not_told}");
+    }
+    let goes = company.does(one, GroupChange::Leave).await.0.revision;
+    assert_eq!(asked(one).await, (1, 0, vec![one]), "who has left since still sees it");
+    assert!(goes > said);
 }

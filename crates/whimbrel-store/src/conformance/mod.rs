@@ -138,6 +138,7 @@ macro_rules! groups_conformance {
             standings_are_those_of_the_last_change
             nobody_is_in_more_groups_than_one_may_be
             who_has_read_a_message_is_counted_among_those_to_whom_it_was_said
+            who_does_not_see_a_message_is_not_told_who_has_read_it
             a_change_is_one_row_that_says_who_came_and_went
             a_stale_archiver_collides_with_a_change_of_the_group
             keys_are_of_the_time_in_which_one_is_in_the_group

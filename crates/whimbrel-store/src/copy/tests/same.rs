@@ -67,8 +67,8 @@ async fn all_groups(
     for id in &history.groups {
         all.push(format!("{:?}", groups.group_members(*id, UserId(0), 100).await?));
         all.push(format!("{:?}", groups.group_requests(*id, UserId(0), 100).await?));
-        for seq in 1..20 {
-            all.push(format!("{:?}", groups.read_by(*id, whimbrel_core::Seq(seq), UserId(0), 100).await?));
+        for (seq, user) in (1..20).flat_map(|seq| history.users.iter().map(move |user| (seq, *user))) {
+            all.push(format!("{:?}", groups.read_by(*id, whimbrel_core::Seq(seq), user, UserId(0), 100).await?));
         }
         for user in &history.users {
             let keys = groups.group_keys(*id, *user, 0, 100).await.map(|keys| keys.0);

@@ -122,7 +122,14 @@ impl Groups for MySqlStore {
         self.read(async |db| people::rosters(db, ids).await).await
     }
 
-    async fn read_by(&self, id: ConversationId, seq: Seq, after: UserId, limit: usize) -> Result<ReadBy, StoreError> {
-        self.read(async |db| people::read_by(db, id, seq, after, limit).await).await
+    async fn read_by(
+        &self,
+        id: ConversationId,
+        seq: Seq,
+        asker: UserId,
+        after: UserId,
+        limit: usize,
+    ) -> Result<ReadBy, StoreError> {
+        self.read(async |db| people::read_by(db, (id, seq), asker, after, limit).await).await
     }
 }

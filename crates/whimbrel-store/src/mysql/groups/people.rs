@@ -50,15 +50,16 @@ macro_rules! said_to {
 /// Counts read every member: this is for people who ask about one message.
 pub(super) async fn read_by(
     db: &mut MySqlConnection,
-    id: ConversationId,
-    place: Seq,
+    (id, place): (ConversationId, Seq),
+    asker: UserId,
     after: UserId,
     limit: usize,
 ) -> Result<ReadBy, StoreError> {
     let conv = &id.as_bytes()[..];
     let said = "SELECT m.sender, m.kind, g.size FROM message m JOIN chat_group g ON g.conv = m.conv \
+         JOIN member a ON a.user = ? AND a.conv = m.conv AND a.since <= m.seq AND (a.until = 0 OR a.until >= m.seq) \
          WHERE m.conv = ? AND m.seq = ?";
-    let Some(said) = query(said).bind(conv).bind(place.0).fetch_optional(&mut *db).await? else {
+    let Some(said) = query(said).bind(asker.0).bind(conv).bind(place.0).fetch_optional(&mut *db).await? else {
         return Ok(ReadBy::default());
     };
     let (sender, is_small) = (user(&said, 0)?, get::<u32>(&said, 2)? <= SMALL_GROUP);

@@ -89,16 +89,19 @@ macro_rules! audience_sql {
     };
 }
 
+/// The message, if somebody sees it.
+const SAID: &str = "SELECT sender, kind FROM message WHERE conv = ?1 AND seq = ?2 AND EXISTS (SELECT 1 FROM member \
+     WHERE user = ?3 AND conv = ?1 AND since <= ?2 AND (until = 0 OR until >= ?2))";
+
 /// Counts read every member: this is for people who ask about one message.
 pub(super) fn read_by(
     db: &Connection,
-    id: ConversationId,
-    place: Seq,
+    (id, place): (ConversationId, Seq),
+    asker: UserId,
     after: UserId,
     limit: usize,
 ) -> rusqlite::Result<ReadBy> {
-    let said = "SELECT sender, kind FROM message WHERE conv = ?1 AND seq = ?2";
-    let said = first_row(db, said, params![id.as_bytes(), sql(place.0)], |row| {
+    let said = first_row(db, SAID, params![id.as_bytes(), sql(place.0), sql(asker.0)], |row| {
         Ok((user(row, 0)?, MessageKind(small(row, 1)?)))
     })?;
     let (Some(group), Some((sender, _))) = (read::by_id(db, id)?, said.filter(|(_, kind)| kind.is_countable())) else {

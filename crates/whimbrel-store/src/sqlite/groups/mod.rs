@@ -132,7 +132,14 @@ impl Groups for SqliteStore {
         self.shared.readers.read(read).await
     }
 
-    async fn read_by(&self, id: ConversationId, seq: Seq, after: UserId, limit: usize) -> Result<ReadBy, StoreError> {
-        self.shared.readers.read(move |db| Ok(members::read_by(db, id, seq, after, limit)?)).await
+    async fn read_by(
+        &self,
+        id: ConversationId,
+        seq: Seq,
+        asker: UserId,
+        after: UserId,
+        limit: usize,
+    ) -> Result<ReadBy, StoreError> {
+        self.shared.readers.read(move |db| Ok(members::read_by(db, (id, seq), asker, after, limit)?)).await
     }
 }

@@ -63,5 +63,5 @@ passing! {
     group_requests(id: ConversationId, after: UserId, limit: usize) -> Result<Vec<GroupRequest>, StoreError>;
     requests_of(user: UserId, after: Option<ConversationId>, limit: usize) -> Result<Vec<GroupRequest>, StoreError>;
     group_keys(id: ConversationId, user: UserId, after: u32, limit: usize) -> Result<GroupKeys, GroupError>;
-    read_by(id: ConversationId, seq: Seq, after: UserId, limit: usize) -> Result<ReadBy, StoreError>;
+    read_by(id: ConversationId, seq: Seq, asker: UserId, after: UserId, limit: usize) -> Result<ReadBy, StoreError>;
 }
