@@ -262,18 +262,24 @@ pub async fn a_thousand_are_added_in_one_change(stores: &Stores) {
     assert_eq!(page.iter().map(|member| member.user.id).collect::<Vec<_>>(), crowd[500..600]);
 }
 
-/// Who asked, and is invited, when a group ends: nobody waits any more, and all are told.
+/// Who asked, and is invited, when a group ends: nobody waits any more, and all are told, each once. Of a proposal that is
+/// the member who made it: whom it names has never heard of it.
 pub async fn a_group_that_ends_keeps_nobody_waiting(stores: &Stores) {
-    let company = Company::new(stores, 3, |new| new.join = crate::groups::JoinMode::Approval).await;
-    let [owner, asks, invited] = company.users[..] else { unreachable!("three people") };
+    let company = Company::new(stores, 6, |new| new.join = crate::groups::JoinMode::Approval).await;
+    let [owner, asks, invited, member, one, two] = company.users[..] else { unreachable!("six people") };
     befriend(&*stores.directory, owner, invited).await;
+    company.by(Actor::Operator, GroupChange::Add { users: vec![member] }).await;
     company.does(asks, join()).await;
     company.does(owner, GroupChange::Invite { users: vec![invited] }).await;
+    company.does(member, GroupChange::Invite { users: vec![one, two] }).await;
     let (_, rows) = company.does(owner, GroupChange::Dissolve).await;
     let mut all = told(&rows);
     all.sort_unstable();
-    assert_eq!(all, [asks, invited]);
-    assert_eq!(stores.groups.requests_of(asks, None, 10).await.expect("answers"), []);
+    assert_eq!(all, [asks, invited, member]);
+    for user in [asks, invited] {
+        assert_eq!(stores.groups.requests_of(user, None, 10).await.expect("answers"), []);
+    }
+    assert_eq!(stores.groups.group_requests(company.id, UserId(0), 10).await.expect("answers"), []);
     // Whoever is not in it does not learn that it was.
     assert!(matches!(company.refusal(invited, join()).await, GroupError::NoSuchGroup));
 }

@@ -1,5 +1,6 @@
 //! What an effect does to the tables, and the rows that tell of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
@@ -12,7 +13,7 @@ use super::super::value::{all, first, run, sql, user};
 use super::super::{head, place};
 use crate::groups::rules::{Effect, Request};
 use crate::groups::words::Told;
-use crate::groups::{Group, GroupError};
+use crate::groups::{Group, GroupError, RequestKind};
 use crate::{Head, Keyring, StoreError};
 
 const GROUP: &str = "UPDATE chat_group SET handle = ?2, name = ?3, avatar = ?4, announcement = ?5, owner = ?6, \
@@ -33,6 +34,10 @@ pub(super) const CURSORS: &str = "INSERT INTO member (user, conv, delivered, rea
 
 pub(super) const ANSWERERS: &str = "SELECT user FROM group_member INDEXED BY group_member_role \
      WHERE conv = ?1 AND role > 1 AND until = 0 ORDER BY role DESC LIMIT ?2";
+
+/// Who waited for an answer; of a proposal the one whom it names was never told.
+const END_REQUESTS: &str =
+    "DELETE FROM group_request WHERE conv = ?1 RETURNING CASE WHEN kind = ?2 THEN by_user ELSE user END";
 
 const REQUEST: &str = "INSERT OR REPLACE INTO group_request (conv, user, kind, by_user, message, at) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -89,8 +94,8 @@ impl Writing<'_> {
             run(db, update, params![id.as_bytes(), sql(user.0), sql(until)])?;
         }
         if effect.ends_requests {
-            let waiting = "DELETE FROM group_request WHERE conv = ?1 RETURNING user";
-            concerns.extend(all(db, waiting, [id.as_bytes()], |row| user(row, 0))?);
+            let proposed = RequestKind::Proposed as u8;
+            concerns.extend(all(db, END_REQUESTS, params![id.as_bytes(), proposed], |row| user(row, 0))?);
         }
         for user in answered {
             let delete = "DELETE FROM group_request WHERE conv = ?1 AND user = ?2";
@@ -100,14 +105,13 @@ impl Writing<'_> {
             let (user, by, now) = (sql(user.0), sql(by.0), sql(self.now));
             run(db, REQUEST, params![id.as_bytes(), user, kind as u8, by, message, now])?;
         }
-        for user in &concerns {
-            teller.membership(*user, id)?;
-        }
         if effect.tells_answerers {
             let bound = sql(GROUP_ANSWERERS_TOLD as u64);
-            for user in all(db, ANSWERERS, params![id.as_bytes(), bound], |row| user(row, 0))? {
-                teller.membership(user, id)?;
-            }
+            concerns.extend(all(db, ANSWERERS, params![id.as_bytes(), bound], |row| user(row, 0))?);
+        }
+        let mut told = HashSet::new();
+        for user in concerns.into_iter().filter(|user| told.insert(*user)) {
+            teller.membership(user, id)?;
         }
         Ok(group)
     }
