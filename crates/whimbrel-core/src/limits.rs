@@ -79,5 +79,9 @@ pub const SIGNAL_MAILBOX_SHARE: usize = 4;
 pub const RECALL_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// Follow-ups with content (edits, parts of a stream) that one message may have.
 pub const FOLLOW_UPS_MAX: u32 = 10_000;
+/// Words of a group's name by which searches find it: the first ones.
+pub const SEARCH_STARTS_MAX: usize = 32;
+/// Letters that are looked at, of what is searched for and of what is found.
+pub const SEARCH_TERM_MAX: usize = 100;
 /// Owner and admins of a group who are told that somebody waits for their answer.
 pub const GROUP_ANSWERERS_TOLD: usize = 50;

@@ -6,6 +6,7 @@
 //! anew. The rules (who may do what, what a change leads to) are in `rules`, the same for every engine.
 
 pub(crate) mod rules;
+pub(crate) mod terms;
 pub(crate) mod words;
 
 use std::fmt;
@@ -341,8 +342,8 @@ pub trait Groups: Send + Sync + 'static {
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<Membership>, StoreError>;
-    /// Listed groups whose name or handle begins with (or, where the engine can, contains) this text, beyond `after`,
-    /// by id, at most `limit`; dissolved ones are not found.
+    /// Listed groups whose handle, or whose name from one of its words on, begins with this text, beyond the group `after`,
+    /// in the order of what is found, each once, at most `limit`; dissolved ones are not found.
     async fn search_groups(
         &self,
         text: &str,

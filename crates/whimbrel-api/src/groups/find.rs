@@ -85,7 +85,8 @@ pub(crate) struct Found {
 
 /// Search listed groups
 ///
-/// By the beginning of name or handle, or (where the engine can) any part. By id, page by page; without announcements.
+/// By the beginning of the handle, or of the name from any of its words on; upper and lower case are the same, and so is
+/// what separates words. In the order of what is found, page by page; without announcements.
 #[utoipa::path(get, path = "/v1/groups/search", tag = "groups", security(("access_token" = [])),
     params(("q" = String, Query, description = "1 to 100 characters.", example = "bird"),
         ("after" = Option<Uuid>, Query, description = "Groups beyond this one.",

@@ -66,11 +66,7 @@ impl Sight {
             MessageKind::RECALL => {
                 let of = (slot.conversation, target.sender);
                 let role = self.standings.get(&of).copied().flatten().map_or(Role::Member, |of| of.role);
-                if may(Action::RecallOther { target: role }) {
-                    Ok(())
-                } else {
-                    Err(Refusal::NotYours)
-                }
+                if may(Action::RecallOther { target: role }) { Ok(()) } else { Err(Refusal::NotYours) }
             }
             kind if kind.adds_content() => adds(kind, &target, is_own),
             MessageKind::VANISH if target.kind != MessageKind::FLEETING => Err(Refusal::NoTarget),

@@ -140,10 +140,8 @@ pub async fn a_target_is_what_its_follow_ups_rights_depend_on(stores: &Stores) {
         (MessageKind::STANDING, false),
         "an empty row of the server was not taken back"
     );
-    let (finish, react) = (
-        about(&mut lane, MessageKind::FINISH, seq, b"all"),
-        about(&mut lane, MessageKind::REACTION, seq, b"like"),
-    );
+    let (finish, react) =
+        (about(&mut lane, MessageKind::FINISH, seq, b"all"), about(&mut lane, MessageKind::REACTION, seq, b"like"));
     commit(stores, vec![finish, react]).await;
     let ended = target(stores, lane.conversation, seq).await;
     assert_eq!(ended, Some(Target { follow_ups: 3, finished: true, ..expected }), "a reaction adds nothing to it");

@@ -131,6 +131,7 @@ macro_rules! groups_conformance {
         $crate::groups_conformance! { @cases $open;
             a_group_begins_with_friends_and_invites_others
             groups_are_found_by_handle_and_name
+            what_finds_a_group_changes_with_its_name
             a_handle_is_one_groups_until_it_is_given_up
             what_does_not_fit_is_refused_by_name
             what_waits_is_listed_and_answered_once

@@ -184,6 +184,7 @@ pub(super) const TABLES: &[Table] = &[
         columns: &[id("conv"), number("user"), number("kind"), number("by_user"), text("message"), number("at")],
         key: 2,
     },
+    Table { name: "group_term", columns: &[bytes("term"), id("conv")], key: 2 },
     Table {
         name: "setting",
         columns: &[

@@ -21,7 +21,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0001_first.sql"),
     include_str!("../../../../migrations/mysql/0002_telling.sql"),
     include_str!("../../../../migrations/mysql/0003_groups.sql"),
+    include_str!("../../../../migrations/mysql/0004_bounds.sql"),
 ];
+
+/// With this file the groups that stand get what searches find them by: as often as it takes, before it is counted.
+const WITH_TERMS: u32 = 4;
 
 /// How long one waits for another node that migrates, in seconds, before saying that it is not done yet.
 const LOCK_WAIT_S: u32 = 60;
@@ -152,6 +156,9 @@ async fn run(
         let statements = statements(migration);
         for statement in &statements[(at.done as usize).min(statements.len())..] {
             step(db, statement, &mut at).await.map_err(|error| failed(target, at, statement, &error))?;
+        }
+        if at.number + 1 == WITH_TERMS {
+            super::groups::find_all(db).await.map_err(explain)?;
         }
         at = State { number: at.number + 1, done: 0, begun: false };
         write_state(db, at).await.map_err(explain)?;

@@ -9,7 +9,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0001_first.sql"),
     include_str!("../../../../migrations/sqlite/0002_telling.sql"),
     include_str!("../../../../migrations/sqlite/0003_groups.sql"),
+    include_str!("../../../../migrations/sqlite/0004_bounds.sql"),
 ];
+
+/// With this file the groups that stand get what searches find them by.
+const WITH_TERMS: usize = 4;
 
 /// The schema's number.
 pub(super) fn known() -> u64 {
@@ -29,6 +33,9 @@ pub(super) fn run(db: &mut Connection) -> Result<(), StoreError> {
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         let step = db.transaction_with_behavior(TransactionBehavior::Exclusive)?;
         step.execute_batch(migration)?;
+        if index + 1 == WITH_TERMS {
+            super::groups::find_all(&step)?;
+        }
         step.pragma_update(None, "user_version", super::value::sql(index as u64 + 1))?;
         step.commit()?;
     }

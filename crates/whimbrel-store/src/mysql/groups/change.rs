@@ -76,7 +76,7 @@ impl Change for ChangeGroup<'_> {
             return Ok(Err(GroupError::HandleTaken));
         }
         let by = by.unwrap_or(UserId(0));
-        Ok(Ok(write::effect(work, self.keyring, effect, (by, self.now), false).await?))
+        Ok(Ok(write::effect(work, self.keyring, effect, (by, self.now), Some(&group)).await?))
     }
 }
 
@@ -107,7 +107,7 @@ impl Change for CreateGroup<'_> {
             return Ok(Err(GroupError::HandleTaken));
         }
         write::conversation(work, id, self.now).await?;
-        Ok(Ok(write::effect(work, self.keyring, effect, (owner, self.now), true).await?))
+        Ok(Ok(write::effect(work, self.keyring, effect, (owner, self.now), None).await?))
     }
 }
 
@@ -130,7 +130,7 @@ impl Change for Bereave<'_> {
         }
         let heir = load::heir(work, self.id, self.user).await?;
         let effect = rules::bereft(&group, self.user, heir, self.now);
-        write::effect(work, self.keyring, effect, (self.user, self.now), false).await?;
+        write::effect(work, self.keyring, effect, (self.user, self.now), Some(&group)).await?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! | `change`, `load`, `write` | changes: what is read under which locks, and what is written |
 //! | `turn` | what begins and ends with the row that tells of a change |
 //! | `read`, `people` | what groups there are; rosters, readers, keys |
+//! | `find` | what searches find groups by |
 //! | `value` | values out of rows |
 //!
 //! A change locks the users that it names, then the group by the row of its conversation, and decides by
@@ -12,6 +13,7 @@
 //! way of every change (`directory::place`): an archiver that was there first makes it begin again.
 
 mod change;
+mod find;
 mod load;
 mod people;
 mod read;
@@ -32,6 +34,7 @@ use crate::groups::{
 };
 
 pub(in crate::mysql) use change::Bereave;
+pub(in crate::mysql) use find::all as find_all;
 pub(in crate::mysql) use load::groups_of;
 pub(in crate::mysql) use turn::Turn;
 
@@ -64,7 +67,7 @@ impl Groups for MySqlStore {
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<Group>, StoreError> {
-        self.read(async |db| read::search(db, text, after, limit).await).await
+        self.read(async |db| find::search(db, text, after, limit).await).await
     }
 
     async fn change_group(

@@ -55,25 +55,6 @@ pub(super) async fn of_user(
     Ok(memberships.collect::<sqlx::Result<_>>()?)
 }
 
-/// Reads groups in the order of their ids until there are enough: there are as many as one deployment has.
-pub(super) async fn search(
-    db: &mut MySqlConnection,
-    text: &str,
-    after: Option<ConversationId>,
-    limit: usize,
-) -> Result<Vec<Group>, StoreError> {
-    let read = concat!(
-        "SELECT ",
-        group_columns!(),
-        " FROM chat_group g WHERE g.conv > ? AND g.listed = 1 AND g.dissolved_at IS NULL \
-         AND (g.name LIKE ? ESCAPE '!' OR CONVERT(g.handle USING utf8mb4) LIKE ? ESCAPE '!') ORDER BY g.conv LIMIT ?"
-    );
-    let escaped = text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    let search = query(read).bind(beyond(after)).bind(format!("%{escaped}%")).bind(format!("%{escaped}%"));
-    let rows = search.bind(limit as u64).fetch_all(db).await?;
-    Ok(rows.iter().map(group).collect::<sqlx::Result<_>>()?)
-}
-
 pub(super) async fn members(
     db: &mut MySqlConnection,
     id: ConversationId,

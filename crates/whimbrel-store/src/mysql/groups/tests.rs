@@ -2,6 +2,7 @@
 
 mod archiver;
 mod races;
+mod searching;
 
 use sqlx::mysql::MySqlConnection;
 use sqlx::query_as;

@@ -13,6 +13,7 @@ use super::super::directory::work::{Stop, Work};
 use super::super::directory::{keys, users};
 use super::super::text::Text;
 use super::super::value::user;
+use super::find;
 use super::load;
 use super::turn::Turn;
 use super::value::request_kind;
@@ -20,17 +21,18 @@ use crate::Keyring;
 use crate::groups::rules::{Effect, Request};
 use crate::groups::{Group, RequestKind, words};
 
-/// Writes it all. `by`: who acts, nobody (0) for the operator.
+/// Writes it all. `by`: who acts, nobody (0) for the operator. `before`: the group as it was, nothing of a new one.
 pub(super) async fn effect(
     work: &mut Work,
     keyring: &Keyring,
     effect: Effect,
     (by, now): (UserId, u64),
-    is_new: bool,
+    before: Option<&Group>,
 ) -> Result<Group, Stop> {
     let group = effect.group;
     let id = group.id;
-    settle(work, &group, is_new).await?;
+    settle(work, &group, before.is_none()).await?;
+    find::update(work, before, &group).await?;
     if effect.new_key {
         keys::add(work, keyring, id, group.key_version).await?;
     }

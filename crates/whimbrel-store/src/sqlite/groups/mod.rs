@@ -6,8 +6,10 @@
 //! | `change`, `write` | a change as one job of the writer, and its effect on the tables |
 //! | `leaving` | what a deleted account leaves behind |
 //! | `read`, `members` | groups, members, requests, keys, rosters, who has read what |
+//! | `find` | what searches find groups by |
 
 mod change;
+mod find;
 mod leaving;
 mod members;
 mod read;
@@ -25,11 +27,13 @@ use crate::groups::{
     Actor, Group, GroupChange, GroupError, GroupKeys, GroupMember, GroupRequest, Groups, Membership, NewGroup, ReadBy,
 };
 
+pub(super) use find::all as find_all;
 pub(super) use leaving::leave_all;
 
 /// What a change of a large group runs that names few people: a test looks at how SQLite finds the rows.
 #[cfg(test)]
-pub(super) const BY_KEY: &[&str] = &[scene::PERSON, scene::GROUPS, write::MEMBER, write::CURSORS, write::ANSWERERS];
+pub(super) const BY_KEY: &[&str] =
+    &[scene::PERSON, scene::GROUPS, write::MEMBER, write::CURSORS, write::ANSWERERS, find::SEARCH];
 
 #[async_trait]
 impl Groups for SqliteStore {
@@ -63,7 +67,7 @@ impl Groups for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Group>, StoreError> {
         let text = text.to_owned();
-        self.shared.readers.read(move |db| Ok(read::search(db, &text, after, limit)?)).await
+        self.shared.readers.read(move |db| Ok(find::search(db, &text, after, limit)?)).await
     }
 
     async fn change_group(

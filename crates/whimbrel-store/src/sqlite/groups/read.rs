@@ -16,11 +16,13 @@ macro_rules! group_columns {
     };
 }
 
+pub(super) use group_columns;
+
 /// Columns of [`group_columns`].
-const GROUP_COLUMNS: usize = 16;
+pub(super) const GROUP_COLUMNS: usize = 16;
 
 /// A group from the first columns.
-fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
+pub(super) fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
     Ok(Group {
         id: conversation(row, 0)?,
         handle: row.get(1)?,
@@ -80,30 +82,6 @@ pub(super) fn of_user(
             until: seq(row, GROUP_COLUMNS + 2)?,
         })
     })
-}
-
-/// Reads groups in the order of their ids until there are enough: there are as many as one server has.
-pub(super) fn search(
-    db: &Connection,
-    text: &str,
-    after: Option<ConversationId>,
-    limit: usize,
-) -> rusqlite::Result<Vec<Group>> {
-    let query = concat!(
-        "SELECT ",
-        group_columns!(),
-        " FROM chat_group g WHERE g.conv > ?1 AND g.listed = 1 AND g.dissolved_at IS NULL \
-         AND (g.name LIKE ?2 ESCAPE '\\' OR g.handle LIKE ?2 ESCAPE '\\') ORDER BY g.conv LIMIT ?3"
-    );
-    let mut pattern = String::from("%");
-    for letter in text.chars() {
-        if ['%', '_', '\\'].contains(&letter) {
-            pattern.push('\\');
-        }
-        pattern.push(letter);
-    }
-    pattern.push('%');
-    all(db, query, params![from(after.as_ref()), pattern, sql(limit as u64)], group)
 }
 
 /// The request of a kind in a column.

@@ -11,6 +11,7 @@ use super::super::directory::keys;
 use super::super::directory::tell::Teller;
 use super::super::value::{all, first, run, sql, user};
 use super::super::{head, place};
+use super::find;
 use crate::groups::rules::{Effect, Request};
 use crate::groups::words::Told;
 use crate::groups::{Group, GroupError, RequestKind};
@@ -83,6 +84,7 @@ impl Writing<'_> {
             let joined = joined.iter().map(|joiner| joiner.user).collect();
             let change = RosterChange { after: before.revision, at: group.revision, joined, left };
             self.update(&group)?;
+            find::update(db, before, &group)?;
             teller.push(self.row(&group, &head, &told, change)?);
         }
         for (user, role) in roles {
