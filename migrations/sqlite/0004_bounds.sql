@@ -7,3 +7,10 @@ CREATE TABLE group_term (
     conv BLOB NOT NULL,
     PRIMARY KEY (term, conv)
 ) STRICT, WITHOUT ROWID;
+
+-- Which of its target's follow-ups with content this one is, from 1: so the last one says how many there are. 0: written by
+-- a version that did not count; then they are counted.
+ALTER TABLE follow_up ADD COLUMN nth INTEGER NOT NULL DEFAULT 0;
+
+-- Who inherits a group: of each role the one who has been there longest.
+CREATE INDEX group_member_heir ON group_member (conv, until, role, joined_at, user);

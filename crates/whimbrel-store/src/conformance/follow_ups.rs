@@ -146,3 +146,22 @@ pub async fn a_target_is_what_its_follow_ups_rights_depend_on(stores: &Stores) {
     let ended = target(stores, lane.conversation, seq).await;
     assert_eq!(ended, Some(Target { follow_ups: 3, finished: true, ..expected }), "a reaction adds nothing to it");
 }
+
+/// However they come: alone, many at once, about two messages by turns.
+pub async fn follow_ups_are_counted_on(stores: &Stores) {
+    let mut lane = lane(stores).await;
+    let said = lane.say(&*stores.timeline, 2).await;
+    let (one, two) = (said[0].seq.0, said[1].seq.0);
+    commit(stores, vec![about(&mut lane, MessageKind::EDIT, one, b"first")]).await;
+    let many = (0..1400).map(|number| {
+        let target = if number % 2 == 0 { one } else { two };
+        about(&mut lane, MessageKind::EDIT, target, b"again")
+    });
+    let many: Vec<_> = many.collect();
+    commit(stores, many).await;
+    let more = [b"a", b"b"].map(|content| about(&mut lane, MessageKind::EDIT, two, content));
+    commit(stores, more.to_vec()).await;
+    for (seq, expected) in [(one, 701), (two, 702)] {
+        assert_eq!(target(stores, lane.conversation, seq).await.expect("there").follow_ups, expected);
+    }
+}

@@ -155,6 +155,7 @@ macro_rules! groups_conformance {
             what_is_taken_back_loses_its_content_and_that_of_its_follow_ups
             taking_back_touches_nothing_else
             a_target_is_what_its_follow_ups_rights_depend_on
+            follow_ups_are_counted_on
             settings_are_kept_and_told_to_their_user
             settings_are_of_conversations_that_one_is_in
             settings_are_listed_in_order

@@ -201,7 +201,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 2,
     },
-    Table { name: "follow_up", columns: &[id("conv"), number("target"), number("seq")], key: 3 },
+    Table { name: "follow_up", columns: &[id("conv"), number("target"), number("seq"), number("nth")], key: 3 },
     Table {
         name: "message",
         columns: &[

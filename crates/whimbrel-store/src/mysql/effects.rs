@@ -17,9 +17,15 @@ use crate::timeline::NewRow;
 const RAISE_OWN: &str = "UPDATE (";
 const RAISE_OWN_BY: &str = ") v STRAIGHT_JOIN member m ON m.user=v.u AND m.conv=v.c SET m.own_total=m.own_total+v.k;";
 
-const ADD: &str = "INSERT INTO follow_up (conv,target,seq) VALUES ";
+/// Each is one more than the last one says (or than there are, where that does not say), and than those of this batch before
+/// it.
+const ADD: &str = "INSERT INTO follow_up (conv,target,seq,nth) SELECT v.c,v.t,v.s,v.i+\
+     COALESCE(NULLIF((SELECT f.nth FROM follow_up f FORCE INDEX (PRIMARY) WHERE f.conv=v.c AND f.target=v.t \
+     ORDER BY f.seq DESC LIMIT 1),0),(SELECT COUNT(*) FROM follow_up g WHERE g.conv=v.c AND g.target=v.t)) FROM (";
+/// Behind the columns of the first row, and of the others.
+const NAMES: [[&str; 4]; 2] = [[" AS c,", " AS t,", " AS s,", " AS i"], [",", ",", ",", ""]];
 /// What stands there is the same: it outlived its message.
-const ADD_AGAIN: &str = " ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
+const ADD_AGAIN: &str = ") v ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
 
 /// What people say; nothing that the server placed.
 const TAKE_BACK: &str = "UPDATE message FORCE INDEX (PRIMARY) SET body='' WHERE kind BETWEEN 1 AND 499 AND (";
@@ -72,10 +78,20 @@ impl Effects {
             });
             text.words(RAISE_OWN_BY);
         }
-        if !self.added.is_empty() {
-            text.words(ADD).each(&self.added, "(", ",(", |text, ((conversation, target), seq)| {
-                text.bytes(conversation.as_bytes()).words(",").number(target.0).words(",").number(seq.0).words(")");
-            });
+        // Smaller ones are written before larger ones count on them.
+        for part in self.added.chunks(STATEMENT) {
+            let mut counts = BTreeMap::<Place, u64>::new();
+            text.words(ADD).each(
+                part.iter().enumerate(),
+                "SELECT ",
+                " UNION ALL SELECT ",
+                |text, (index, (at, seq))| {
+                    let (nth, names) = (counts.entry(*at).or_default(), NAMES[usize::from(index > 0)]);
+                    *nth += 1;
+                    text.bytes(at.0.as_bytes()).words(names[0]).number(at.1.0).words(names[1]);
+                    text.number(seq.0).words(names[2]).number(*nth).words(names[3]);
+                },
+            );
             text.words(ADD_AGAIN);
         }
         let taken: Vec<_> = self.taken.iter().collect();

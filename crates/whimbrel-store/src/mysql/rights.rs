@@ -14,9 +14,12 @@ const STANDINGS: &str = "SELECT conv, user, role, muted_until, \
      FROM group_member g FORCE INDEX (PRIMARY) WHERE until=0 AND (";
 
 const TARGETS: &str = "SELECT m.conv, m.seq, m.sender, m.kind, m.at, OCTET_LENGTH(m.body), \
-     (SELECT COUNT(*) FROM follow_up f WHERE f.conv=m.conv AND f.target=m.seq), \
-     (SELECT x.kind FROM follow_up f FORCE INDEX (PRIMARY) STRAIGHT_JOIN message x ON x.conv=f.conv AND x.seq=f.seq \
-     WHERE f.conv=m.conv AND f.target=m.seq ORDER BY f.seq DESC LIMIT 1) \
+     CAST(COALESCE(NULLIF((SELECT f.nth FROM follow_up f FORCE INDEX (PRIMARY) \
+     WHERE f.conv=m.conv AND f.target=m.seq ORDER BY f.seq DESC LIMIT 1),0),\
+     (SELECT COUNT(*) FROM follow_up f WHERE f.conv=m.conv AND f.target=m.seq)) AS UNSIGNED), \
+     (SELECT x.kind FROM message x FORCE INDEX (PRIMARY) WHERE x.conv=m.conv AND x.seq=\
+     (SELECT f.seq FROM follow_up f FORCE INDEX (PRIMARY) WHERE f.conv=m.conv AND f.target=m.seq \
+     ORDER BY f.seq DESC LIMIT 1)) \
      FROM message m FORCE INDEX (PRIMARY) WHERE (";
 
 /// Keys in one statement. Each is a range of its own for the server, whose room to find ranges in is bounded.
@@ -56,7 +59,7 @@ pub(super) async fn targets(
     let mut found = HashMap::new();
     for row in text.run(db).await?.iter().flatten() {
         let kind = MessageKind(row.try_get(3)?);
-        let (len, follow_ups): (i64, i64) = (row.try_get(5)?, row.try_get(6)?);
+        let (len, follow_ups): (i64, u64) = (row.try_get(5)?, row.try_get(6)?);
         let target = Target {
             sender: user(row, 2)?,
             kind,

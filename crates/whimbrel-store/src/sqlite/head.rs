@@ -35,10 +35,23 @@ pub(super) const MEMBERS: &str = members_sql!("", "");
 pub(super) const STANDING: &str = "SELECT role, muted_until, (SELECT since FROM member WHERE user = ?2 AND conv = ?1) \
      FROM group_member WHERE conv = ?1 AND user = ?2 AND until = 0";
 
-pub(super) const TARGET: &str = "SELECT sender, kind, at, length(body) = 0, \
-     (SELECT count(*) FROM follow_up WHERE conv = ?1 AND target = ?2), \
-     (SELECT m.kind FROM follow_up f CROSS JOIN message m ON m.conv = f.conv AND m.seq = f.seq \
-     WHERE f.conv = ?1 AND f.target = ?2 ORDER BY f.seq DESC LIMIT 1) FROM message WHERE conv = ?1 AND seq = ?2";
+/// How many follow-ups with content a message (`?1`, `?2`) has: as the last one says, or counted where that does not.
+macro_rules! follow_ups_sql {
+    () => {
+        "COALESCE(NULLIF((SELECT nth FROM follow_up WHERE conv = ?1 AND target = ?2 ORDER BY seq DESC LIMIT 1), 0), \
+         (SELECT count(*) FROM follow_up WHERE conv = ?1 AND target = ?2))"
+    };
+}
+pub(super) use follow_ups_sql;
+
+pub(super) const TARGET: &str = concat!(
+    "SELECT sender, kind, at, length(body) = 0, ",
+    follow_ups_sql!(),
+    ", \
+     (SELECT m.kind FROM message m WHERE m.conv = ?1 AND m.seq = \
+     (SELECT seq FROM follow_up WHERE conv = ?1 AND target = ?2 ORDER BY seq DESC LIMIT 1)) FROM message \
+     WHERE conv = ?1 AND seq = ?2"
+);
 
 /// The head of a conversation; `None` if there is no such conversation.
 pub(super) fn head(db: &Connection, conversation: ConversationId) -> rusqlite::Result<Option<Head>> {

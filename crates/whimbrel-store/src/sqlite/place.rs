@@ -32,7 +32,11 @@ const OWN_TOTAL: &str = "UPDATE member SET own_total = own_total + ?3 WHERE user
 const OWN_BETWEEN: &str = "SELECT count(*) FROM message \
      WHERE conv = ?1 AND seq > ?2 AND seq <= ?3 AND sender = ?4 AND kind BETWEEN 1 AND 499";
 
-const FOLLOW_UP: &str = "INSERT OR IGNORE INTO follow_up (conv, target, seq) VALUES (?1, ?2, ?3)";
+const FOLLOW_UP: &str = concat!(
+    "INSERT OR IGNORE INTO follow_up (conv, target, seq, nth) VALUES (?1, ?2, ?3, 1 + ",
+    head::follow_ups_sql!(),
+    ")"
+);
 
 const FOLLOW_UPS: &str = "SELECT seq FROM follow_up WHERE conv = ?1 AND target = ?2";
 

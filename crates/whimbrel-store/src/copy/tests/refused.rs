@@ -81,7 +81,7 @@ async fn rows_too_many_and_holes_are_refused() {
             "spent_token (hash ffff",
         ),
         ("member", "INSERT INTO member SELECT 999, conv, 0, 0, 1, 0, 0, 0, 0 FROM member LIMIT 1", "member (user 999"),
-        ("follow_up", "INSERT INTO follow_up SELECT conv, target, 999 FROM follow_up LIMIT 1", "seq 999)"),
+        ("follow_up", "INSERT INTO follow_up SELECT conv, target, 999, nth FROM follow_up LIMIT 1", "seq 999)"),
         (
             "message",
             "INSERT INTO message SELECT REPEAT(x'ff', 16), 1, 1, device, message_id, 1, 1, 1, 1, 1, hash, '' FROM message LIMIT 1",
@@ -181,9 +181,9 @@ async fn other_schemas_are_refused_with_a_sentence() {
     database.run("UPDATE schema_version SET number = 99").await;
     result(["has number 99", "newer program"]).await;
     let files = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations/sqlite");
-    let known = std::fs::read_dir(files).expect("the migrations").count();
+    let known = std::fs::read_dir(files).expect("the migrations").count() as u32;
     database.run(&format!("UPDATE schema_version SET number = {known}")).await;
-    let set = |number: usize| {
+    let set = |number: u32| {
         let db = rusqlite::Connection::open(super::super::database_file(history.folder.path())).expect("a database");
         db.pragma_update(None, "user_version", number).expect("a number");
     };

@@ -128,7 +128,8 @@ impl Change for Bereave<'_> {
         if !load::is_member(work, self.id, self.user).await? {
             return Ok(());
         }
-        let heir = load::heir(work, self.id, self.user).await?;
+        let is_owner = group.owner == self.user;
+        let heir = if is_owner { load::heir(work, self.id, self.user).await? } else { None };
         let effect = rules::bereft(&group, self.user, heir, self.now);
         write::effect(work, self.keyring, effect, (self.user, self.now), Some(&group)).await?;
         Ok(())

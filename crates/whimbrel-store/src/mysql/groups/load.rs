@@ -132,12 +132,19 @@ pub(super) async fn is_taken(work: &mut Work, handle: &str) -> Result<bool, Stop
     Ok(read::by_handle(work.db(), handle).await?.is_some())
 }
 
+/// Who of a role has been in the group longest, but for somebody.
+pub(in crate::mysql) const OLDEST: &str = "SELECT user FROM group_member FORCE INDEX (group_member_heir) \
+     WHERE conv = ? AND until = 0 AND role = ? AND user <> ? ORDER BY joined_at, user LIMIT 1";
+
 /// Who gets the group of somebody who goes: the oldest admin, else the oldest member.
 pub(super) async fn heir(work: &mut Work, id: ConversationId, but: UserId) -> Result<Option<UserId>, Stop> {
-    let heir = "SELECT user FROM group_member FORCE INDEX (PRIMARY) WHERE conv = ? AND until = 0 AND user <> ? \
-         ORDER BY role DESC, joined_at, user LIMIT 1";
-    let row = query(heir).bind(&id.as_bytes()[..]).bind(but.0).fetch_optional(work.db()).await?;
-    Ok(row.map(|row| user(&row, 0)).transpose()?)
+    for role in [Role::Admin, Role::Member] {
+        let oldest = query(OLDEST).bind(&id.as_bytes()[..]).bind(role as u8).bind(but.0);
+        if let Some(row) = oldest.fetch_optional(work.db()).await? {
+            return Ok(Some(user(&row, 0)?));
+        }
+    }
+    Ok(None)
 }
 
 /// The owner and admins, owner first, at most so many.

@@ -35,6 +35,8 @@ use crate::groups::{
 
 pub(in crate::mysql) use change::Bereave;
 pub(in crate::mysql) use find::all as find_all;
+#[cfg(test)]
+pub(in crate::mysql) use load::OLDEST;
 pub(in crate::mysql) use load::groups_of;
 pub(in crate::mysql) use turn::Turn;
 

@@ -29,7 +29,7 @@ fn files_are_cut_into_statements() {
     assert!(MIGRATIONS.iter().all(|migration| statements(migration).iter().all(expand)));
 }
 
-/// What takes a statement back: tables and columns that it made are gone.
+/// What takes a statement back: tables, columns and keys that it made are gone.
 fn undo(statement: &str) -> String {
     let mut words = statement.split_whitespace();
     let verb = words.next();
@@ -37,8 +37,14 @@ fn undo(statement: &str) -> String {
     if verb == Some("CREATE") {
         return format!("DROP TABLE {table}");
     }
-    let added = statement.split("ADD COLUMN ").skip(1).filter_map(|column| column.split_whitespace().next());
-    let drops: Vec<String> = added.map(|column| format!("DROP COLUMN {column}")).collect();
+    let drops = ["COLUMN", "KEY"].map(|thing| {
+        let add = format!("ADD {thing} ");
+        let added = statement.split(&add).skip(1);
+        added
+            .map(|name| format!("DROP {thing} {}", name.split_whitespace().next().expect("a name")))
+            .collect::<Vec<_>>()
+    });
+    let drops = drops.concat();
     format!("ALTER TABLE {table} {}", drops.join(", "))
 }
 

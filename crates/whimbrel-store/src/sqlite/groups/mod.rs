@@ -33,7 +33,7 @@ pub(super) use leaving::leave_all;
 /// What a change of a large group runs that names few people: a test looks at how SQLite finds the rows.
 #[cfg(test)]
 pub(super) const BY_KEY: &[&str] =
-    &[scene::PERSON, scene::GROUPS, write::MEMBER, write::CURSORS, write::ANSWERERS, find::SEARCH];
+    &[scene::PERSON, scene::GROUPS, write::MEMBER, write::CURSORS, write::ANSWERERS, write::OLDEST, find::SEARCH];
 
 #[async_trait]
 impl Groups for SqliteStore {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use whimbrel_core::limits::GROUP_ANSWERERS_TOLD;
-use whimbrel_core::{Audience, ConversationId, MessageKind, PlacedRow, RosterChange, Seq, UserId};
+use whimbrel_core::{Audience, ConversationId, MessageKind, PlacedRow, Role, RosterChange, Seq, UserId};
 
 use super::super::directory::keys;
 use super::super::directory::tell::Teller;
-use super::super::value::{all, first, run, sql, user};
+use super::super::value::{all, first, first_row, run, sql, user};
 use super::super::{head, place};
 use super::find;
 use crate::groups::rules::{Effect, Request};
@@ -166,9 +166,17 @@ impl Writing<'_> {
     }
 }
 
+/// Who of a role has been in a group longest, but for somebody.
+pub(super) const OLDEST: &str = "SELECT user FROM group_member INDEXED BY group_member_heir \
+     WHERE conv = ?1 AND until = 0 AND role = ?3 AND user <> ?2 ORDER BY joined_at, user LIMIT 1";
+
 /// Who inherits a group: the oldest admin, else the oldest member.
 pub(super) fn heir(db: &Connection, group: ConversationId, owner: UserId) -> rusqlite::Result<Option<UserId>> {
-    let query = "SELECT user FROM group_member WHERE conv = ?1 AND until = 0 AND user <> ?2 \
-         ORDER BY role DESC, joined_at, user LIMIT 1";
-    super::super::value::first_row(db, query, params![group.as_bytes(), sql(owner.0)], |row| user(row, 0))
+    for role in [Role::Admin, Role::Member] {
+        let key = params![group.as_bytes(), sql(owner.0), role as u8];
+        if let Some(heir) = first_row(db, OLDEST, key, |row| user(row, 0))? {
+            return Ok(Some(heir));
+        }
+    }
+    Ok(None)
 }

@@ -29,3 +29,33 @@ async fn heads_standings_targets_and_joining_read_rows_by_key() {
         }
     }
 }
+
+/// A message with five thousand edits costs its followers as little as one with three; what a former version wrote, which
+/// did not count, is counted.
+#[tokio::test]
+async fn the_last_follow_up_says_how_many_there_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    open(folder.path()).close().await.expect("in order");
+    let db = Connection::open(folder.path().join(DATABASE_FILE)).expect("a database");
+    let conv = [7_u8; 16];
+    db.execute_batch("BEGIN").expect("answers");
+    for (seq, follow_ups, counts) in [(1, 3, 1), (2, 5000, 1), (3, 5000, 0)] {
+        let message = "INSERT INTO message (conv, seq, sender, device, message_id, kind, key_version, at, n, own, hash, body) \
+             VALUES (?1, ?2, 1, zeroblob(16), randomblob(16), 1, 1, 1, 1, 1, zeroblob(32), x'01')";
+        db.execute(message, rusqlite::params![conv, seq]).expect("written");
+        let follow_up = "INSERT INTO follow_up (conv, target, seq, nth) VALUES (?1, ?2, ?3, ?4)";
+        for nth in 1..=follow_ups {
+            db.execute(follow_up, rusqlite::params![conv, seq, 10_000 * seq + nth, counts * nth]).expect("written");
+        }
+    }
+    db.execute_batch("COMMIT").expect("answers");
+    let mut target = db.prepare(head::TARGET).expect("a statement");
+    let mut steps = Vec::new();
+    for (seq, expected) in [(1, 3), (2, 5000), (3, 5000)] {
+        let found: u32 = target.query_row(rusqlite::params![conv, seq], |row| row.get(4)).expect("a row");
+        assert_eq!(found, expected);
+        steps.push(target.reset_status(rusqlite::StatementStatus::VmStep));
+    }
+    assert_eq!(steps[0], steps[1]);
+    assert!(steps[2] > 1000, "what is counted shows in this measure");
+}
