@@ -219,6 +219,11 @@ impl Directory {
     }
 }
 
+/// This device's clock, milliseconds since 1970.
+pub(crate) fn device_now() -> u64 {
+    unix_ms().unsigned_abs()
+}
+
 fn unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -135,6 +135,11 @@ impl ConversationSummary {
         }
     }
 
+    /// Whether it alerts for nothing at this time, milliseconds since 1970.
+    pub fn is_muted(&self, now: u64) -> bool {
+        self.muted_until > now
+    }
+
     /// In which order lists show conversations: the pinned ones first, the latest pin above; then by the last message.
     pub fn order(&self) -> impl Ord + use<> {
         std::cmp::Reverse((self.pinned_at, self.last.as_ref().map_or(0, |last| last.at)))

@@ -3,8 +3,8 @@
 //! Whoever comes first tells it, and the server refuses the others, which is as good. So that not everybody comes first,
 //! the author's devices tell it at once and the others a while later, each after its own pause.
 //!
-//! A message whose time counts from when it was read begins with what this device hears of that. After a restart it
-//! begins anew: the device does not keep when it heard.
+//! A message whose time counts from when it was read begins with what this device hears of that. The store keeps when that
+//! was, so that it is the same time after a restart.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +23,8 @@ const AGAIN: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Fleeting {
     waiting: BTreeMap<(ConversationId, Seq), Waiting>,
+    /// When the times began that count from a reading, by this device's clock, as the store has it.
+    begun: BTreeMap<(ConversationId, Seq), u64>,
     next: Option<Instant>,
 }
 
@@ -69,21 +71,41 @@ impl Fleeting {
         self.find_next();
     }
 
-    /// Everything up to `upto` was read: by the user (then what others said begins), or by the other.
-    pub(crate) fn read(&mut self, id: ConversationId, upto: Seq, by_me: bool, pause: Duration, now: Instant) {
-        let mut began = false;
-        for (_, waiting) in self.waiting.range_mut((id, Seq::ZERO)..=(id, upto)) {
+    /// As an earlier client noted it.
+    pub(crate) fn remember(&mut self, begun: impl IntoIterator<Item = (ConversationId, Seq, u64)>) {
+        self.begun.extend(begun.into_iter().map(|(id, seq, at)| ((id, seq), at)));
+    }
+
+    /// When the time of this one began: now, if that is not known; then it is news.
+    pub(crate) fn began(&mut self, id: ConversationId, seq: Seq, now_ms: u64) -> (u64, bool) {
+        let is_news = !self.begun.contains_key(&(id, seq));
+        (*self.begun.entry((id, seq)).or_insert(now_ms), is_news)
+    }
+
+    /// Everything up to `upto` was read: by the user (then what others said begins), or by the other. Gives those that begin.
+    pub(crate) fn read(
+        &mut self,
+        id: ConversationId,
+        upto: Seq,
+        by_me: bool,
+        pause: Duration,
+        now: Instant,
+    ) -> Vec<Seq> {
+        let mut began = Vec::new();
+        for ((_, seq), waiting) in self.waiting.range_mut((id, Seq::ZERO)..=(id, upto)) {
             if waiting.is_own != by_me && waiting.over_at.is_none() {
                 waiting.begin(waiting.after, pause, now);
-                began = true;
+                began.push(*seq);
             }
         }
-        if began {
+        if !began.is_empty() {
             self.find_next();
         }
+        began
     }
 
     pub(crate) fn taken_back(&mut self, id: ConversationId, seq: Seq) {
+        self.begun.remove(&(id, seq));
         if self.waiting.remove(&(id, seq)).is_some() {
             self.find_next();
         }
@@ -92,6 +114,7 @@ impl Fleeting {
     /// The conversation's messages up to and with `upto` are gone.
     pub(crate) fn dropped(&mut self, id: ConversationId, upto: Seq) {
         self.waiting.retain(|(conversation, seq), _| *conversation != id || *seq > upto);
+        self.begun.retain(|(conversation, seq), _| *conversation != id || *seq > upto);
         self.find_next();
     }
 

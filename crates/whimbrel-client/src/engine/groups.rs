@@ -12,6 +12,7 @@ use super::people::Sendable;
 use crate::content::{Content, FollowUp, Outgoing};
 use crate::event::Event;
 use crate::group::{GroupInfo, GroupNews};
+use crate::keys::device_now;
 use crate::message::{StoredMessage, show};
 use crate::relation::RelationKey;
 use crate::setting::Setting;
@@ -171,7 +172,7 @@ impl Engine {
         let is_own = message.sender == self.habits.user;
         let read = if is_own { row.peer_cursors.read } else { row.own.read };
         let began_ms_ago = if once_read && row.kind == ConversationKind::Direct {
-            (read >= seq).then_some(0)
+            (read >= seq).then(|| self.began_ms_ago(id, seq))
         } else {
             Some(self.directory.server_now().saturating_sub(message.at))
         };
@@ -181,7 +182,20 @@ impl Engine {
 
     /// Somebody has read up to `upto`.
     pub(super) fn fleeting_read(&mut self, id: ConversationId, upto: Seq, by: UserId, now: Instant) {
-        self.fleeting.read(id, upto, by == self.habits.user, self.pause(), now);
+        for seq in self.fleeting.read(id, upto, by == self.habits.user, self.pause(), now) {
+            self.began_ms_ago(id, seq);
+        }
+    }
+
+    /// How long ago the time of a fleeting message began: with this, if nothing else is known, and that is kept. A clock that
+    /// was put back since makes it later and never sooner.
+    fn began_ms_ago(&mut self, id: ConversationId, seq: Seq) -> u64 {
+        let now = device_now();
+        let (at, is_news) = self.fleeting.began(id, seq, now);
+        if is_news {
+            self.batch.commit.fleeting_begun.push((id, seq, at));
+        }
+        now.saturating_sub(at)
     }
 
     /// This device's own pause, so that not all tell the server at once: up to some 25 s.
@@ -205,7 +219,13 @@ impl Engine {
     }
 
     /// The fleeting messages that an earlier client left.
-    pub(super) fn remember_fleeting(&mut self, messages: Vec<Message>, now: Instant) {
+    pub(super) fn remember_fleeting(
+        &mut self,
+        messages: Vec<Message>,
+        begun: Vec<(ConversationId, Seq, u64)>,
+        now: Instant,
+    ) {
+        self.fleeting.remember(begun);
         for message in messages {
             let message = show(&self.directory, message);
             self.learn_fleeting(&message, now);

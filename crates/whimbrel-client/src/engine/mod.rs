@@ -110,7 +110,7 @@ impl Engine {
             bodies_readable: snapshot.bodies_readable,
             limits: None,
         };
-        engine.remember_fleeting(snapshot.fleeting, Instant::now());
+        engine.remember_fleeting(snapshot.fleeting, snapshot.fleeting_begun, Instant::now());
         engine
     }
 

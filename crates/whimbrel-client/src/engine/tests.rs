@@ -22,6 +22,7 @@ use crate::keys::Directory;
 use crate::relation::{Profile, Relation, RelationState};
 use crate::store::{Commit, Snapshot};
 
+mod fleeting;
 mod restored;
 
 const CHAT: ConversationId = ConversationId::from_bytes([7; 16]);

@@ -181,6 +181,17 @@ async fn fleeting_messages_that_are_still_there_are_remembered() {
         let messages = vec![fleeting(1), fleeting(2), message(3)];
         store.commit(Commit { messages, taken_back: vec![(CHAT, Seq(1))], ..run(1..=3) }).await.expect("committed");
         assert_eq!(store.load().await.expect("loaded").fleeting, [fleeting(2)]);
+        let begun = async || store.load().await.expect("loaded").fleeting_begun;
+        let at = |seq, at| (CHAT, Seq(seq), at);
+        let fleeting_begun = vec![at(2, 500), at(3, 600), at(4, 700), at(5, 800)];
+        store.commit(Commit { fleeting_begun, ..Commit::default() }).await.expect("committed");
+        store.commit(Commit { fleeting_begun: vec![at(5, 900)], ..Commit::default() }).await.expect("committed");
+        assert_eq!(begun().await, [at(2, 500), at(3, 600), at(4, 700), at(5, 900)]);
+        let (taken_back, cleared) = (vec![(CHAT, Seq(4))], vec![(CHAT, Seq(2))]);
+        store.commit(Commit { taken_back, cleared, ..Commit::default() }).await.expect("committed");
+        assert_eq!(begun().await, [at(3, 600), at(5, 900)], "the others are gone with their messages");
+        store.commit(Commit { dropped_runs: vec![CHAT], ..Commit::default() }).await.expect("committed");
+        assert_eq!(begun().await, []);
     })
     .await;
 }

@@ -47,6 +47,7 @@ struct State {
     settings_due: BTreeSet<ConversationId>,
     settings_loaded: bool,
     bodies_readable: Option<bool>,
+    fleeting_begun: BTreeMap<(ConversationId, Seq), u64>,
 }
 
 impl Default for MemoryStore {
@@ -111,16 +112,20 @@ impl State {
     fn apply(&mut self, commit: Commit, keep: usize) {
         for conversation in commit.dropped_runs {
             self.runs.remove(&conversation);
+            self.fleeting_begun.retain(|(id, _), _| *id != conversation);
             self.conversations.remove(&conversation);
         }
         self.conversations.extend(commit.conversations.into_iter().map(|row| (row.id, row)));
         for message in commit.messages {
             self.append(message, keep);
         }
+        self.fleeting_begun.extend(commit.fleeting_begun.into_iter().map(|(id, seq, at)| ((id, seq), at)));
         for (conversation, target) in commit.taken_back {
+            self.fleeting_begun.remove(&(conversation, target));
             self.take_back(conversation, target);
         }
         for (conversation, upto) in commit.cleared {
+            self.fleeting_begun.retain(|(id, seq), _| *id != conversation || *seq > upto);
             if let Some(run) = self.runs.get_mut(&conversation) {
                 run.retain(|message| message.seq > upto);
             }
@@ -182,6 +187,7 @@ impl Store for MemoryStore {
             settings_loaded: state.settings_loaded,
             settings_due: state.settings_due.iter().copied().collect(),
             fleeting: state.fleeting(),
+            fleeting_begun: state.fleeting_begun.iter().map(|((id, seq), at)| (*id, *seq, *at)).collect(),
             bodies_readable: state.bodies_readable,
         })
     }

@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub settings_due: Vec<ConversationId>,
     /// Fleeting messages that are still there.
     pub fleeting: Vec<Message>,
+    /// When the times of those began that count from when they were read, by this device's clock (milliseconds since 1970).
+    pub fleeting_begun: Vec<(ConversationId, Seq, u64)>,
     /// Whether the deployment keeps bodies readable; `None` before the first session.
     pub bodies_readable: Option<bool>,
 }
@@ -110,6 +112,8 @@ pub struct Commit {
     pub conversations: Vec<ConversationRow>,
     /// Messages to append to their runs.
     pub messages: Vec<Message>,
+    /// Fleeting messages whose times have begun, and when: see [`Snapshot::fleeting_begun`]. Forgotten with their messages.
+    pub fleeting_begun: Vec<(ConversationId, Seq, u64)>,
     /// Messages that were taken back: their bodies are emptied, and those of the follow-ups that hold content for them
     /// (edits, parts of a stream) are cut to their first [`TARGET_LEN`](whimbrel_wire::seal::TARGET_LEN) bytes. Those
     /// that are not stored are passed over.
@@ -161,6 +165,7 @@ impl Commit {
             && self.relations_settled.is_empty()
             && self.relations_loaded.is_none()
             && self.taken_back.is_empty()
+            && self.fleeting_begun.is_empty()
             && self.cleared.is_empty()
             && self.groups.is_empty()
             && self.group_keys.is_empty()

@@ -27,6 +27,11 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// Milliseconds since 1970.
+fn now_ms() -> u64 {
+    u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or_default()
+}
+
 /// The flags of `whimbrel chat`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

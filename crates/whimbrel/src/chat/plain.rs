@@ -23,6 +23,7 @@ use whimbrel_client::{
 use super::app::{App, Effect, Happened, Notice, Selected, number};
 use super::command::COMMANDS;
 use super::deeds::perform;
+use super::now_ms;
 use super::view::said::words;
 use super::view::text::one_line;
 use super::view::{Look, news};
@@ -117,6 +118,7 @@ impl Talk<'_> {
             eprintln!("! to whom? begin with @handle");
             return Ok(());
         }
+        self.app.now = now_ms();
         let effects = self.app.entered(text);
         // What cannot be done is given back; nobody edits it here.
         self.app.editor.take();

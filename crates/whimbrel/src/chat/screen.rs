@@ -14,6 +14,7 @@ use whimbrel_client::{Client, Event, Events};
 use super::app::{App, Effect, Happened};
 use super::deeds::Deeds;
 use super::keys;
+use super::now_ms;
 use super::view::{self, Look};
 use crate::house::signal;
 
@@ -59,6 +60,7 @@ async fn converse(
     };
     let mut keyboard = keyboard();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
+    app.now = now_ms();
     deeds.push(app.update(Happened::Event(Event::State(client.state()))));
     deeds.push([Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations]);
     loop {
@@ -74,6 +76,7 @@ async fn converse(
             event = next(&mut events) => Happened::Event(event),
             _ = tick.tick() => Happened::Tick,
         };
+        app.now = now_ms();
         let mut effects = app.update(happened);
         // What has come meanwhile is drawn together.
         for _ in 0..EVENTS_A_FRAME {

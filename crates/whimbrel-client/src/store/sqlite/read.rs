@@ -35,6 +35,7 @@ pub(super) fn snapshot(connection: &Connection) -> Result<Snapshot, StoreError> 
         settings_loaded: meta_value(connection, "settings_loaded").map_err(failed)?.unwrap_or(false),
         settings_due: groups::due(connection, "setting_due").map_err(failed)?,
         fleeting: fleeting(connection).map_err(failed)?,
+        fleeting_begun: fleeting_begun(connection).map_err(failed)?,
         bodies_readable: meta_value(connection, "bodies_readable").map_err(failed)?,
     })
 }
@@ -81,6 +82,14 @@ fn fleeting(connection: &Connection) -> rusqlite::Result<Vec<Message>> {
     let mut select = connection
         .prepare(&format!("SELECT {MESSAGE} FROM message INDEXED BY fleeting WHERE kind = 10 AND length(body) > 0"))?;
     select.query_map([], message)?.collect()
+}
+
+fn fleeting_begun(connection: &Connection) -> rusqlite::Result<Vec<(ConversationId, Seq, u64)>> {
+    let mut select =
+        connection.prepare("SELECT conversation, seq, at FROM fleeting_begun ORDER BY conversation, seq")?;
+    let begun =
+        |row: &Row<'_>| Ok((ConversationId::from_bytes(row.get(0)?), seq(row, 1)?, row.get::<_, i64>(2)? as u64));
+    select.query_map([], begun)?.collect()
 }
 
 /// Through the index on what follow-ups are about: the 8 bytes sort as the places do.

@@ -25,6 +25,8 @@ pub(super) fn commit(connection: &mut Connection, commit: Commit) -> rusqlite::R
     for conversation in &commit.dropped_runs {
         let mut delete = transaction.prepare_cached("DELETE FROM message WHERE conversation = ?1")?;
         delete.execute([conversation.as_bytes()])?;
+        let mut delete = transaction.prepare_cached("DELETE FROM fleeting_begun WHERE conversation = ?1")?;
+        delete.execute([conversation.as_bytes()])?;
         let mut delete = transaction.prepare_cached("DELETE FROM conversation WHERE id = ?1")?;
         delete.execute([conversation.as_bytes()])?;
     }
@@ -33,6 +35,11 @@ pub(super) fn commit(connection: &mut Connection, commit: Commit) -> rusqlite::R
     }
     for row in &commit.messages {
         message(&transaction, row)?;
+    }
+    for (conversation, seq, at) in &commit.fleeting_begun {
+        let mut insert = transaction
+            .prepare_cached("INSERT OR REPLACE INTO fleeting_begun (conversation, seq, at) VALUES (?1, ?2, ?3)")?;
+        insert.execute(params![conversation.as_bytes(), seq.0 as i64, *at as i64])?;
     }
     taken_back(&transaction, &commit)?;
     outbox(&transaction, &commit)?;
@@ -107,6 +114,9 @@ fn taken_back(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Resul
         let mut empty =
             transaction.prepare_cached("UPDATE message SET body = x'' WHERE conversation = ?1 AND seq = ?2")?;
         empty.execute(params![conversation.as_bytes(), target.0 as i64])?;
+        let mut forget =
+            transaction.prepare_cached("DELETE FROM fleeting_begun WHERE conversation = ?1 AND seq = ?2")?;
+        forget.execute(params![conversation.as_bytes(), target.0 as i64])?;
         let mut cut = transaction.prepare_cached(
             "UPDATE message INDEXED BY follow_up SET body = substr(body, 1, 8) WHERE conversation = ?1
              AND kind BETWEEN 500 AND 999 AND kind IN (500, 503, 504) AND substr(body, 1, 8) = ?2",
@@ -114,6 +124,9 @@ fn taken_back(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Resul
         cut.execute(params![conversation.as_bytes(), target.0.to_be_bytes()])?;
     }
     for (conversation, upto) in &commit.cleared {
+        let mut forget =
+            transaction.prepare_cached("DELETE FROM fleeting_begun WHERE conversation = ?1 AND seq <= ?2")?;
+        forget.execute(params![conversation.as_bytes(), upto.0 as i64])?;
         let mut delete = transaction.prepare_cached("DELETE FROM message WHERE conversation = ?1 AND seq <= ?2")?;
         delete.execute(params![conversation.as_bytes(), upto.0 as i64])?;
     }

@@ -70,7 +70,10 @@ impl App {
             Command::InGroup(act) => self.act(act),
             Command::About(about, rest) => self.about(about, &rest),
             Command::Pin => self.set(|row| Effect::Pin(row.id, row.pinned_at == 0)),
-            Command::Quiet => self.set(|row| Effect::Quiet(row.id, row.muted_until == 0)),
+            Command::Quiet => {
+                let now = self.now;
+                self.set(|row| Effect::Quiet(row.id, !row.is_muted(now)))
+            }
         }
     }
 

@@ -65,6 +65,8 @@ pub(super) struct App {
     pub(super) help: Option<usize>,
     /// What is open instead of the help.
     pub(super) sheet: Option<Sheet>,
+    /// The time of what happened last, milliseconds since 1970.
+    pub(super) now: u64,
     drafts: Drafts,
     people: People,
     /// What was being typed elsewhere.
@@ -105,6 +107,7 @@ impl App {
             notice: None,
             help: None,
             sheet: None,
+            now: 0,
             drafts: Drafts::default(),
             people: People::default(),
             parked: BTreeMap::new(),

@@ -7,6 +7,7 @@ use whimbrel_client::{
 
 use crate::chat::app::{Effect, Happened, Notice, Person, Sheet};
 use crate::chat::command::InGroup;
+use crate::chat::now_ms;
 
 /// Members, requests and readers on one sheet; beyond that it says how many more there are.
 const LISTED: usize = 200;
@@ -152,11 +153,6 @@ async fn waiting(client: &Client, group: ConversationId, handle: Option<String>)
         1 => Ok(waiting.pop().map(|request| (request.user.id, request.user.handle)).context("nobody waits")?),
         count => anyhow::bail!("{count} wait for an answer; whom? /requests lists them"),
     }
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap_or_default()
 }
 
 async fn members(client: &Client, group: ConversationId) -> anyhow::Result<Sheet> {

@@ -207,6 +207,23 @@ fn the_list_shows_what_is_pinned_quiet_and_calls() {
     });
 }
 
+/// The server keeps the time for which one wanted quiet; that it is over nobody tells.
+#[test]
+fn a_quiet_time_that_is_over_is_none() {
+    let mut app = in_birds();
+    let mut quiet = group(BIRDS, "Birds", 3);
+    quiet.muted_until = 1000;
+    app.update(Happened::Conversations(vec![quiet]));
+    for (now, is_quiet) in [(999, true), (1000, false), (2000, false)] {
+        app.now = now;
+        let shown = screen(&mut app, (80, 24));
+        let line = shown.lines().find(|line| line.contains("Birds")).expect("in the list");
+        let list = line.split('│').next().expect("the list's column");
+        assert_eq!(list.contains('z'), is_quiet, "at {now}: {line}");
+        assert_eq!(type_line(&mut app, "/quiet"), [Effect::Quiet(chat(BIRDS), !is_quiet)], "at {now}");
+    }
+}
+
 fn invitation() -> GroupRequest {
     let user = Profile { id: ME, handle: "alice".to_owned(), display_name: String::new(), avatar: None };
     GroupRequest {

@@ -72,7 +72,7 @@ fn entry(app: &App, entry: Selected) -> Entry {
         many => format!("@{} ", many.min(99)),
     };
     let pinned = if row.pinned_at > 0 { PINNED } else { "" };
-    let quiet = if row.muted_until > 0 { QUIET } else { "" };
+    let quiet = if row.is_muted(app.now) { QUIET } else { "" };
     Entry {
         name: row.title.clone(),
         flags: format!("{pinned}{quiet}"),
