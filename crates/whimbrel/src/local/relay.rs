@@ -1,6 +1,8 @@
 //! The way from other roles to a transfer, which can be cut for one process.
 //!
-//! Who a connection comes from is read from `/proc` (Linux): the process that holds the socket with the peer's port.
+//! Who a connection comes from is read from `/proc` (Linux): the process that holds the socket at the connection's other
+//! end. Both ends' addresses name it: the kernel gives one port to several connections, as long as they go to different
+//! places, and one that is over keeps its row for a minute.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -64,7 +66,7 @@ async fn accept(listener: TcpListener, cut: Arc<watch::Sender<Option<u32>>>, beh
 }
 
 async fn pass(mut caller: TcpStream, peer: SocketAddr, mut cut: watch::Receiver<Option<u32>>, behind: SocketAddr) {
-    let inode = inode_of(peer);
+    let inode = caller.local_addr().ok().and_then(|here| inode_of(peer, here));
     let is_cut = |pid: &Option<u32>| pid.is_some_and(|pid| inode.is_some_and(|inode| holds(pid, inode)));
     let Ok(mut server) = TcpStream::connect(behind).await else { return };
     let _ = (caller.set_nodelay(true), server.set_nodelay(true));
@@ -74,13 +76,22 @@ async fn pass(mut caller: TcpStream, peer: SocketAddr, mut cut: watch::Receiver<
     }
 }
 
-/// The inode of the socket whose own end is at this address.
-fn inode_of(local: SocketAddr) -> Option<u64> {
-    let SocketAddr::V4(local) = local else { return None };
-    let end = format!("{:08X}:{:04X}", u32::from_ne_bytes(local.ip().octets()), local.port());
-    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
-    let mut fields = table.lines().map(|line| line.split_whitespace());
-    fields.find_map(|mut fields| (fields.nth(1)? == end).then(|| fields.nth(7)?.parse().ok()).flatten())
+/// The inode of the socket whose own end is at `local`, and the other at `remote`.
+fn inode_of(local: SocketAddr, remote: SocketAddr) -> Option<u64> {
+    inode_in(&std::fs::read_to_string("/proc/net/tcp").ok()?, local, remote)
+}
+
+fn inode_in(table: &str, local: SocketAddr, remote: SocketAddr) -> Option<u64> {
+    let ends = [end(local)?, end(remote)?];
+    let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row.get(1..3).is_some_and(|found| *found == ends))?;
+    row.get(9)?.parse().ok()
+}
+
+/// An address as the table has it.
+fn end(address: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = address else { return None };
+    Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()))
 }
 
 /// Whether this process has the socket open.
@@ -95,6 +106,20 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    /// The caller's port served another connection before, to elsewhere; that is over, and stands first. Its row named
+    /// nobody, and so nobody was cut off.
+    #[test]
+    fn a_connection_is_named_by_both_of_its_ends() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
+             0: 0100007F:93A1 0100007F:0CEA 06 00000000:00000000 03:000011F9 00000000     0        0 0 3 0000\n   \
+             1: 0100007F:93A1 0100007F:A2B4 01 00000000:00000000 00:00000000 00000000     0        0 77 1 0000\n   \
+             2: 0100007F:A2B4 0100007F:93A1 01 00000000:00000000 00:00000000 00000000     0        0 78 1 0000\n";
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(inode_in(table, at(0x93A1), at(0xA2B4)), Some(77));
+        assert_eq!(inode_in(table, at(0xA2B4), at(0x93A1)), Some(78));
+        assert_eq!(inode_in(table, at(0x93A1), at(0xA2B5)), None);
+    }
 
     /// This process is cut off: what was open breaks, what is new is closed at once; another process's number cuts
     /// nobody here.
