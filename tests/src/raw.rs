@@ -66,6 +66,13 @@ impl Raw {
         self.bytes(&out).await
     }
 
+    /// Acknowledges what was read.
+    pub async fn acknowledge(&mut self) -> anyhow::Result<()> {
+        let mut out = Vec::new();
+        put_frame(&mut out, 0, self.received, None);
+        self.bytes(&out).await
+    }
+
     /// Sends these bytes.
     pub async fn bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
         self.stream.write_all(bytes).await.context("write")
