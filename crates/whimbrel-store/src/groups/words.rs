@@ -116,31 +116,4 @@ fn json(body: &impl Serialize) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_have_the_words_that_clients_read() {
-        let said = |what: What, users: &[u64]| {
-            let users = users.iter().copied().map(UserId).collect();
-            String::from_utf8(Told { what, users }.body(UserId(1)).to_vec()).expect("text")
-        };
-        assert_eq!(said(What::Created, &[1, 2]), r#"{"what":"created","by":1,"users":[1,2]}"#);
-        assert_eq!(said(What::Joined, &[2]), r#"{"what":"joined","by":1,"users":[2]}"#);
-        assert_eq!(said(What::Added, &[2, 3]), r#"{"what":"added","by":1,"users":[2,3]}"#);
-        assert_eq!(said(What::Left { heir: None }, &[1]), r#"{"what":"left","by":1,"users":[1]}"#);
-        let heir = What::Left { heir: Some(UserId(2)) };
-        assert_eq!(said(heir, &[1]), r#"{"what":"left","by":1,"users":[1],"owner":2}"#);
-        assert_eq!(said(What::Removed, &[2]), r#"{"what":"removed","by":1,"users":[2]}"#);
-        assert_eq!(said(What::Role(Role::Admin), &[2]), r#"{"what":"role","by":1,"users":[2],"role":"admin"}"#);
-        assert_eq!(said(What::Owner, &[2]), r#"{"what":"owner","by":1,"users":[2]}"#);
-        assert_eq!(said(What::Muted { until: 5 }, &[2]), r#"{"what":"muted","by":1,"users":[2],"until":5}"#);
-        assert_eq!(said(What::AllMuted { until: 0 }, &[]), r#"{"what":"all_muted","by":1,"until":0}"#);
-        let changed = What::Settings { changed: vec!["name", "join"] };
-        assert_eq!(said(changed, &[]), r#"{"what":"settings","by":1,"changed":["name","join"]}"#);
-        assert_eq!(said(What::Dissolved, &[]), r#"{"what":"dissolved","by":1}"#);
-        let id = ConversationId::from_bytes([0; 16]);
-        assert_eq!(&membership(id)[..], br#"{"group":"00000000-0000-0000-0000-000000000000"}"#);
-        assert_eq!(&setting(id)[..], br#"{"conversation":"00000000-0000-0000-0000-000000000000"}"#);
-    }
-}
+mod tests;
