@@ -1,9 +1,10 @@
 //! The degraded-mode contract, row by row: engines.
 
-use whimbrel_client::Event;
+use whimbrel_client::{Event, GroupAction, Outcome, Refusal};
 use whimbrel_core::{ConversationId, Seq, UserId};
 use whimbrel_tests::cluster::Cluster;
-use whimbrel_tests::people::{Device, friends};
+use whimbrel_tests::groups::{group_of, outcome, place, stored};
+use whimbrel_tests::people::{Device, friends, people};
 use whimbrel_tests::raw::Raw;
 use whimbrel_tests::server::Doors;
 use whimbrel_tests::wait::{until, within};
@@ -94,6 +95,34 @@ async fn without_rabbitmq_sends_wait_and_everything_else_goes_on() -> anyhow::Re
         known.iter().any(|one| one.id == chat && one.own.read == seqs[4])
     })
     .await;
+    Ok(())
+}
+
+/// RabbitMQ dead: groups are made and change all the same, since a change is the API's own transaction, and everybody hears
+/// of it live. What is said in them waits, and is judged by what the group is when it gets its place.
+#[tokio::test]
+async fn without_rabbitmq_groups_change_and_what_is_said_in_them_waits() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start(&ONE_OF_EACH).await?;
+    let all = people(&cluster, &["ada", "bea", "cid"]).await?;
+    let (mut ada, bea) = (all[0].device(&cluster).await?, all[1].device(&cluster).await?);
+    let cid = all[2].device(&cluster).await?;
+    cluster.rabbit.kill();
+    let chat = group_of(&cluster, &ada, &all).await?;
+    for device in [&ada, &bea, &cid] {
+        stored(device, chat, Seq(1)).await;
+    }
+    let (by_ada, by_cid) = (ada.client.send_text(chat, "one").await?, cid.client.send_text(chat, "two").await?);
+    let removed = ada.client.act_in_group(chat, &GroupAction::Remove(all[2].user)).await?.revision;
+    for device in [&ada, &bea, &cid] {
+        stored(device, chat, removed).await;
+    }
+    assert_eq!(removed, Seq(2), "nothing that was said has a place");
+    assert!(is_unanswered(&mut ada, by_ada).await);
+
+    cluster.rabbit.restart().await?;
+    assert_eq!(place(&ada, chat, by_ada).await, Seq(3));
+    assert_eq!(outcome(&cid, chat, by_cid).await, Outcome::Refused(Refusal::NotMember));
+    stored(&bea, chat, Seq(3)).await;
     Ok(())
 }
 
