@@ -2,7 +2,7 @@
 //! the same.
 
 use whimbrel_tests::cluster::Cluster;
-use whimbrel_tests::{groups, streams};
+use whimbrel_tests::{groups, returns, streams};
 
 use crate::TWO_OF_EACH;
 
@@ -52,4 +52,11 @@ async fn what_has_ended_grows_no_more() -> anyhow::Result<()> {
     let cluster = Cluster::start(&TWO_OF_EACH).await?;
     let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
     streams::what_has_ended_grows_no_more(&a, &b).await
+}
+
+#[tokio::test]
+async fn who_comes_back_has_nothing_that_was_taken_back_meanwhile() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    returns::who_comes_back_has_nothing_that_was_taken_back_meanwhile(&a, &b).await
 }

@@ -8,6 +8,7 @@ pub mod gate;
 pub mod groups;
 pub mod people;
 pub mod raw;
+pub mod returns;
 pub mod server;
 pub mod streams;
 pub mod wait;

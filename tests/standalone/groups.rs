@@ -1,7 +1,7 @@
 //! Groups on one node. What the facts are stands in `whimbrel_tests::groups`; a cluster shows the same.
 
 use whimbrel_tests::server::Server;
-use whimbrel_tests::{groups, streams};
+use whimbrel_tests::{groups, returns, streams};
 
 #[tokio::test]
 async fn live_and_synced_devices_show_one_picture() -> anyhow::Result<()> {
@@ -48,4 +48,10 @@ async fn a_forwarded_message_outlives_its_source() -> anyhow::Result<()> {
 async fn what_has_ended_grows_no_more() -> anyhow::Result<()> {
     let server = Server::start().await?;
     streams::what_has_ended_grows_no_more(&server, &server).await
+}
+
+#[tokio::test]
+async fn who_comes_back_has_nothing_that_was_taken_back_meanwhile() -> anyhow::Result<()> {
+    let server = Server::start().await?;
+    returns::who_comes_back_has_nothing_that_was_taken_back_meanwhile(&server, &server).await
 }
