@@ -54,7 +54,8 @@ impl RabbitConsumer {
         let config = &shared.config;
         let connection = Arc::new(connect(config, &shared.uri, "consuming").await?);
         let subscriptions = within(SETUP_TIMEOUT, async {
-            topology::declare(config, &connection).await?;
+            topology::declare_dead(config, &connection).await?;
+            // Each subscription makes its own queue, all at once.
             let count = topology::count(config, &connection).await?.max(*shared.seen.borrow());
             try_join_all((0..count).map(|partition| Subscription::open(config, &connection, partition))).await
         })
