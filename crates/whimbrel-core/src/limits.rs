@@ -75,6 +75,25 @@ pub const STANDINGS_CACHED: usize = 1024;
 pub const SIGNAL_MAX: usize = 512;
 /// Signals go into a mailbox while less than one in so many parts of it is taken.
 pub const SIGNAL_MAILBOX_SHARE: usize = 4;
+/// Users whom one session may watch, and users named in one question by REST.
+pub const WATCHED_MAX: usize = 200;
+/// How often a connector asks who of those that its sessions watch has come or gone.
+pub const PRESENCE_EVERY: Duration = Duration::from_millis(2500);
+/// Watched users in one such question.
+pub const PRESENCE_USERS_ASKED: usize = 10_000;
+/// Pairs (who looks, at whom) in one question for what they are shown.
+pub const PRESENCE_PAIRS_ASKED: usize = 2_000;
+/// After so many questions in a row without an answer, presence is told as unknown.
+pub const PRESENCE_BLIND_AFTER: u32 = 2;
+/// Changes of settings and friendships that are looked through at a time; if there were more, all pairs are asked for
+/// again.
+pub const PRESENCE_CHANGES_MAX: usize = 10_000;
+/// "Last seen" of one user is written at most so often.
+pub const LAST_SEEN_EVERY: Duration = Duration::from_secs(60);
+/// Users whose "last seen" waits to be written; of more it is lost.
+pub const LAST_SEEN_GATHERED: usize = 100_000;
+/// Users in one write of "last seen".
+pub const LAST_SEEN_ROWS: usize = 1000;
 /// A message may be taken back by its author for so long, unless the deployment says otherwise.
 pub const RECALL_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// Follow-ups with content (edits, parts of a stream) that one message may have.

@@ -28,4 +28,6 @@ pub use announce::{Announce, DraftPlaced, PlacedBatch, Revoked, Through, Told};
 pub use peers::Peers;
 pub use push::{Push, PushBody, PushItem, Taken, To, ToGroup};
 pub use rosters::Rosters;
-pub use transfer::{Attach, AttachRefused, Attached, Lease, Request, RequestBody, SessionRef, Standing, Transfer};
+pub use transfer::{
+    Attach, AttachRefused, Attached, Lease, Request, RequestBody, SessionRef, Standing, Stirred, Stirring, Transfer,
+};

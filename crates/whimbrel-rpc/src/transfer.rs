@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use whimbrel_core::{
-    ConnectorId, ConversationId, Cursors, DeviceId, Draft, GoodbyeCode, Incarnation, SessionId, SyncQuestion, UserId,
+    ConnectorId, ConversationId, Cursors, DeviceId, Draft, GoodbyeCode, Incarnation, SessionId, Sight, SyncQuestion,
+    UserId,
 };
 
 /// Which session speaks, and for whom. Authenticated by the connector; transfers believe it.
@@ -104,6 +105,28 @@ pub enum RequestBody {
     Sync(SyncQuestion),
 }
 
+/// A connector's question about those whom its sessions watch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stirring {
+    /// All of them, or a part: at most [`PRESENCE_USERS_ASKED`](whimbrel_core::limits::PRESENCE_USERS_ASKED).
+    pub users: Vec<UserId>,
+    /// [`Stirred::as_of`] of the last answer; 0: only who is here.
+    pub since: u64,
+    /// Users who went without saying so, and when they were last known to be here.
+    pub gone: Vec<(UserId, u64)>,
+}
+
+/// What has become of watched users.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stirred {
+    /// The transfer's clock when it began to look; if the directory does not answer, as it was asked.
+    pub as_of: u64,
+    /// Those who are here. `None`: UserStatus does not say who is where.
+    pub here: Option<Vec<UserId>>,
+    /// Those of whom something else may be shown than before, or to others. `None`: anybody.
+    pub changed: Option<Vec<UserId>>,
+}
+
 /// Decides what happens to a message.
 #[async_trait]
 pub trait Transfer: Send + Sync + 'static {
@@ -129,4 +152,17 @@ pub trait Transfer: Send + Sync + 'static {
 
     /// The connector ends: its lease ends with it.
     async fn leave(&self, connector: ConnectorId);
+
+    /// What the first of each pair may be shown of the second, in their order: at most
+    /// [`PRESENCE_PAIRS_ASKED`](whimbrel_core::limits::PRESENCE_PAIRS_ASKED). `None`: nobody knows at the moment; a
+    /// transfer without presence never does.
+    async fn sights(&self, _: Vec<(UserId, UserId)>) -> Option<Vec<Option<Sight>>> {
+        None
+    }
+
+    /// Who of these users is here, and of whom something else may be shown than before. `None`: nobody knows at the
+    /// moment; a transfer without presence never does.
+    async fn stirred(&self, _: Stirring) -> Option<Stirred> {
+        None
+    }
 }

@@ -6,6 +6,7 @@
 //! | [`Directory`] | accounts, devices, relations with their keys, members | `sqlite` | `mysql` |
 //! | [`Groups`] | groups, their members, requests and keys | `sqlite` | `mysql` |
 //! | [`Settings`] | how users have conversations shown | `sqlite` | `mysql` |
+//! | [`Presences`] | whether users want to be seen, and when they were here last | `sqlite` | `mysql` |
 //! | [`UserStatus`] | who is online, and where | `memory` | `redis` |
 //! | [`Log`] | submitted batches that are not placed yet | `memory` | `rabbit` |
 //! | [`Park`] | drafts that cannot be placed | `memory` | `rabbit` |
@@ -27,6 +28,7 @@ pub mod log;
 pub mod memory;
 pub mod mysql;
 pub mod park;
+pub mod presence;
 pub mod rabbit;
 pub mod redis;
 pub mod settings;
@@ -40,6 +42,7 @@ pub use groups::Groups;
 pub use keyring::{Keyring, MasterKey};
 pub use log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError, Record};
 pub use park::{DeadLetter, MemoryPark, Park};
+pub use presence::Presences;
 pub use settings::Settings;
 pub use timeline::{CommitError, CursorWrite, FoundRow, Head, NewRow, PlaceBatch, Target, Timeline};
 pub use user_status::{Renewed, Route, UserStatus};

@@ -22,12 +22,14 @@ use crate::closings::{Closing, Closings};
 use crate::config::hint_ms;
 use crate::outgoing::Outgoing;
 use crate::reach::{Reach, Whereabouts};
+use crate::seen::Seen;
 
 pub(crate) struct Attaching {
     pub(crate) config: Arc<Config>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) reach: Arc<Reach>,
     pub(crate) closings: Arc<Closings>,
+    pub(crate) seen: Arc<Seen>,
 }
 
 impl Attaching {
@@ -65,6 +67,8 @@ impl Attaching {
                 Some(code) => Err(AttachRefused { code, retry_after_ms: self.hint(code) }),
             });
         }
+        let let_in = attaches.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+        self.seen.came(let_in.map(|(attach, _)| attach.session.user));
         self.closings.close(closings).await;
         self.reach.offline(&gone).await;
         answers
@@ -103,6 +107,7 @@ impl Attaching {
         let sessions: Vec<(UserId, SessionId)> =
             sessions.into_iter().map(|session| (session.user, session.session)).collect();
         self.reach.offline(&sessions).await;
+        self.seen.left(sessions.into_iter().map(|(user, _)| user));
     }
 
     /// Closes sessions on every connector in reach, whoever is thought to be where; then takes off their routes, as

@@ -64,6 +64,12 @@ pub struct Config {
     pub closings_max: usize,
     /// How often it is tried to close them, each time things are looked for. Longer than a lease lasts.
     pub closing_tries: u8,
+    /// How long those who leave gather before "last seen" is written.
+    pub last_seen_delay: Duration,
+    /// It is written for one user at most so often.
+    pub last_seen_every: Duration,
+    /// Users whose "last seen" waits; of more it is lost.
+    pub last_seen_gathered: usize,
     /// How long [`stop`](crate::TransferRole::stop) waits for places.
     pub stop_timeout: Duration,
 }
@@ -99,6 +105,9 @@ impl Default for Config {
             untold_max: 256,
             closings_max: 4096,
             closing_tries: 5,
+            last_seen_delay: Duration::from_secs(1),
+            last_seen_every: limits::LAST_SEEN_EVERY,
+            last_seen_gathered: limits::LAST_SEEN_GATHERED,
             stop_timeout: Duration::from_secs(10),
         }
     }

@@ -10,6 +10,7 @@
 //! | `outgoing`, `reach` | what goes to each connector; how it gets there, and what did not |
 //! | `cursors` | receipts now, durable cursors soon |
 //! | `signals` | what passes: typing and the like |
+//! | `presence`, `seen` | who is here, and may be shown to whom; when they were here last |
 //! | `sync` | what follows, for devices that ask |
 //! | `watch` | what others changed and did not live to tell |
 //!
@@ -37,10 +38,12 @@ mod cursors;
 mod deliver;
 mod lane;
 mod outgoing;
+mod presence;
 mod reach;
 mod readers;
 mod role;
 mod rosters;
+mod seen;
 mod send;
 mod signals;
 mod sync;

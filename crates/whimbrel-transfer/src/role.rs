@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
-use whimbrel_core::{ConnectorId, CursorMoved, TransferId};
+use whimbrel_core::{ConnectorId, CursorMoved, Sight, TransferId, UserId};
 use whimbrel_rpc::{
     Announce, Attach, AttachRefused, Attached, Lease, Peers, PlacedBatch, Request, RequestBody, Revoked, SessionRef,
-    Standing, Through, Told, Transfer,
+    Standing, Stirred, Stirring, Through, Told, Transfer,
 };
-use whimbrel_store::{Directory, Groups, Log, Timeline, UserStatus};
+use whimbrel_store::{Directory, Groups, Log, Presences, Timeline, UserStatus};
 
 use crate::Config;
 use crate::announcing::Announcing;
@@ -22,8 +22,10 @@ use crate::audience::Audiences;
 use crate::closings::Closings;
 use crate::cursors::{CursorDesk, Rooms};
 use crate::outgoing::Waiter;
+use crate::presence::Presence;
 use crate::reach::Reach;
 use crate::rosters::Rosters;
+use crate::seen::Seen;
 use crate::send::{Send, Sends};
 use crate::signals::{self, Signals};
 use crate::sync::Syncs;
@@ -38,6 +40,7 @@ pub struct TransferRole {
     sends: Arc<Sends>,
     cursors: Arc<CursorDesk>,
     signals: Arc<Signals>,
+    presence: Presence,
     syncs: Arc<Syncs>,
     reach: Arc<Reach>,
     tasks: TaskTracker,
@@ -54,6 +57,8 @@ pub struct Stores {
     pub directory: Arc<dyn Directory>,
     /// Who is in groups.
     pub groups: Arc<dyn Groups>,
+    /// What users show of their coming and going.
+    pub presences: Arc<dyn Presences>,
     /// Who is online, and where.
     pub status: Arc<dyn UserStatus>,
 }
@@ -61,7 +66,7 @@ pub struct Stores {
 impl TransferRole {
     /// A transfer with these stores; `peers` finds the connectors it pushes to.
     pub fn new(config: Config, id: TransferId, stores: Stores, peers: Arc<dyn Peers>) -> Arc<Self> {
-        let Stores { log, timeline, directory, groups, status } = stores;
+        let Stores { log, timeline, directory, groups, presences, status } = stores;
         let (config, tasks, stop) = (Arc::new(config), TaskTracker::new(), CancellationToken::new());
         let audiences = Arc::new(Audiences::new(config.conversations_cached));
         let reach = Arc::new(Reach::new(config.clone(), status, peers));
@@ -77,11 +82,13 @@ impl TransferRole {
             stop: stop.clone(),
         };
         tasks.spawn(sweep(lanes.clone(), config.place_timeout / 5, stop.clone()));
+        let seen = Seen::new(config.clone(), presences.clone(), tasks.clone(), stop.clone());
         let attaching = Arc::new(Attaching {
             config: config.clone(),
             directory: directory.clone(),
             reach: reach.clone(),
             closings: closings.clone(),
+            seen: seen.clone(),
         });
         let announcing = Arc::new(Announcing {
             audiences: audiences.clone(),
@@ -110,6 +117,7 @@ impl TransferRole {
             sends: Arc::new(Sends::new(lanes.clone(), audiences, directory, tasks.clone())),
             cursors: Arc::new(CursorDesk::new(config.clone(), rooms)),
             signals: Arc::new(Signals::new(config.clone(), hearing)),
+            presence: Presence { config: config.clone(), presences, reach: reach.clone(), seen },
             syncs: Arc::new(Syncs::new(config.clone(), timeline, reach.clone(), tasks.clone())),
             config,
             lanes,
@@ -205,6 +213,14 @@ impl Transfer for TransferRole {
 
     async fn leave(&self, connector: ConnectorId) {
         self.reach.expel(&[connector]).await;
+    }
+
+    async fn sights(&self, looks: Vec<(UserId, UserId)>) -> Option<Vec<Option<Sight>>> {
+        self.presence.sights(looks).await
+    }
+
+    async fn stirred(&self, stirring: Stirring) -> Option<Stirred> {
+        Some(self.presence.stirred(stirring).await)
     }
 }
 

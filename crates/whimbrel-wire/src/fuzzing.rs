@@ -24,6 +24,7 @@ pub fn client_frame(data: &[u8]) {
         Some(ClientPayload::Advance(advance)) => drop(convert::advance(advance)),
         Some(ClientPayload::Sync(sync)) => drop(convert::sync(sync)),
         Some(ClientPayload::Signal(signal)) => drop(convert::signal(signal)),
+        Some(ClientPayload::Watch(watch)) => drop(convert::watch(watch)),
         Some(ClientPayload::Heartbeat(_) | ClientPayload::Goodbye(_)) | None => {}
     }
 }
@@ -43,6 +44,7 @@ pub fn server_frame(data: &[u8]) {
         Some(ServerPayload::Advanced(advanced)) => drop(convert::advanced(advanced)),
         Some(ServerPayload::Synced(synced)) => drop(convert::synced(synced)),
         Some(ServerPayload::Signaled(signaled)) => drop(convert::signaled(signaled)),
+        Some(ServerPayload::Presences(presences)) => drop(convert::presences(presences)),
         Some(ServerPayload::Heartbeat(_) | ServerPayload::Goodbye(_) | ServerPayload::Poke(_)) | None => {}
     }
 }

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
-use whimbrel_core::limits::{SIGNAL_MAX, SYNC_MESSAGES_MAX};
+use whimbrel_core::limits::{SIGNAL_MAX, SYNC_MESSAGES_MAX, WATCHED_MAX};
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Known, Message, MessageId, MessageKind,
-    Outcome, Receipt, Refusal, Seq, SessionId, Signal, SyncAnswer, SyncQuestion, UserId, View,
+    Outcome, Presence, PresenceState, Receipt, Refusal, Seq, SessionId, Signal, SyncAnswer, SyncQuestion, UserId, View,
 };
 
 use crate::convert::{self, Hello, Welcome};
@@ -111,8 +111,8 @@ pub(crate) fn hello() -> impl Strategy<Value = Hello> {
 }
 
 pub(crate) fn welcome() -> impl Strategy<Value = Welcome> {
-    (any::<[u8; 16]>(), any::<[u32; 9]>(), number(), number(), any::<bool>()).prop_map(
-        |(session, n, user, time, readable)| {
+    (any::<[u8; 16]>(), any::<[u32; 9]>(), any::<u32>(), number(), number(), any::<bool>()).prop_map(
+        |(session, n, max_watched, user, time, readable)| {
             let n = n.map(|n| n.max(1));
             Welcome {
                 session: SessionId::from_bytes(session),
@@ -128,6 +128,7 @@ pub(crate) fn welcome() -> impl Strategy<Value = Welcome> {
                 max_body: n[6],
                 max_drafts: n[7],
                 max_conversations: n[8],
+                max_watched,
             }
         },
     )
@@ -170,6 +171,28 @@ pub(crate) fn signal() -> impl Strategy<Value = Signal> {
 
 pub(crate) fn proto_signal(signal: &Signal) -> proto::Signal {
     proto::Signal { conversation_id: convert::WireId::wire(&signal.conversation), body: signal.body.clone() }
+}
+
+/// As they are read: ascending, each once.
+pub(crate) fn watched() -> impl Strategy<Value = Vec<UserId>> {
+    btree_set(number(), 0..=WATCHED_MAX).prop_map(|users| users.into_iter().filter(|n| *n > 0).map(UserId).collect())
+}
+
+pub(crate) fn proto_watch(users: &[UserId]) -> proto::Watch {
+    proto::Watch { users: users.iter().map(|user| user.0).collect() }
+}
+
+pub(crate) fn presences() -> impl Strategy<Value = Vec<Presence>> {
+    let states = &[PresenceState::Unknown, PresenceState::Offline, PresenceState::Online];
+    let presence = (number(), proptest::sample::select(states), number());
+    vec(presence, 0..5).prop_map(|list| {
+        let read = |(user, state, last_seen): (u64, _, _)| Presence { user: UserId(user.max(1)), state, last_seen };
+        list.into_iter().map(read).collect()
+    })
+}
+
+pub(crate) fn proto_presences(presences: &[Presence]) -> proto::Presences {
+    proto::Presences { presences: presences.iter().map(|presence| (*presence).into()).collect() }
 }
 
 fn view() -> impl Strategy<Value = View> {
@@ -229,6 +252,7 @@ pub(crate) fn client_payload() -> impl Strategy<Value = ClientPayload> {
         }),
         sync().prop_map(|sync| ClientPayload::Sync(sync.into())),
         signal().prop_map(|signal| ClientPayload::Signal(proto_signal(&signal))),
+        watched().prop_map(|users| ClientPayload::Watch(proto_watch(&users))),
     ]
 }
 
@@ -245,6 +269,7 @@ pub(crate) fn server_payload() -> impl Strategy<Value = ServerPayload> {
         synced().prop_map(|synced| ServerPayload::Synced(synced.into())),
         Just(ServerPayload::Poke(proto::Poke {})),
         signal().prop_map(|signal| ServerPayload::Signaled(signal.into())),
+        presences().prop_map(|list| ServerPayload::Presences(proto_presences(&list))),
     ]
 }
 

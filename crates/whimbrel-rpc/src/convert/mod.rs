@@ -8,6 +8,7 @@ mod announce;
 mod ask;
 mod common;
 mod group;
+mod presence;
 mod push;
 mod request;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub(crate) mod weight;
 
 pub(crate) use announce::{placed_batch, through, through_out, told};
 pub(crate) use ask::{attach_result, attach_result_out};
+pub(crate) use presence::{looks, looks_out, sights, sights_out};
 
 use whimbrel_core::{
     BatchId, ConnectorId, ConversationId, DeviceId, Incarnation, MessageId, SessionId, TransferId, UserId,

@@ -13,7 +13,7 @@ pub(crate) const ENTRY: usize = 128;
 /// Most bytes of a message or draft besides its body.
 const MESSAGE: usize = 144;
 /// Most bytes of a user in a list of users.
-const USER: usize = 10;
+pub(crate) const USER: usize = 10;
 /// Most bytes of one member in a roster: who, since, until.
 const SPAN: usize = 30;
 /// Most bytes of what is around the lists.

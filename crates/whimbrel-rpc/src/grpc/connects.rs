@@ -138,6 +138,18 @@ impl Connection {
                         async move { Done::one(id, Answered::Assert(transfer.assert(connector, standings).await)) },
                     );
                 }
+                Asked::Sights(looks) => {
+                    let looks = convert::looks(looks)?;
+                    self.begin(async move {
+                        Done::one(id, Answered::Sights(convert::sights_out(transfer.sights(looks).await)))
+                    });
+                }
+                Asked::Stirred(stirring) => {
+                    let stirring = stirring.try_into()?;
+                    self.begin(async move {
+                        Done::one(id, Answered::Stirred(transfer.stirred(stirring).await.into()))
+                    });
+                }
                 Asked::Leave(pb::Nothing {}) => self.begin(async move {
                     transfer.leave(connector).await;
                     Done::one(id, Answered::Leave(pb::Nothing {}))

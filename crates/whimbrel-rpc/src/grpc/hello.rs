@@ -11,7 +11,7 @@ use crate::convert::{out, pb};
 /// | number | added |
 /// |---|---|
 /// | 1 | |
-/// | 2 | groups, signals, refusals 10 to 16 (`older` says how number 1 is spoken to) |
+/// | 2 | groups, signals, refusals 10 to 16, presence (`older` says how number 1 is spoken to) |
 pub const PROTOCOL: u32 = 2;
 
 /// What a process is.

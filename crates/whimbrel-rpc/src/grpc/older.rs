@@ -1,8 +1,9 @@
 //! Neighbours that speak one number less: what is said to them in words that they know.
 //!
-//! Protocol 1 knows no groups, no signals and no refusal beyond [`Refusal::Unplaceable`]. To such a connector a group's
+//! Protocol 1 knows no groups, no signals, no presence and no refusal beyond [`Refusal::Unplaceable`]. To such a connector a group's
 //! rows go by user, groups are left out of a sync's answer (its clients have them once they are on a connector that
-//! knows them), and signals are left out; such a transfer is told nothing of groups. So processes of a cluster can be
+//! knows them), and signals are left out; such a transfer is told nothing of groups, and
+//! not asked for presence. So processes of a cluster can be
 //! renewed in any order; groups work where all who are asked know them, and are best created once everything is renewed.
 
 use std::sync::Arc;

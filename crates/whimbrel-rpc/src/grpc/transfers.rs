@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
-use whimbrel_core::{ConnectorId, GoodbyeCode, UserId};
+use whimbrel_core::{ConnectorId, GoodbyeCode, Sight, UserId};
 
 use super::connect::Connects;
 use super::fleet::{Fleet, Member, TransferAt};
@@ -21,10 +21,12 @@ use super::limits::spread_ms;
 use super::line::{ConnectLine, Unasked};
 use super::rendezvous::choose;
 use super::submit::{self, open};
-use super::{Limits, Security, figures};
+use super::{Limits, Security, figures, older};
 use crate::convert::pb::{answer::What as Answered, ask::What as Asked};
 use crate::convert::{self, pb, weight};
-use crate::{Attach, AttachRefused, Attached, Lease, Push, Request, SessionRef, Standing, Transfer};
+use crate::{
+    Attach, AttachRefused, Attached, Lease, Push, Request, SessionRef, Standing, Stirred, Stirring, Transfer,
+};
 
 /// How often something is asked again of another transfer before it counts as unanswered.
 const TRIES: usize = 8;
@@ -142,6 +144,27 @@ impl Transfers {
         answer
     }
 
+    /// Asks one transfer after the other, each once and not for long, until one has said something about presence.
+    /// `None`: nobody did, or there is none that knows it.
+    async fn presence_by_any<T>(&self, ask: impl Fn() -> (Asked, usize), read: impl Fn(Answered) -> Option<T>) -> Option<T> {
+        let members = self.fleet.members();
+        let mut open = open(&members);
+        open.retain(|member| !older::is_older(member.line.protocol));
+        if open.is_empty() {
+            return None;
+        }
+        let first = rand::random_range(0..open.len());
+        for turn in 0..open.len().min(TRIES) {
+            let (asked, bytes) = ask();
+            let line = &open[(first + turn) % open.len()].line;
+            match timeout(self.fleet.limits.renew_within, line.ask(asked, bytes)).await {
+                Ok(Ok(answered)) => return read(answered),
+                _ => figures::asked_again("presence"),
+            }
+        }
+        None
+    }
+
     /// Asks any transfer, and another one when that is gone. `None`: nobody answered.
     async fn ask_any(&self, ask: impl Fn() -> (Asked, usize)) -> Option<Answered> {
         let first = rand::random_range(0..TRIES);
@@ -233,5 +256,24 @@ impl Transfer for Transfers {
 
     async fn leave(&self, _: ConnectorId) {
         self.ask_any(|| (Asked::Leave(pb::Nothing {}), 0)).await;
+    }
+
+    async fn sights(&self, looks: Vec<(UserId, UserId)>) -> Option<Vec<Option<Sight>>> {
+        let ask = || (Asked::Sights(convert::looks_out(&looks)), looks.len() * 2 * weight::USER);
+        let read = |answered| match answered {
+            Answered::Sights(sights) => convert::sights(sights).filter(|sights| sights.len() == looks.len()),
+            _ => None,
+        };
+        self.presence_by_any(ask, read).await
+    }
+
+    async fn stirred(&self, stirring: Stirring) -> Option<Stirred> {
+        let bytes = (stirring.users.len() + 2 * stirring.gone.len()) * weight::USER;
+        let ask = || (Asked::Stirred((&stirring).into()), bytes);
+        let read = |answered| match answered {
+            Answered::Stirred(stirred) => stirred.read().ok().flatten(),
+            _ => None,
+        };
+        self.presence_by_any(ask, read).await
     }
 }

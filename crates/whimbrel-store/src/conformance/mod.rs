@@ -15,6 +15,7 @@ mod groups;
 mod log;
 mod people;
 mod places;
+mod presence;
 mod relations;
 mod remembering;
 mod settings;
@@ -26,7 +27,7 @@ mod user_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Groups, Settings, Timeline};
+use crate::{Directory, Groups, Presences, Settings, Timeline};
 
 /// The cases, for the macros.
 #[doc(hidden)]
@@ -40,6 +41,7 @@ pub mod cases {
     pub use super::groups::*;
     pub use super::log::*;
     pub use super::places::*;
+    pub use super::presence::*;
     pub use super::relations::*;
     pub use super::remembering::*;
     pub use super::settings::*;
@@ -61,6 +63,8 @@ pub struct Stores {
     pub groups: Arc<dyn Groups>,
     /// Settings in the same data.
     pub settings: Arc<dyn Settings>,
+    /// Presence in the same data.
+    pub presences: Arc<dyn Presences>,
     /// What has to live as long: a temporary folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -92,6 +96,10 @@ macro_rules! timeline_and_directory_conformance {
             conversations_of_others_are_not_answered
             unnamed_conversations_bring_no_messages
             receipts_are_part_of_every_sync
+            only_friends_who_do_not_block_each_other_are_shown_anything
+            last_seen_only_grows_and_stands_still_for_the_invisible
+            how_one_is_seen_is_told_to_oneself_once
+            what_others_may_be_shown_anew_is_found_by_its_time
             accounts_have_numbers_handles_and_private_conversations
             a_profile_is_told_to_friends_and_own_devices
             a_new_password_logs_out_the_other_devices

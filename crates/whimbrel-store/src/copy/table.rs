@@ -203,6 +203,17 @@ pub(super) const TABLES: &[Table] = &[
     },
     Table { name: "follow_up", columns: &[id("conv"), number("target"), number("seq"), number("nth")], key: 3 },
     Table {
+        name: "presence",
+        columns: &[
+            number("user"),
+            number("invisible"),
+            number("last_seen_hidden"),
+            number("seen_at"),
+            number("changed_at"),
+        ],
+        key: 1,
+    },
+    Table {
         name: "message",
         columns: &[
             id("conv"),

@@ -10,6 +10,7 @@ pub(crate) enum Account {
     Password,
     DeviceAdded,
     DeviceRemoved,
+    Presence,
 }
 
 impl Account {
@@ -20,6 +21,7 @@ impl Account {
             Account::Password => br#"{"what":"password"}"#,
             Account::DeviceAdded => br#"{"what":"device_added"}"#,
             Account::DeviceRemoved => br#"{"what":"device_removed"}"#,
+            Account::Presence => br#"{"what":"presence"}"#,
         })
     }
 }

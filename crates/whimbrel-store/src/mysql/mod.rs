@@ -13,6 +13,7 @@
 //! | `directory` | [`Directory`](crate::Directory) |
 //! | `groups` | [`Groups`](crate::Groups) |
 //! | `settings` | [`Settings`](crate::Settings) |
+//! | `presence` | [`Presences`](crate::Presences) |
 //!
 //! Absences: nobody waits for a database that is away longer than [`MySqlConfig`] says; no transaction and no row lock
 //! outlives a process that froze by more than `wait_timeout`; no connection whose state is not known is used again; no
@@ -30,6 +31,7 @@ mod migrate;
 mod open;
 mod place;
 mod pool;
+mod presence;
 mod raise;
 mod rights;
 mod server;

@@ -21,6 +21,7 @@ mod job;
 mod migrate;
 mod open;
 mod place;
+mod presence;
 mod reader;
 mod settings;
 mod snapshot;

@@ -5,6 +5,7 @@
 //! the field's name in client.proto. What depends on a deployment (longest body, rights, …) is not checked here.
 
 mod chat;
+mod presence;
 mod session;
 mod signal;
 mod sync;
@@ -16,6 +17,7 @@ use crate::FrameError;
 
 pub(crate) use chat::outcome_fields;
 pub use chat::{advance, advanced, answers, deliver, draft, message, receipts, send};
+pub use presence::{presences, watch};
 pub use session::{Hello, PROTOCOL, Welcome, goodbye, hello, welcome};
 pub use signal::{signal, signaled};
 pub use sync::{sync, synced};

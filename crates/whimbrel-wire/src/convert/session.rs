@@ -67,6 +67,8 @@ pub struct Welcome {
     pub max_drafts: u32,
     /// Most conversations in one Sync, and most cursors in one Advance.
     pub max_conversations: u32,
+    /// Most users in one Watch; 0: the server knows no presence.
+    pub max_watched: u32,
 }
 
 /// Reads a Hello.
@@ -125,6 +127,7 @@ pub fn welcome(welcome: proto::Welcome) -> Result<Welcome, FrameError> {
         max_body: welcome.max_body,
         max_drafts: welcome.max_drafts,
         max_conversations: welcome.max_conversations,
+        max_watched: welcome.max_watched,
     })
 }
 
@@ -144,6 +147,7 @@ impl From<Welcome> for proto::Welcome {
             max_body: welcome.max_body,
             max_drafts: welcome.max_drafts,
             max_conversations: welcome.max_conversations,
+            max_watched: welcome.max_watched,
         }
     }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
-use whimbrel_core::limits::SIGNAL_MAX;
-use whimbrel_core::{GoodbyeCode, Outcome, Refusal};
+use whimbrel_core::limits::{self, SIGNAL_MAX};
+use whimbrel_core::{GoodbyeCode, Outcome, PresenceState, Refusal, UserId};
 
 use super::*;
 use crate::{proto, testing};
@@ -19,6 +19,8 @@ proptest! {
         question in testing::sync(),
         answer in testing::synced(),
         passing in testing::signal(),
+        watched in testing::watched(),
+        shown in testing::presences(),
     ) {
         prop_assert_eq!(hello(hi.clone().into()), Ok(hi));
         prop_assert_eq!(welcome(wel.clone().into()), Ok(wel));
@@ -36,6 +38,8 @@ proptest! {
         let said = testing::proto_signal(&passing);
         prop_assert_eq!(signal(said), Ok((passing.conversation, passing.body.clone())));
         prop_assert_eq!(signaled(passing.clone().into()), Ok(passing));
+        prop_assert_eq!(watch(testing::proto_watch(&watched)), Ok(watched));
+        prop_assert_eq!(presences(testing::proto_presences(&shown)), Ok(shown));
     }
 }
 
@@ -70,6 +74,20 @@ fn an_id_that_is_not_16_bytes_is_named() {
 fn lists_that_must_not_be_empty_are_not() {
     assert_eq!(send(proto::Send { conversation_id: id16(1), drafts: vec![] }), Err(FrameError::BadField("drafts")));
     assert_eq!(advance(proto::Advance::default()), Err(FrameError::BadField("cursors")));
+}
+
+#[test]
+fn a_watch_names_few_users_each_once_and_nobody_by_zero() {
+    let with = |users: Vec<u64>| watch(proto::Watch { users }).map(|users| users.len());
+    let bad = Err(FrameError::BadField("users"));
+    let most = limits::WATCHED_MAX as u64;
+    assert_eq!([with((1..=most).collect()), with(vec![])], [Ok(limits::WATCHED_MAX), Ok(0)]);
+    assert_eq!(with((1..=most + 1).collect()), bad);
+    assert_eq!([with(vec![3, 0]), with(vec![5, 4, 5])], [bad.clone(), bad]);
+    assert_eq!(watch(proto::Watch { users: vec![9, 2] }), Ok(vec![UserId(2), UserId(9)]));
+    let odd = proto::Presence { user_id: 7, state: 12, last_seen_ms: 1 };
+    let read = presences(proto::Presences { presences: vec![odd] }).expect("from a later version");
+    assert_eq!(read[0].state, PresenceState::Unknown);
 }
 
 #[test]

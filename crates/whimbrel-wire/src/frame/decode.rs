@@ -6,7 +6,7 @@
 use bytes::{Buf, Bytes};
 use prost::Message as _;
 use prost::encoding::decode_varint;
-use whimbrel_core::limits::{CURSORS_MAX, SEND_BATCH_MAX, SYNC_CONVERSATIONS_MAX};
+use whimbrel_core::limits::{CURSORS_MAX, SEND_BATCH_MAX, SYNC_CONVERSATIONS_MAX, WATCHED_MAX};
 
 use super::{ClientFrame, ClientPayload, ServerFrame, ServerPayload};
 use crate::FrameError;
@@ -51,19 +51,34 @@ fn check_number(number: u64, has_payload: bool, unnumbered: bool) -> Result<(), 
 const LISTS: [(u64, u64, usize, &str); 3] =
     [(13, 2, SEND_BATCH_MAX, "drafts"), (14, 1, CURSORS_MAX, "cursors"), (15, 4, SYNC_CONVERSATIONS_MAX, "known")];
 
+/// The list of numbers that a client may send: as in [`LISTS`]. Packed, each of them ends with a byte below 128, and takes
+/// eight bytes once it is decoded. Those that stand unpacked take two bytes each on their way, and are counted later.
+const NUMBERS: (u64, u64, usize, &str) = (17, 1, WATCHED_MAX, "users");
+
 /// Counts list entries before anything is decoded: an entry of two bytes becomes a struct of a hundred, so a frame
 /// within its limit could otherwise ask for fifty times its length.
 ///
 /// Repeated payload fields are added up, since decoding merges them. What does not parse here is left to the decoder.
 fn check_counts(frame: &[u8]) -> Result<(), FrameError> {
     let mut counts = [0; LISTS.len()];
+    let mut numbers = 0;
     walk(frame, |field, body| {
+        if field == NUMBERS.0 {
+            walk(body, |field, list| {
+                if field == NUMBERS.1 {
+                    numbers += list.iter().filter(|byte| **byte < 0x80).count();
+                }
+            });
+        }
         for ((payload, list, _, _), count) in LISTS.iter().zip(&mut counts) {
             if field == *payload {
                 walk(body, |field, _| *count += usize::from(field == *list));
             }
         }
     });
+    if numbers > NUMBERS.2 {
+        return Err(FrameError::BadField(NUMBERS.3));
+    }
     match LISTS.iter().zip(counts).find(|((_, _, max, _), count)| count > max) {
         Some(((_, _, _, name), _)) => Err(FrameError::BadField(name)),
         None => Ok(()),

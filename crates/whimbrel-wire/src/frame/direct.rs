@@ -6,7 +6,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{encode_varint, encoded_len_varint};
-use whimbrel_core::{ConversationId, Cursors, Message, MessageId, Outcome, Receipt, Signal};
+use whimbrel_core::{ConversationId, Cursors, Message, MessageId, Outcome, Presence, Receipt, Signal};
 
 use super::Encoded;
 use crate::convert::{device_bytes, outcome_fields};
@@ -17,6 +17,7 @@ const DELIVER: u32 = 14;
 const RECEIPTS: u32 = 15;
 const ADVANCED: u32 = 16;
 const SIGNALED: u32 = 19;
+const PRESENCES: u32 = 20;
 
 /// Where fields go, in the order of their numbers: counted, or written. Values that proto3 leaves out (0, empty) are
 /// left out.
@@ -154,6 +155,19 @@ impl Encoded {
             out.uint(2, signal.user.0);
             out.bytes(3, signal.device.as_bytes());
             out.bytes(4, &signal.body);
+        })
+    }
+
+    /// A Presences: what a session is shown of those whom it watches.
+    pub fn presences(presences: &[Presence]) -> Self {
+        encode(PRESENCES, |out| {
+            for Presence { user, state, last_seen } in presences {
+                out.message(1, |out| {
+                    out.uint(1, user.0);
+                    out.uint(2, *state as u64);
+                    out.uint(3, *last_seen);
+                });
+            }
         })
     }
 

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message as _;
 use whimbrel_core::GoodbyeCode;
-use whimbrel_core::limits::{CURSORS_MAX, SEND_BATCH_MAX, SYNC_CONVERSATIONS_MAX};
+use whimbrel_core::limits::{CURSORS_MAX, SEND_BATCH_MAX, SYNC_CONVERSATIONS_MAX, WATCHED_MAX};
 
 use super::*;
 use crate::{FrameError, proto, testing};
@@ -61,6 +61,7 @@ proptest! {
         receipts in testing::receipts(),
         advanced in testing::advanced(),
         signal in testing::signal(),
+        presences in testing::presences(),
     ) {
         let detour = ServerPayload::Deliver(testing::proto_deliver(conversation, &messages));
         prop_assert_eq!(Encoded::deliver(conversation, &messages), Encoded::server(&detour));
@@ -71,6 +72,8 @@ proptest! {
         prop_assert_eq!(direct, Encoded::server(&detour));
         let detour = ServerPayload::Advanced(testing::proto_advanced(&advanced));
         prop_assert_eq!(Encoded::advanced(&advanced), Encoded::server(&detour));
+        let detour = ServerPayload::Presences(testing::proto_presences(&presences));
+        prop_assert_eq!(Encoded::presences(&presences), Encoded::server(&detour));
         let direct = Encoded::signaled(&signal);
         prop_assert_eq!(direct, Encoded::server(&ServerPayload::Signaled(signal.into())));
     }
@@ -184,6 +187,19 @@ fn a_list_above_its_limit_is_refused_before_it_is_decoded() {
         let twice = [of(payload, list, max), of(payload, list, 1)].concat();
         assert_eq!(decode_client(twice.into()), Err(FrameError::BadField(name)));
     }
+}
+
+/// Numbers in a list are counted too, packed or not.
+#[test]
+fn a_list_of_numbers_above_its_limit_is_refused_before_it_is_decoded() {
+    let of = |count: usize| {
+        let watch = proto::Watch { users: vec![u64::MAX; count] };
+        ClientFrame { number: 1, payload: Some(ClientPayload::Watch(watch)), ..Default::default() }.encode_to_vec()
+    };
+    assert!(decode_client(of(WATCHED_MAX).into()).is_ok());
+    let bad = Err(FrameError::BadField("users"));
+    assert_eq!(decode_client(of(WATCHED_MAX + 1).into()), bad);
+    assert_eq!(decode_client([of(WATCHED_MAX), of(1)].concat().into()), bad);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use whimbrel_core::GoodbyeCode;
-use whimbrel_core::limits::{HELLO_FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, WINDOW};
+use whimbrel_core::limits::{HELLO_FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, WATCHED_MAX, WINDOW};
 
 use super::{frames, golden, hex};
 use crate::codec::Splitter;
@@ -67,6 +67,7 @@ fn check(frame: ClientFrame) -> Result<(), crate::FrameError> {
         Some(ClientPayload::Advance(advance)) => convert::advance(advance).map(drop),
         Some(ClientPayload::Sync(sync)) => convert::sync(sync).map(drop),
         Some(ClientPayload::Signal(signal)) => convert::signal(signal).map(drop),
+        Some(ClientPayload::Watch(watch)) => convert::watch(watch).map(drop),
         Some(ClientPayload::Heartbeat(_) | ClientPayload::Goodbye(_)) | None => Ok(()),
     }
 }
@@ -106,6 +107,10 @@ fn sync(ids: &[u8], until: &[u8]) -> ClientPayload {
 
 fn signal(len: usize) -> ClientPayload {
     ClientPayload::Signal(proto::Signal { conversation_id: frames::CONVERSATION.wire(), body: vec![7; len].into() })
+}
+
+fn watch(users: impl IntoIterator<Item = u64>) -> ClientPayload {
+    ClientPayload::Watch(proto::Watch { users: users.into_iter().collect() })
 }
 
 fn case(name: &str, about: &str, code: GoodbyeCode, bytes: Vec<u8>) -> Refused {
@@ -240,6 +245,9 @@ fn bad_fields() -> Vec<Refused> {
         case("sync_range_backwards", "A Sync whose `until` stands before its `after`.", bad, one(sync(&[], &[4; 16]))),
         case("signal_empty", "A Signal that says nothing.", bad, one(signal(0))),
         case("signal_too_long", "A Signal of 513 bytes.", bad, one(signal(SIGNAL_MAX + 1))),
+        case("watch_of_nobody", "A Watch of user 0.", bad, one(watch([1, 0]))),
+        case("watch_named_twice", "A Watch that names a user twice.", bad, one(watch([5, 2, 5]))),
+        case("watch_too_many", "A Watch of 201 users.", bad, one(watch(1..=WATCHED_MAX as u64 + 1))),
     ]
 }
 

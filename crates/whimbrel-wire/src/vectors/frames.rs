@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
-use whimbrel_core::limits::{BODY_MAX, FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, SYNC_CONVERSATIONS_MAX, WINDOW};
+use whimbrel_core::limits::{BODY_MAX, FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, SYNC_CONVERSATIONS_MAX, WATCHED_MAX, WINDOW};
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Known, Message, MessageId, MessageKind,
-    Outcome, Receipt, Refusal, Seq, SessionId, Signal, SyncAnswer, SyncQuestion, UserId, View,
+    Outcome, Presence, PresenceState, Receipt, Refusal, Seq, SessionId, Signal, SyncAnswer, SyncQuestion, UserId, View,
 };
 
 use super::{golden, hex, sealing};
@@ -81,6 +81,10 @@ fn advance(delivered: u64, read: u64) -> Option<ClientPayload> {
 fn signal(body: &'static [u8]) -> Option<ClientPayload> {
     let body = Bytes::from_static(body);
     Some(ClientPayload::Signal(proto::Signal { conversation_id: CONVERSATION.wire(), body }))
+}
+
+fn watch(users: &[UserId]) -> Option<ClientPayload> {
+    Some(ClientPayload::Watch(testing::proto_watch(users)))
 }
 
 fn sync(sync: SyncQuestion) -> Option<ClientPayload> {
@@ -224,6 +228,9 @@ fn from_client() -> Vec<Vector<ClientFrame>> {
         ),
         client("signal_typing", "The user writes: a SignalBody, not sealed.", 4, 2, signal(TYPING)),
         client("signal_max", "The longest signal.", 4, 2, signal(&[0x5a; SIGNAL_MAX])),
+        client("watch", "Who of these two is here?", 5, 2, watch(&[ALICE, UserId(300)])),
+        client("watch_nobody", "Of nobody any more.", 6, 2, watch(&[])),
+        client("watch_max", "As many as may be watched.", 5, 2, watch(&(1..=WATCHED_MAX as u64).map(UserId).collect::<Vec<_>>())),
     ]
 }
 
@@ -268,6 +275,13 @@ fn synced(id: u32, views: Vec<View>, next: Option<ConversationId>) -> Option<Ser
     Some(ServerPayload::Synced(SyncAnswer { id, views, next }.into()))
 }
 
+fn presences() -> Option<ServerPayload> {
+    use PresenceState::{Offline, Online, Unknown};
+    let of = |(user, state, last_seen)| Presence { user: UserId(user), state, last_seen };
+    let all = [(1, Online, 0), (2, Offline, AT), (300, Offline, 0), (u64::MAX, Unknown, 0)].map(of);
+    Some(ServerPayload::Presences(testing::proto_presences(&all)))
+}
+
 fn welcome() -> Welcome {
     Welcome {
         session: SESSION,
@@ -283,6 +297,7 @@ fn welcome() -> Welcome {
         max_body: BODY_MAX as u32,
         max_drafts: SEND_BATCH_MAX as u32,
         max_conversations: SYNC_CONVERSATIONS_MAX as u32,
+        max_watched: 0,
     }
 }
 
@@ -361,6 +376,14 @@ fn from_server() -> Vec<Vector<ServerFrame>> {
             0,
             Some(ServerPayload::Welcome(Welcome { bodies_readable: true, ..welcome() }.into())),
         ),
+        server(
+            "welcome_presence",
+            "A server that tells presence.",
+            0,
+            0,
+            Some(ServerPayload::Welcome(Welcome { max_watched: WATCHED_MAX as u32, ..welcome() }.into())),
+        ),
+        server("presences", "One of each: online, offline with and without a time, unknown.", 5, 5, presences()),
         server("acknowledge", "Nothing but: your frames up to 1 have come.", 0, 1, None),
         server(
             "heartbeat",

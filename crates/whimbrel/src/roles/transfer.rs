@@ -41,8 +41,14 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let store = Arc::new(base.database().await?);
     let status = Arc::new(RedisUserStatus::new(redis(config)).context("redis.url cannot be used")?);
     let streams = Streams::new(id, Limits::default());
-    let stores =
-        Stores { log: log.clone(), timeline: store.clone(), directory: store.clone(), groups: store.clone(), status };
+    let stores = Stores {
+        log: log.clone(),
+        timeline: store.clone(),
+        directory: store.clone(),
+        groups: store.clone(),
+        presences: store.clone(),
+        status,
+    };
     let role = TransferRole::new(config.transfer.clone(), id, stores, streams.clone());
     let stop_serving = CancellationToken::new();
     let serve = grpc::serve(listener, base.security.clone(), streams, role.clone(), role.clone(), stop_serving.clone());

@@ -26,7 +26,7 @@ impl<'a> Teller<'a> {
     }
 
     /// Tells a user that their own account changed.
-    pub(super) fn account(&mut self, user: UserId, what: Account) -> Result<(), StoreError> {
+    pub(in crate::sqlite) fn account(&mut self, user: UserId, what: Account) -> Result<(), StoreError> {
         self.private(user, MessageKind::ACCOUNT, what.body())
     }
 

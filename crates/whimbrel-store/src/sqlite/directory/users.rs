@@ -40,7 +40,7 @@ pub(super) fn by_handle(db: &Connection, handle: &str) -> rusqlite::Result<Optio
 }
 
 /// The account, or the error that says that there is none.
-pub(super) fn existing(db: &Connection, user: UserId) -> Result<User, DirectoryError> {
+pub(in crate::sqlite) fn existing(db: &Connection, user: UserId) -> Result<User, DirectoryError> {
     by_id(db, user)?.ok_or(DirectoryError::NoSuchUser)
 }
 

@@ -102,10 +102,12 @@ impl House {
         let webs: Vec<_> = (0..each).map(|_| Arc::new(Web::new(&connectors))).collect();
         let directory = Arc::new(WrappedDirectory::new(store.clone()));
         let groups = Arc::new(WrappedGroups::new(store.clone()));
+        let presences: Arc<dyn Presences> = Arc::new(store.clone());
         let build = |web: &Arc<Web>| {
             let (id, directory, groups) = (TransferId::generate(), directory.clone(), groups.clone());
             let (config, log, timeline) = (config.clone(), log.clone(), timeline.clone());
-            let stores = Stores { log, timeline, directory, groups, status: status.clone() };
+            let presences = presences.clone();
+            let stores = Stores { log, timeline, directory, groups, presences, status: status.clone() };
             (id, TransferRole::new(config, id, stores, web.clone()))
         };
         let all: Vec<_> = webs.iter().map(build).collect();
