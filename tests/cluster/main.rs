@@ -4,6 +4,7 @@ mod devices;
 mod engines_away;
 mod groups;
 mod operators;
+mod presence;
 mod roles_away;
 mod shares;
 

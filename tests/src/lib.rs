@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod gate;
 pub mod groups;
 pub mod people;
+pub mod presence;
 pub mod raw;
 pub mod returns;
 pub mod server;

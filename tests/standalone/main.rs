@@ -10,3 +10,4 @@ mod p6_no_ghosts;
 mod p7_bounded;
 mod p8_leaving_politely;
 mod p9_private;
+mod presence;

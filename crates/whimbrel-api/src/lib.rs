@@ -1,4 +1,4 @@
-//! The API role: REST for accounts, devices, relations, groups, settings and administration.
+//! The API role: REST for accounts, devices, relations, groups, settings, presence and administration.
 //!
 //! Owns the way from an HTTP request to a change in the [`Directory`], in [`Groups`] or in [`Settings`], and to those who
 //! must hear of it ([`Announce`]).
@@ -25,6 +25,7 @@ mod net;
 mod observe;
 mod openapi;
 mod passwords;
+mod presence;
 mod relations;
 mod router;
 mod serve;
@@ -39,7 +40,7 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretSlice;
 use whimbrel_rpc::Announce;
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_store::{Directory, Groups, Settings};
+use whimbrel_store::{Directory, Groups, Presences, Settings, UserStatus};
 
 pub use config::{ADMIN_KEY_MIN, Config, ConfigError, Hashing, MetricsAccess, Registration};
 pub use error::Code;
@@ -63,12 +64,16 @@ pub struct Stores {
     pub groups: Arc<dyn Groups>,
     /// How conversations are shown.
     pub settings: Arc<dyn Settings>,
+    /// What users show of their coming and going.
+    pub presences: Arc<dyn Presences>,
+    /// Who is online. It is asked, and never told anything.
+    pub status: Arc<dyn UserStatus>,
 }
 
 impl Stores {
-    /// One engine that holds everything.
-    pub fn one<S: Directory + Groups + Settings>(store: Arc<S>) -> Self {
-        Self { directory: store.clone(), groups: store.clone(), settings: store }
+    /// One engine that holds everything that rests, and who is online.
+    pub fn one<S: Directory + Groups + Settings + Presences>(store: Arc<S>, status: Arc<dyn UserStatus>) -> Self {
+        Self { directory: store.clone(), groups: store.clone(), settings: store.clone(), presences: store, status }
     }
 }
 

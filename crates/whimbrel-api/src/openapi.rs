@@ -37,6 +37,7 @@ const CODES: &str = "x-error-codes";
         (name = "relations", description = "Friends, requests, blocks, keys"),
         (name = "groups", description = "Groups, their members, requests and keys"),
         (name = "conversations", description = "How conversations are shown to one user"),
+        (name = "presence", description = "Who of your friends is here, and how you let yourself be seen"),
         (name = "admin", description = "For the embedding product and load tools; needs the administrator's key"),
         (name = "health", description = "For operators"))
 )]

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::error::{ApiError, Code};
 use crate::observe::{limit_time, observe, panicked};
 use crate::shared::App;
-use crate::{accounts, admin, devices, groups, health, logins, openapi, relations, settings, users};
+use crate::{accounts, admin, devices, groups, health, logins, openapi, presence, relations, settings, users};
 
 /// What people's devices use.
 pub(crate) fn people() -> OpenApiRouter<App> {
@@ -35,6 +35,8 @@ pub(crate) fn people() -> OpenApiRouter<App> {
         .merge(groups::routes())
         .routes(routes!(settings::list_settings))
         .routes(routes!(settings::change_settings))
+        .routes(routes!(presence::presence))
+        .routes(routes!(presence::privacy, presence::change_privacy))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -31,7 +31,7 @@ pub(crate) enum Kind {
         /// How many these are.
         users: usize,
     },
-    /// How a conversation is shown. Counted apart: a device that keeps a draft while somebody writes it uses up nothing
+    /// How a conversation is shown, or oneself. Counted apart: a device that keeps a draft while somebody writes it uses up nothing
     /// that they need for anything else.
     Setting,
     /// Devices that are logged out. Counted for the device that asks: who has stolen one cannot use up what the owner

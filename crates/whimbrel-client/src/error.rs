@@ -55,6 +55,14 @@ pub enum Error {
     /// Content of this kind is made by servers only, or is longer than its kind may be.
     #[error("this content cannot be sent")]
     NotSendable,
+    /// More users than may be watched at a time.
+    #[error("{asked} users cannot be watched at a time, {max} can")]
+    TooManyWatched {
+        /// How many were named.
+        asked: usize,
+        /// The most.
+        max: usize,
+    },
     /// Too many drafts wait for their answers ([`OUTBOX_MAX`](crate::store::OUTBOX_MAX)).
     #[error("the outbox is full")]
     OutboxFull,

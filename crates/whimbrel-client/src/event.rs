@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use whimbrel_core::{ConversationId, Cursors, DeviceId, GoodbyeCode, MessageId, Refusal, Seq, UserId};
+use whimbrel_core::{ConversationId, Cursors, DeviceId, GoodbyeCode, MessageId, Presence, Refusal, Seq, UserId};
 
 use crate::message::StoredMessage;
 use crate::relation::Relation;
@@ -63,7 +63,7 @@ pub enum Event {
     },
     /// A relation is another one: a request came, was answered, a friend left, a key was added.
     RelationChanged(Relation),
-    /// One's own account changed (profile, password, devices): ask REST what it is now.
+    /// One's own account changed (profile, password, devices, how one is seen): ask REST what it is now.
     AccountChanged,
     /// What a person sees of a message is another thing: it was edited, taken back, reacted to, has grown, or its time is
     /// over. [`Client::picture`](crate::Client::picture) shows it. The row that did this was told as a
@@ -105,6 +105,9 @@ pub enum Event {
         /// As the product defines.
         data: Bytes,
     },
+    /// Somebody who is watched ([`Client::watch_presence`](crate::Client::watch_presence)) has come or gone, or this is the
+    /// first that is known of them.
+    Presence(Presence),
     /// The server was restored from a backup that does not hold this device's run. The run was dropped, and its messages
     /// come again, under the places that they have now; if the backup is older than the conversation, the conversation
     /// is gone.

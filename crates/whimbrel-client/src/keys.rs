@@ -1,6 +1,7 @@
-//! Relations, groups, keys and settings in memory, shared by the driver, which writes, and the application's calls, which read.
+//! Relations, groups, keys, settings and presence in memory, shared by the driver, which writes, and the application's calls, which read.
 //!
-//! What is here is in the store as well, except that it may be a moment behind or ahead of it.
+//! What is here is in the store as well, except that it may be a moment behind or ahead of it; and except presence, which
+//! is of the moment.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -8,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hashbrown::{HashMap, HashSet};
 use parking_lot::RwLock;
-use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, Presence, Seq, UserId};
 use whimbrel_wire::seal::ConversationKey;
 
 use crate::group::GroupInfo;
@@ -36,6 +37,8 @@ struct Inner {
     settings: HashMap<ConversationId, Setting>,
     /// Fleeting messages whose time is over and that are still stored.
     hidden: HashSet<(ConversationId, Seq)>,
+    /// Of those whom the user watches.
+    presences: HashMap<UserId, Presence>,
 }
 
 impl Directory {
@@ -76,6 +79,14 @@ impl Directory {
     /// The server's clock, milliseconds since 1970.
     pub(crate) fn server_now(&self) -> u64 {
         unix_ms().saturating_add(self.clock.load(Ordering::Relaxed)).max(0) as u64
+    }
+
+    pub(crate) fn set_presences(&self, presences: HashMap<UserId, Presence>) {
+        self.inner.write().presences = presences;
+    }
+
+    pub(crate) fn presence(&self, user: UserId) -> Option<Presence> {
+        self.inner.read().presences.get(&user).copied()
     }
 
     pub(crate) fn put_group(&self, info: GroupInfo) {

@@ -158,6 +158,7 @@ mod keys;
 mod message;
 mod outbox;
 mod picture;
+mod presence;
 mod reconnect;
 mod relation;
 mod relations;
@@ -183,13 +184,14 @@ pub use group::{
 };
 pub use message::{ConversationSummary, StoredMessage};
 pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};
+pub use presence::PrivacyChange;
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
 pub use rest::{AuthorizedRest, PAGE, RELATIONS_PAGE, Rest};
 pub use setting::{Setting, SettingChange};
 
 pub use whimbrel_core::{
-    ConversationId, ConversationKind, Cursors, DeviceId, GoodbyeCode, MessageId, MessageKind, Refusal, Role, Seq,
-    UserId,
+    ConversationId, ConversationKind, Cursors, DeviceId, GoodbyeCode, MessageId, MessageKind, Presence, PresenceState,
+    Privacy, Refusal, Role, Seq, UserId,
 };
 
 /// What this SDK calls itself.

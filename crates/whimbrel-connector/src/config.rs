@@ -49,7 +49,7 @@ pub struct Config {
     /// Members in the rosters that are remembered. [`limits::ROSTER_MEMBERS_CACHED`].
     pub roster_members_cached: u64,
     /// Requests of one session per second; 0 for no limit. A draft counts as one, a signal too, an Advance as one and one more for
-    /// every ten conversations, a Sync as 25. Whoever sends faster is read from more slowly. 500.
+    /// every ten conversations, a Watch as one and one more for every ten users, a Sync as 25. Whoever sends faster is read from more slowly. 500.
     pub requests_per_second: u32,
     /// Requests that may come at once after a pause. 2,000.
     pub requests_burst: u32,
@@ -63,6 +63,8 @@ pub struct Config {
     pub bodies_readable: bool,
     /// The time over which a drain spreads the return of its clients. 10 s.
     pub drain_spread: Duration,
+    /// How often it is asked who of those that sessions watch has come or gone. [`limits::PRESENCE_EVERY`].
+    pub presence_every: Duration,
     /// How often the lease is renewed. [`limits::LEASE_EVERY`].
     pub lease_every: Duration,
 }
@@ -94,6 +96,7 @@ impl Default for Config {
             goodbye_linger: Duration::from_secs(1),
             bodies_readable: false,
             drain_spread: Duration::from_secs(10),
+            presence_every: limits::PRESENCE_EVERY,
             lease_every: limits::LEASE_EVERY,
         }
     }

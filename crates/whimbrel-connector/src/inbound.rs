@@ -3,7 +3,7 @@
 //! Frames become requests here, checked for their form. Rights and lengths of bodies are the transfer's to judge.
 
 use bytes::Bytes;
-use whimbrel_core::GoodbyeCode;
+use whimbrel_core::{GoodbyeCode, UserId};
 use whimbrel_rpc::RequestBody;
 use whimbrel_wire::frame::decode_client;
 use whimbrel_wire::window::{Accept, Receive, Transmit};
@@ -28,6 +28,8 @@ pub(crate) enum Heard {
     Nothing,
     /// Something for the transfer.
     Request(RequestBody),
+    /// The session watches these from now on.
+    Watch(Vec<UserId>),
     /// The client leaves.
     Goodbye,
 }
@@ -49,7 +51,10 @@ impl Talk {
             _ => {}
         }
         match self.receive.accept(frame.number) {
-            Accept::Process => self.request(payload).map(Heard::Request),
+            Accept::Process => match payload {
+                ClientPayload::Watch(watch) => Ok(Heard::Watch(convert::watch(watch)?)),
+                payload => self.request(payload).map(Heard::Request),
+            },
             Accept::Repeat => {
                 self.ack_now = true;
                 Ok(Heard::Nothing)
@@ -76,7 +81,10 @@ impl Talk {
                 let (conversation, body) = convert::signal(signal)?;
                 Ok(RequestBody::Signal { conversation, body })
             }
-            ClientPayload::Hello(_) | ClientPayload::Heartbeat(_) | ClientPayload::Goodbye(_) => {
+            ClientPayload::Hello(_)
+            | ClientPayload::Heartbeat(_)
+            | ClientPayload::Goodbye(_)
+            | ClientPayload::Watch(_) => {
                 Err(End::say(GoodbyeCode::UNEXPECTED_FRAME))
             }
         }
@@ -94,6 +102,14 @@ const CURSORS_PER_UNIT: usize = 10;
 /// What a Sync counts, in drafts: it may name 500 conversations and read 1000 rows. That is known only when it is
 /// answered, so that all Syncs count the same.
 const SYNC_UNITS: u64 = 25;
+
+/// Users of one Watch that count as one draft: each is a row that is read, and an entry in its answer.
+const WATCHED_PER_UNIT: usize = 10;
+
+/// What a Watch of so many users counts for the session's rate, in drafts.
+pub(crate) fn units_of_watch(users: usize) -> u64 {
+    1 + (users / WATCHED_PER_UNIT) as u64
+}
 
 /// What a request counts for the session's rate, in drafts.
 pub(crate) fn units(body: &RequestBody) -> u64 {

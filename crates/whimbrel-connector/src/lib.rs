@@ -25,6 +25,7 @@
 //! | `hub` | session id → session, user → sessions |
 //! | `goodbye` | why sessions end, and how they are told |
 //! | `arrivals`, `departures` | telling the transfer who comes and who left, many at a time |
+//! | `watching` | who watches whose presence, and what they are told |
 //! | `lease` | that routes lead here: renewing, asserting |
 //! | `pokes` | poking many, spread over time |
 //! | `sweep` | the one clock that wakes sessions whose time has come |
@@ -53,6 +54,7 @@ mod rate;
 mod session;
 mod sweep;
 pub mod tls;
+mod watching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +76,7 @@ use figures::Figures;
 use hub::Hub;
 use lease::Lease;
 use pokes::Pokes;
+use watching::Watching;
 
 /// A connector. Cloning gives another handle on the same one.
 #[derive(Clone)]
@@ -105,6 +108,7 @@ pub(crate) struct Gate {
     pub(crate) transfer: Arc<dyn Transfer>,
     pub(crate) arrivals: Arrivals,
     pub(crate) departures: Departures,
+    pub(crate) watching: Watching,
 }
 
 impl Connector {
@@ -139,7 +143,7 @@ impl Connector {
     /// runtime.
     pub fn start(&self, listener: TcpListener, tls: Option<Arc<tls::Reloading>>, transfer: Arc<dyn Transfer>) {
         let (house, departures) = (self.house.clone(), Departures::start(transfer.clone()));
-        let gate = Arc::new(Gate { house, transfer, arrivals: Arrivals::default(), departures });
+        let gate = Arc::new(Gate { house, transfer, arrivals: Arrivals::default(), departures, watching: Watching::default() });
         if !self.house.started.swap(true, Ordering::SeqCst) {
             tokio::spawn(sweep::run(Arc::downgrade(&self.house)));
             tokio::spawn(lease::run(gate.clone()));

@@ -69,6 +69,7 @@ pub(crate) fn welcome(config: &Config, who: SessionRef) -> Bytes {
         max_body: number(limits::BODY_MAX),
         max_drafts: number(limits::SEND_BATCH_MAX),
         max_conversations: number(limits::SYNC_CONVERSATIONS_MAX.min(limits::CURSORS_MAX)),
+        max_watched: number(limits::WATCHED_MAX),
     };
     let mut bytes = Vec::new();
     put_frame(&mut bytes, 0, 0, Some(&Encoded::server(&ServerPayload::Welcome(welcome.into()))));

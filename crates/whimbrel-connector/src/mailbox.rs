@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     News,
     /// What passes, and what nobody misses.
     Signal,
+    /// The same; but it is told again, as it is then ([`Mailbox::lost_presence`]).
+    Presence,
     /// The poke that stands for news that were dropped, or was pushed.
     Poke,
 }
@@ -56,6 +58,17 @@ pub(crate) enum Put {
 #[derive(Default)]
 pub(crate) struct Mailbox(Mutex<Inner>);
 
+/// Where its session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Stage {
+    #[default]
+    Coming,
+    /// The transfer has let it in.
+    Admitted,
+    /// It has ended: nothing is taken any more.
+    Shut,
+}
+
 #[derive(Default)]
 struct Inner {
     queue: VecDeque<(Kind, Encoded)>,
@@ -67,10 +80,9 @@ struct Inner {
     /// Somebody has undertaken to wake the session since it last took. For what is to be written one wake is enough: a
     /// session whose socket takes nothing goes on by itself. To end it must be woken all the same.
     signalled: bool,
-    /// The transfer has let the session in.
-    admitted: bool,
-    /// The session has ended: nothing is taken any more.
-    shut: bool,
+    stage: Stage,
+    /// There was no room for presence.
+    lost_presence: bool,
 }
 
 impl Inner {
@@ -85,7 +97,8 @@ impl Inner {
 
     /// Drops news in favour of a poke.
     fn overflow(&mut self, now: u64) {
-        self.queue.retain(|(kind, _)| !matches!(kind, Kind::News | Kind::Signal));
+        self.lost_presence |= self.queue.iter().any(|(kind, _)| *kind == Kind::Presence);
+        self.queue.retain(|(kind, _)| !matches!(kind, Kind::News | Kind::Signal | Kind::Presence));
         self.bytes = self.queue.iter().map(|(_, frame)| frame.len()).sum();
         self.poke = true;
         self.full_since = now;
@@ -126,12 +139,14 @@ impl Mailbox {
     /// Puts frames in, or a poke in their place. `now`: milliseconds of the house's clock.
     pub(crate) fn put(&self, kind: Kind, frames: &[Encoded], bounds: Bounds, now: u64) -> Put {
         let mut inner = self.0.lock();
-        if inner.shut {
+        if inner.stage == Stage::Shut {
             return Put::Gone;
         }
         let was_closing = inner.close.is_some();
         let mut overflowed = false;
-        if kind == Kind::Signal && !frames.iter().all(|frame| inner.is_roomy(frame.len(), bounds)) {
+        let passes = matches!(kind, Kind::Signal | Kind::Presence);
+        if passes && !frames.iter().all(|frame| inner.is_roomy(frame.len(), bounds)) {
+            inner.lost_presence |= kind == Kind::Presence;
             return Put::Taken { wake: false, overflowed };
         }
         for frame in frames {
@@ -143,10 +158,15 @@ impl Mailbox {
         inner.signal(overflowed)
     }
 
+    /// Whether presence got lost for want of room since this was asked last.
+    pub(crate) fn lost_presence(&self) -> bool {
+        mem::take(&mut self.0.lock().lost_presence)
+    }
+
     /// Has the session sync everything.
     pub(crate) fn poke(&self) -> Put {
         let mut inner = self.0.lock();
-        if inner.shut {
+        if inner.stage == Stage::Shut {
             return Put::Gone;
         }
         inner.poke = true;
@@ -156,7 +176,7 @@ impl Mailbox {
     /// Ends the session; the first reason stands. Always asks for a wake.
     pub(crate) fn close(&self, close: Close) -> Put {
         let mut inner = self.0.lock();
-        if inner.shut {
+        if inner.stage == Stage::Shut {
             return Put::Gone;
         }
         inner.close.get_or_insert(close);
@@ -176,23 +196,25 @@ impl Mailbox {
 
     /// Takes nothing from now on; what is queued stays to be written.
     pub(crate) fn shut(&self) {
-        self.0.lock().shut = true;
+        self.0.lock().stage = Stage::Shut;
     }
 
     /// Whether the session has ended.
     pub(crate) fn is_shut(&self) -> bool {
-        self.0.lock().shut
+        self.0.lock().stage == Stage::Shut
     }
 
     /// Notes that the transfer has let the session in.
     pub(crate) fn admit(&self) {
-        self.0.lock().admitted = true;
+        let mut inner = self.0.lock();
+        if inner.stage == Stage::Coming {
+            inner.stage = Stage::Admitted;
+        }
     }
 
     /// Whether the session is in, and has not ended.
     pub(crate) fn is_admitted(&self) -> bool {
-        let inner = self.0.lock();
-        inner.admitted && !inner.shut
+        self.0.lock().stage == Stage::Admitted
     }
 
     /// Drops what waits: it was for somebody who was not let in.
@@ -276,6 +298,21 @@ mod tests {
         assert_eq!(taken(&mailbox), [Kind::Poke]);
         mailbox.put(Kind::Signal, &[frame()], bounds, 1);
         assert_eq!(taken(&mailbox), [Kind::Signal]);
+    }
+
+    #[test]
+    fn presence_without_room_is_noticed_once_whether_it_waited_or_came_too_late() {
+        let bounds = Bounds { frames: 8, bytes: 100_000 };
+        let mailbox = Mailbox::default();
+        mailbox.put(Kind::Presence, &[frame()], bounds, 1);
+        assert!(!mailbox.lost_presence());
+        mailbox.put(Kind::News, &vec![frame(); 8], bounds, 1);
+        assert_eq!([mailbox.lost_presence(), mailbox.lost_presence()], [true, false], "it waited");
+        mailbox.put(Kind::Presence, &[frame()], bounds, 1);
+        assert!(mailbox.lost_presence(), "a poke waits");
+        assert_eq!(taken(&mailbox), [Kind::Poke]);
+        mailbox.put(Kind::Presence, &[frame()], bounds, 1);
+        assert_eq!((taken(&mailbox), mailbox.lost_presence()), (vec![Kind::Presence], false));
     }
 
     #[test]

@@ -133,9 +133,13 @@ fn kind(body: &PushBody) -> Kind {
     }
 }
 
+/// How many entries of a list one frame holds.
+pub(crate) fn entries(max_frame: usize) -> usize {
+    (max_frame.saturating_sub(AROUND) / ENTRY_MAX).clamp(1, CURSORS_MAX)
+}
+
 fn encode(body: &PushBody, max_frame: usize) -> Frames {
-    let room = max_frame.saturating_sub(AROUND);
-    let entries = (room / ENTRY_MAX).clamp(1, CURSORS_MAX);
+    let (room, entries) = (max_frame.saturating_sub(AROUND), entries(max_frame));
     match body {
         PushBody::Answers { conversation, answers } => {
             answers.chunks(entries).map(|answers| Encoded::answers(*conversation, answers)).collect()

@@ -9,6 +9,7 @@ mod group_refusals;
 mod group_rights;
 mod groups;
 mod life;
+mod presence;
 mod refresh;
 mod relations;
 mod serving;

@@ -16,6 +16,7 @@ use whimbrel_api::{ApiRole, Config, DelayPolicy, Hashing, Peer, Stores};
 use whimbrel_core::{ConnectorId, CursorMoved, PlacedRow};
 use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through, Told};
+use whimbrel_store::memory::MemoryUserStatus;
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
 use whimbrel_store::{Keyring, MasterKey};
 
@@ -89,6 +90,7 @@ pub(crate) struct Api {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) tokens: Arc<TokenKey>,
     pub(crate) store: SqliteStore,
+    pub(crate) status: Arc<MemoryUserStatus>,
     folder: TempDir,
 }
 
@@ -143,18 +145,19 @@ impl Api {
         let keyring = Keyring::new(MasterKey::generate(), Vec::new()).expect("one key");
         let store = SqliteStore::open(folder.path(), Arc::new(keyring), SqliteConfig::default()).expect("a store");
         let recorder = Arc::new(Recorder::default());
+        let status = Arc::new(MemoryUserStatus::new());
         let secret: SecretSlice<u8> = vec![7; 32].into();
         let tokens = Arc::new(TokenKey::new(&secret));
         let role = ApiRole::new(
             config,
-            Stores::one(Arc::new(store.clone())),
+            Stores::one(Arc::new(store.clone()), status.clone()),
             recorder.clone(),
             tokens.clone(),
             secret,
             Arc::new(|| Ok(())),
             Arc::new(|| "whimbrel_up 1\n".to_owned()),
         );
-        Self { role: role.expect("good settings"), recorder, tokens, store, folder }
+        Self { role: role.expect("good settings"), recorder, tokens, store, status, folder }
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {

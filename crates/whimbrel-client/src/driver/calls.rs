@@ -111,6 +111,10 @@ impl Driver {
                 let fits = self.engine.signal(conversation, data);
                 let _ = reply.send(if fits { Ok(()) } else { Err(Error::NotSendable) });
             }
+            Some(Command::Watch { users, reply }) => {
+                self.engine.watch(users);
+                let _ = reply.send(());
+            }
             Some(Command::Setting { setting, reply }) => {
                 self.engine.learn_setting(setting, now);
                 // With the commit, as what was read.

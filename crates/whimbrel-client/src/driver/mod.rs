@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, GoodbyeCode, MessageId, Next, Seq};
+use whimbrel_core::{ConversationId, GoodbyeCode, MessageId, Next, Seq, UserId};
 
 use crate::account::Credentials;
 use crate::builder::Settings;
@@ -45,6 +45,7 @@ pub(crate) enum Command {
     Advanced { conversation: ConversationId, upto: Seq, reply: oneshot::Sender<()> },
     Typing { conversation: ConversationId, typing: bool },
     Signal { conversation: ConversationId, data: Bytes, reply: oneshot::Sender<Result<(), Error>> },
+    Watch { users: Vec<UserId>, reply: oneshot::Sender<()> },
     Setting { setting: Setting, reply: oneshot::Sender<Result<(), Error>> },
     OutboxLen { reply: oneshot::Sender<usize> },
     Close,

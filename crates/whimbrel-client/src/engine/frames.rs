@@ -50,6 +50,7 @@ impl Engine {
             ServerPayload::Synced(synced) => self.synced(convert::synced(synced)?, now),
             ServerPayload::Poke(_) => self.poke(),
             ServerPayload::Signaled(signaled) => self.signaled(convert::signaled(signaled)?, now),
+            ServerPayload::Presences(presences) => self.presences(convert::presences(presences)?),
             ServerPayload::Heartbeat(_) => {}
             ServerPayload::Goodbye(goodbye) => {
                 let (code, retry_after_ms) = (GoodbyeCode(goodbye.code), goodbye.retry_after_ms);

@@ -19,6 +19,7 @@ use crate::inbox::{Conversation, Recount};
 use crate::keys::Directory;
 use crate::message::show;
 use crate::outbox::Outbox;
+use crate::presence::Watched;
 use crate::relations::Due;
 use crate::store::{Commit, Snapshot};
 use crate::sync::Syncs;
@@ -29,6 +30,7 @@ mod groups;
 mod outgoing;
 mod passing;
 mod people;
+mod presence;
 
 #[cfg(test)]
 mod tests;
@@ -56,6 +58,7 @@ pub(crate) struct Engine {
     advances: Advances,
     pub(crate) due: Due,
     passing: passing::Passing,
+    watched: Watched,
     fleeting: fleeting::Fleeting,
     batch: Batch,
     /// Key versions that REST did not give: what they seal is shown sealed and not held back again.
@@ -104,6 +107,7 @@ impl Engine {
             advances: Advances::default(),
             due,
             passing: passing::Passing::default(),
+            watched: Watched::default(),
             fleeting: fleeting::Fleeting::default(),
             batch: Batch::default(),
             keyless: HashSet::new(),
@@ -120,6 +124,8 @@ impl Engine {
         self.syncs.session_started();
         self.advances.session_started();
         self.passing.session_started();
+        let unknown = self.watched.session_started(welcome);
+        self.show_presences(unknown);
         self.directory.set_readable_bodies(welcome.bodies_readable);
         self.directory.set_clock(welcome.server_time_ms);
         self.conversations.values_mut().for_each(Conversation::session_started);

@@ -9,7 +9,8 @@ use super::Engine;
 use crate::outbox::SendLimits;
 
 impl Engine {
-    /// The next numbered frame, if there is anything to say: questions first, then cursors, then signals, then drafts.
+    /// The next numbered frame, if there is anything to say: questions first, then cursors, then whom to
+    /// watch, then signals, then drafts.
     pub(crate) fn next_frame(&mut self, now: Instant) -> Option<Encoded> {
         debug_assert!(self.batch.commit.messages.is_empty(), "what is not stored is not told");
         let limits = self.limits.as_ref()?;
@@ -20,6 +21,9 @@ impl Engine {
         }
         if let Some(advance) = self.advance(max_conversations) {
             return Some(Encoded::client(&ClientPayload::Advance(advance)));
+        }
+        if let Some(watch) = self.watched.next() {
+            return Some(Encoded::client(&ClientPayload::Watch(watch)));
         }
         if let Some((conversation, body)) = self.passing.next() {
             let signal = proto::Signal { conversation_id: conversation.wire(), body };

@@ -309,6 +309,7 @@ fn welcome() -> convert::Welcome {
         max_body: 1024,
         max_drafts: 3,
         max_conversations: 500,
+        max_watched: 200,
     }
 }
 

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use whimbrel_core::{ConversationId, DeviceId, Seq, UserId};
+use whimbrel_core::{ConversationId, DeviceId, Presence, Privacy, Seq, UserId};
 
 use super::Rest;
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
 use crate::group::{Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy};
+use crate::presence::PrivacyChange;
 use crate::relation::{Device, Profile, ProfileChange, Relation, RelationKey};
 use crate::setting::{Setting, SettingChange};
 use crate::store::Store;
@@ -223,6 +224,12 @@ calls! {
     settings(after: Option<ConversationId>, limit: usize) -> Page<Setting, ConversationId>;
     /// Changes how a conversation is shown. [`Client`](crate::Client) has shorter ways, which hold on this device at once.
     change_setting(conversation: ConversationId, change: &SettingChange) -> Setting;
+    /// Who of these friends is here now, in the order asked; at most 200.
+    presence(users: &[UserId]) -> Vec<Presence>;
+    /// How one lets oneself be seen.
+    privacy() -> Privacy;
+    /// Changes how one lets oneself be seen; gives how it is then.
+    change_privacy(change: PrivacyChange) -> Privacy;
 }
 
 impl AuthorizedRest {

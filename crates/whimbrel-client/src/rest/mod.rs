@@ -15,6 +15,7 @@ use crate::relation::{Device, Profile, ProfileChange, Relation};
 mod authorized;
 mod group_words;
 mod groups;
+mod presence;
 mod setting_words;
 mod words;
 

@@ -97,6 +97,11 @@ fn answer(
             state.signal(id, conversation, body);
             None
         }
+        (ClientPayload::Watch(watch), Some(_)) => {
+            let presences = state.presences(&convert::watch(watch).ok()?);
+            let presences = presences.into_iter().map(Into::into).collect::<Vec<_>>();
+            (!presences.is_empty()).then_some(ServerPayload::Presences(proto::Presences { presences }))
+        }
         (ClientPayload::Sync(sync), Some(id)) => {
             let user = state.sessions.get(&id)?.user;
             let answer = state.sync(user, &convert::sync(sync).ok()?);
@@ -147,5 +152,6 @@ fn limits(user: UserId) -> convert::Welcome {
         max_body: 64 * 1024,
         max_drafts: 100,
         max_conversations: 500,
+        max_watched: 200,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::sync::mpsc;
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Message, MessageId, MessageKind, Outcome,
-    Seq, Signal, Span, SyncAnswer, SyncQuestion, UserId, View,
+    Presence, Seq, Sight, Signal, Span, SyncAnswer, SyncQuestion, UserId, View,
 };
 use whimbrel_wire::convert::{self, WireId};
 use whimbrel_wire::seal::ConversationKey;
@@ -301,6 +301,13 @@ impl State {
             let signal = Signal { conversation, user, device, body: body.clone() };
             told.tell(ServerPayload::Signaled(signal.into()));
         }
+    }
+
+    /// Who of these has a session; everybody is everybody's friend here, and nobody is told later.
+    pub(super) fn presences(&self, users: &[UserId]) -> Vec<Presence> {
+        let is_here = |user: UserId| self.sessions.values().any(|session| session.user == user);
+        let sight = Sight::default();
+        users.iter().map(|user| Presence::shown(*user, Some(&sight), Some(is_here(*user)), 0)).collect()
     }
 
     pub(super) fn sync(&mut self, user: UserId, question: &SyncQuestion) -> SyncAnswer {

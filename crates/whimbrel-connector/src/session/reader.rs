@@ -18,7 +18,8 @@ use whimbrel_wire::frame::PREFIX;
 
 use super::{Io, Session, Stage};
 use crate::goodbye::End;
-use crate::inbound::{Heard, units};
+use crate::inbound::{Heard, units, units_of_watch};
+use crate::watching;
 
 /// Most bytes of one read.
 const READ_MAX: usize = 64 * 1024;
@@ -124,6 +125,10 @@ impl<IO: Io> Session<IO> {
                 Ok(Heard::Request(body)) => {
                     cost += units(&body);
                     requests.push(Request { from: self.handle.who(), body });
+                }
+                Ok(Heard::Watch(users)) => {
+                    cost += units_of_watch(users.len());
+                    watching::wish(&self.gate, self.handle.who(), users);
                 }
                 Ok(Heard::Goodbye) => end = Err(End::Left),
                 Err(error) => end = Err(error),

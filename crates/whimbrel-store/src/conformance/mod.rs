@@ -96,10 +96,6 @@ macro_rules! timeline_and_directory_conformance {
             conversations_of_others_are_not_answered
             unnamed_conversations_bring_no_messages
             receipts_are_part_of_every_sync
-            only_friends_who_do_not_block_each_other_are_shown_anything
-            last_seen_only_grows_and_stands_still_for_the_invisible
-            how_one_is_seen_is_told_to_oneself_once
-            what_others_may_be_shown_anew_is_found_by_its_time
             accounts_have_numbers_handles_and_private_conversations
             a_profile_is_told_to_friends_and_own_devices
             a_new_password_logs_out_the_other_devices
@@ -169,6 +165,10 @@ macro_rules! groups_conformance {
             settings_are_listed_in_order
             what_is_cleared_is_gone_for_its_user_only
             what_is_cleared_does_not_come_back
+            only_friends_who_do_not_block_each_other_are_shown_anything
+            last_seen_only_grows_and_stands_still_for_the_invisible
+            how_one_is_seen_is_told_to_oneself_once
+            what_others_may_be_shown_anew_is_found_by_its_time
         }
     };
     (@cases $open:path; $($case:ident)*) => {

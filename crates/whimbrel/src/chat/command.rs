@@ -42,6 +42,8 @@ pub(super) enum Command {
     /// How the open conversation is shown.
     Pin,
     Quiet,
+    /// Whether one looks offline to one's friends.
+    Invisible(bool),
     Help,
     Quit,
 }
@@ -101,6 +103,7 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/dissolve", "", "end it for everybody"),
     ("/pin", "", "pin this conversation on top, or unpin it"),
     ("/quiet", "", "do not alert for it, or alert again"),
+    ("/invisible", "on|off", "look offline to your friends, or not any more"),
     ("/help", "", "show this"),
     ("/quit", "", "leave"),
 ];
@@ -162,6 +165,9 @@ fn command(name: &str, arguments: &str) -> Result<Command, String> {
             Some((who, Some(role))) => Command::InGroup(InGroup::Role(handle(who), role)),
             _ => return example("bob admin"),
         },
+        ("invisible", "on") => Command::Invisible(true),
+        ("invisible", "off") => Command::Invisible(false),
+        ("invisible", _) => return example("on"),
         ("reply", "") => return example("Of course"),
         ("react", "") => return example("👍"),
         ("edit", "") => return example("what I meant"),
@@ -250,13 +256,14 @@ mod tests {
             let line = match *arguments {
                 "" => (*name).to_owned(),
                 "HANDLE MINUTES" => format!("{name} bob 10"),
+                "on|off" => format!("{name} off"),
                 "HANDLE ROLE" => format!("{name} bob admin"),
                 _ => format!("{name} bob"),
             };
             assert!(matches!(read(&line), Some(Entered::Command(_))), "{line}");
         }
         assert!(matches!(read("/dance"), Some(Entered::Wrong(text)) if text.contains("/dance")));
-        for line in ["/add", "/group", "/group @bob", "/mute bob", "/mute bob soon", "/role bob king", "/reply"] {
+        for line in ["/add", "/group", "/group @bob", "/mute bob", "/mute bob soon", "/role bob king", "/reply", "/invisible"] {
             assert!(matches!(read(line), Some(Entered::Wrong(_))), "{line}");
         }
         assert!(matches!(read("/block bob"), Some(Entered::Wrong(text)) if text.contains("//")));

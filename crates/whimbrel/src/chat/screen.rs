@@ -62,7 +62,12 @@ async fn converse(
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     app.now = now_ms();
     deeds.push(app.update(Happened::Event(Event::State(client.state()))));
-    deeds.push([Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations]);
+    deeds.push([
+        Effect::RefreshConversations,
+        Effect::RefreshRequests,
+        Effect::RefreshInvitations,
+        Effect::RefreshPrivacy,
+    ]);
     loop {
         let mut drawn = None;
         terminal.draw(|frame| drawn = Some(view::draw(frame, &app, look))).context("cannot draw")?;

@@ -15,6 +15,7 @@ use super::keys::Key;
 use super::view::{self, Look};
 
 mod groups;
+mod presence;
 
 const ME: UserId = UserId(1);
 const DEVICE: DeviceId = DeviceId::from_bytes([9; 16]);

@@ -3,14 +3,15 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use whimbrel_api::{ApiRole, Stores, TlsSource};
 use whimbrel_rpc::grpc::Announcer;
-use whimbrel_store::redis::RoleName;
+use whimbrel_store::redis::{RedisUserStatus, RoleName};
 
-use super::base::Base;
+use super::base::{Base, redis};
 use crate::config::flags::ConfigFlags;
 use crate::house::{descriptors, tls};
 
@@ -28,11 +29,12 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let announcer = Announcer::of_api(base.security.clone());
     let list = announcer.clone();
     let following = base.follow_transfers(move |transfers| list.set(transfers));
+    let status = Arc::new(RedisUserStatus::new(redis(config)).context("redis.url cannot be used")?);
     let figures = base.metrics.clone();
     let render = Arc::new(move || figures.render());
     let api = ApiRole::new(
         api_config,
-        Stores::one(store.clone()),
+        Stores::one(store.clone(), status),
         announcer,
         base.tokens(),
         base.refresh_secret(),

@@ -24,7 +24,7 @@ use whimbrel_rpc::{
 use whimbrel_store::directory::{LogIn, NewUser, RelationChange};
 use whimbrel_store::memory::{MemoryLog, MemoryLogConfig};
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
-use whimbrel_store::{Directory, Keyring, Log, MasterKey, Timeline, UserStatus};
+use whimbrel_store::{Directory, Keyring, Log, MasterKey, Presences, Timeline, UserStatus};
 use whimbrel_transfer::{Config, Stores, TransferRole};
 
 pub use cluster::{Announcer, Web};

@@ -74,6 +74,7 @@ impl App {
                 let now = self.now;
                 self.set(|row| Effect::Quiet(row.id, !row.is_muted(now)))
             }
+            Command::Invisible(invisible) => vec![Effect::Invisible(invisible)],
         }
     }
 

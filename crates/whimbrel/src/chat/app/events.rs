@@ -8,7 +8,8 @@ use whimbrel_client::{
 use super::{App, Effect, Notice, Selected};
 
 /// What may be another one when events were missed.
-const EVERYTHING: [Effect; 3] = [Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations];
+const EVERYTHING: [Effect; 4] =
+    [Effect::RefreshConversations, Effect::RefreshRequests, Effect::RefreshInvitations, Effect::RefreshPrivacy];
 
 impl App {
     pub(super) fn event(&mut self, event: Event) -> Vec<Effect> {
@@ -16,7 +17,9 @@ impl App {
             Event::State(state) => return self.state(state),
             Event::Message(message) => return self.message(message),
             // The message itself follows, and takes its draft's place.
-            Event::Sent { .. } | Event::AccountChanged => {}
+            Event::Sent { .. } => {}
+            Event::AccountChanged => return vec![Effect::RefreshPrivacy],
+            Event::Presence(presence) => self.presences.told(presence),
             Event::Refused { conversation, message_id, refusal } => {
                 let of_no_draft = self.drafts.refused(conversation, message_id, refusal.sentence().to_owned());
                 self.not_done(of_no_draft);

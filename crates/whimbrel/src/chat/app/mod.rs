@@ -12,6 +12,7 @@
 //! | `pick` | which message a command is about |
 //! | `events` | what the client tells |
 //! | `people` | what people are called, who writes |
+//! | `presence` | which friends are here |
 //! | `drafts` | one's own messages without a place |
 
 mod acts;
@@ -19,6 +20,7 @@ mod drafts;
 mod events;
 mod people;
 mod pick;
+mod presence;
 mod typing;
 mod what;
 
@@ -36,6 +38,7 @@ use drafts::Drafts;
 #[cfg(test)]
 pub(super) use drafts::Ticket;
 use people::People;
+use presence::Presences;
 pub(super) use pick::number;
 pub(super) use what::{Drawn, Effect, Happened, Notice, Person, RelationDeed, Selected, Sheet};
 
@@ -69,6 +72,7 @@ pub(super) struct App {
     pub(super) now: u64,
     drafts: Drafts,
     people: People,
+    presences: Presences,
     /// What was being typed elsewhere.
     parked: BTreeMap<Selected, Editor>,
     /// Until the next try, when one is waited for.
@@ -110,6 +114,7 @@ impl App {
             now: 0,
             drafts: Drafts::default(),
             people: People::default(),
+            presences: Presences::default(),
             parked: BTreeMap::new(),
             retry_in: Duration::ZERO,
             notice_left: 0,
@@ -160,6 +165,7 @@ impl App {
             }
         };
         effects.extend(self.nameless());
+        effects.extend(self.watch());
         effects
     }
 
@@ -177,6 +183,7 @@ impl App {
             Happened::Looked(item) if self.open() == Some(item.conversation) => self.put(item, true),
             Happened::People(people) => self.people.learn(people),
             Happened::Sheet(sheet) => (self.sheet, self.help) = (Some(sheet), Some(0)),
+            Happened::Privacy(own) => self.presences.own = own,
             Happened::Notice(notice) => self.notify(notice),
             Happened::Tick => {
                 self.retry_in = self.retry_in.saturating_sub(Duration::from_secs(1));
@@ -268,6 +275,7 @@ impl App {
     /// One line about the connection.
     pub(super) fn connection(&self) -> String {
         match &self.state {
+            ConnectionState::Online if self.is_invisible() => "online, invisible".to_owned(),
             ConnectionState::Online => "online".to_owned(),
             ConnectionState::Connecting { attempt: 1 } => "connecting …".to_owned(),
             ConnectionState::Connecting { attempt } => format!("connecting, try {attempt} …"),

@@ -1,7 +1,8 @@
 //! The words between the state and the world: what happened, and what is to be done.
 
 use whimbrel_client::{
-    ConversationId, ConversationSummary, Event, GroupRequest, MessageId, Outgoing, Pictured, Relation, Seq, UserId,
+    ConversationId, ConversationSummary, Event, GroupRequest, MessageId, Outgoing, Pictured, Privacy, Relation, Seq,
+    UserId,
 };
 
 use super::drafts::Ticket;
@@ -29,6 +30,8 @@ pub(in crate::chat) enum Happened {
     Looked(Pictured),
     /// These people are called so.
     People(Vec<Person>),
+    /// How one lets oneself be seen.
+    Privacy(Privacy),
     /// A text is in the outbox.
     Queued { conversation: ConversationId, ticket: Ticket, message_id: MessageId },
     /// A text could not be put there.
@@ -83,6 +86,9 @@ pub(in crate::chat) enum Effect {
     RefreshConversations,
     RefreshRequests,
     RefreshInvitations,
+    RefreshPrivacy,
+    Watch(Vec<UserId>),
+    Invisible(bool),
     Members(ConversationId),
     Names(Vec<UserId>),
     Add { handle: String, greeting: String },
@@ -101,13 +107,15 @@ impl Effect {
     /// Whether the server is asked by REST, which may take its time.
     pub(in crate::chat) fn asks_rest(&self) -> bool {
         use Effect::{
-            Add, InGroup, Invitation, Join, Members, Names, NewGroup, Pin, Quiet, Readers, RefreshInvitations,
-            RefreshRequests, Relation,
+            Add, InGroup, Invisible, Invitation, Join, Members, Names, NewGroup, Pin, Quiet, Readers,
+            RefreshInvitations, RefreshPrivacy, RefreshRequests, Relation,
         };
         matches!(
             self,
             RefreshRequests
                 | RefreshInvitations
+                | RefreshPrivacy
+                | Invisible(_)
                 | Members(_)
                 | Names(_)
                 | Add { .. }

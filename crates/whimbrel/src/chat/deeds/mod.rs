@@ -82,12 +82,14 @@ impl Lane {
             Effect::MarkRead(conversation, _) => {
                 self.waiting.retain(|waiting| !matches!(waiting, Effect::MarkRead(other, _) if other == conversation));
             }
+            Effect::Watch(_) => self.waiting.retain(|waiting| !matches!(waiting, Effect::Watch(_))),
             Effect::Typing(..) => self.waiting.retain(|waiting| !matches!(waiting, Effect::Typing(..))),
             Effect::Load(_)
             | Effect::Look(..)
             | Effect::RefreshConversations
             | Effect::RefreshRequests
             | Effect::RefreshInvitations
+            | Effect::RefreshPrivacy
                 if self.waiting.contains(&effect) =>
             {
                 return;

@@ -69,6 +69,18 @@ async fn attempt(client: &Client, effect: Effect) -> anyhow::Result<Option<Happe
         Effect::RefreshConversations => Some(Happened::Conversations(client.conversations().await?)),
         Effect::RefreshRequests => Some(Happened::Requests(requests(client).await?)),
         Effect::RefreshInvitations => Some(Happened::Invitations(invitations(client).await?)),
+        Effect::RefreshPrivacy => Some(Happened::Privacy(client.rest().privacy().await?)),
+        Effect::Watch(users) => {
+            client.watch_presence(&users).await?;
+            None
+        }
+        Effect::Invisible(invisible) => {
+            let told = client.set_invisible(invisible).await?;
+            good(match told.invisible {
+                true => "your friends see you offline; what you say and read still shows that you are here",
+                false => "your friends see when you are here",
+            })
+        }
         Effect::Names(users) => Some(Happened::People(names(client, users).await)),
         Effect::Add { handle, greeting } => Some(Happened::Notice(add(client, &handle, &greeting).await?)),
         Effect::Relation(user, name, deed) => Some(Happened::Notice(relate(client, user, &name, deed).await?)),

@@ -53,8 +53,8 @@ fn in_birds() -> App {
     let list = vec![group(BIRDS, "Birds", 0), summary(9, "Carol", 2)];
     assert_eq!(
         app.update(Happened::Conversations(list)),
-        [Effect::Load(chat(BIRDS)), Effect::Members(chat(BIRDS))],
-        "the group's people are asked for with it"
+        [Effect::Load(chat(BIRDS)), Effect::Members(chat(BIRDS)), Effect::Watch(vec![UserId(9)])],
+        "the group's people are asked for with it, and friends are watched"
     );
     app.update(Happened::People(vec![person(ANN, "Ann"), person(BOB, "Bob")]));
     app

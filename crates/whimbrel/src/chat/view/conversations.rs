@@ -6,6 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph};
 use unicode_width::UnicodeWidthStr;
+use whimbrel_client::PresenceState;
 
 use super::Look;
 use super::text::{fit, one_line};
@@ -14,6 +15,8 @@ use crate::chat::app::{App, Selected};
 /// Marks of a conversation that is pinned on top, and of one that does not alert.
 const PINNED: &str = "↑";
 const QUIET: &str = "z";
+/// Of a friend who is here.
+const HERE: &str = "●";
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
     let width = usize::from(area.width.saturating_sub(1));
@@ -37,7 +40,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) {
 /// How an entry stands in the list.
 struct Entry {
     name: String,
-    /// Pinned, quiet.
+    /// Pinned, quiet, here.
     flags: String,
     badge: String,
     urgent: bool,
@@ -73,9 +76,11 @@ fn entry(app: &App, entry: Selected) -> Entry {
     };
     let pinned = if row.pinned_at > 0 { PINNED } else { "" };
     let quiet = if row.is_muted(app.now) { QUIET } else { "" };
+    let here = app.presence(row).is_some_and(|presence| presence.state == PresenceState::Online);
+    let here = if here { HERE } else { "" };
     Entry {
         name: row.title.clone(),
-        flags: format!("{pinned}{quiet}"),
+        flags: format!("{pinned}{quiet}{here}"),
         urgent: unread > 0 && (quiet.is_empty() || !calls.is_empty()),
         badge: format!("{calls}{count}"),
     }

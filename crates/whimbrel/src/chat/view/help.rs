@@ -26,7 +26,7 @@ const MARKS: &[(&str, &str)] = &[
     ("(edited)", "said something else at first"),
     ("#7", "the message's number, for /reply #7 and the like"),
     ("@2", "of what is unread, so many call you"),
-    ("↑ z", "pinned on top; quiet"),
+    ("↑ z ●", "pinned on top; quiet; this friend is here"),
 ];
 const SLASH: (&str, &str) = ("//text", "sends a text that begins with a slash");
 

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Paragraph};
 use unicode_width::UnicodeWidthStr;
-use whimbrel_client::{ConversationKind, ConversationSummary, Seq};
+use whimbrel_client::{ConversationKind, ConversationSummary, PresenceState, Seq};
 
 use super::Look;
 use super::said::{Around, item, unsent};
@@ -38,7 +38,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) -> 
     let first = end.saturating_sub(height);
     let shown = lines.split_off(first);
     let right = aside(frame, app, scroll);
-    let title = fit(&title(app), width.saturating_sub(right.width() + 1));
+    let title = fit(&title(app, look), width.saturating_sub(right.width() + 1));
     let block = Block::default().title(Line::styled(title, Style::new().add_modifier(Modifier::BOLD)));
     let block = block.title(Line::from(right).right_aligned());
     frame.render_widget(Paragraph::new(shown).block(block), area);
@@ -52,7 +52,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look) -> 
     Drawn { of: app.selected, width, height, lines: total, scroll, help_next: None }
 }
 
-fn title(app: &App) -> String {
+fn title(app: &App, look: Look) -> String {
     if let Some(relation) = app.request() {
         return format!("{} wants to be friends", relation.peer.handle);
     }
@@ -61,9 +61,28 @@ fn title(app: &App) -> String {
     }
     match app.summary() {
         Some(row) if row.kind == ConversationKind::Group => group_title(row),
-        Some(row) if row.peer_handle.is_empty() || row.peer_handle == row.peer_name => one_line(&row.peer_name),
-        Some(row) => format!("{} (@{})", one_line(&row.peer_name), row.peer_handle),
+        Some(row) => format!("{}{}", person_title(row), presence(app, row, look)),
         None => "Whimbrel".to_owned(),
+    }
+}
+
+fn person_title(row: &ConversationSummary) -> String {
+    match row.peer_handle.is_empty() || row.peer_handle == row.peer_name {
+        true => one_line(&row.peer_name),
+        false => format!("{} (@{})", one_line(&row.peer_name), row.peer_handle),
+    }
+}
+
+/// Whether they are here, behind their name.
+fn presence(app: &App, row: &ConversationSummary, look: Look) -> String {
+    let Some(presence) = app.presence(row) else { return String::new() };
+    match (presence.state, presence.last_seen) {
+        (PresenceState::Online, _) => " · online".to_owned(),
+        (_, 0) => " · offline".to_owned(),
+        (_, at) => {
+            let (time, date) = clock(at, look.offset);
+            format!(" · last seen {date} {time}")
+        }
     }
 }
 

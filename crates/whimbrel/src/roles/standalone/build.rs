@@ -45,12 +45,14 @@ pub(super) async fn build(
 
     let id = ConnectorId::generate();
     let connector = Connector::new(config.connector.clone(), id, tokens.clone());
+    let status = Arc::new(MemoryUserStatus::new());
     let stores = whimbrel_transfer::Stores {
         log: Arc::new(log.clone()),
         timeline: engine.clone(),
         directory: engine.clone(),
         groups: engine.clone(),
-        status: Arc::new(MemoryUserStatus::new()),
+        presences: engine.clone(),
+        status: status.clone(),
     };
     let peers = Arc::new(OnlyConnector::new(id, connector.push()));
     let transfer = TransferRole::new(config.transfer.clone(), TransferId::generate(), stores, peers);
@@ -65,7 +67,8 @@ pub(super) async fn build(
         metrics_handle.render()
     });
     let refresh = keyring.derive(REFRESH);
-    let api = ApiRole::new(api, whimbrel_api::Stores::one(engine), transfer.clone(), tokens, refresh, ready, render)?;
+    let stores = whimbrel_api::Stores::one(engine, status);
+    let api = ApiRole::new(api, stores, transfer.clone(), tokens, refresh, ready, render)?;
     Ok((Roles { connector, transfer, api, log, store }, archiver))
 }
 
