@@ -63,6 +63,9 @@ pub struct Config {
     pub bodies_readable: bool,
     /// The time over which a drain spreads the return of its clients. 10 s.
     pub drain_spread: Duration,
+    /// Users whom all sessions watch together, each counted for each session; of more, whoever asks is told that they are
+    /// unknown. [`limits::WATCHES_MAX`].
+    pub watches_max: usize,
     /// How often it is asked who of those that sessions watch has come or gone. [`limits::PRESENCE_EVERY`].
     pub presence_every: Duration,
     /// How often the lease is renewed. [`limits::LEASE_EVERY`].
@@ -96,6 +99,7 @@ impl Default for Config {
             goodbye_linger: Duration::from_secs(1),
             bodies_readable: false,
             drain_spread: Duration::from_secs(10),
+            watches_max: limits::WATCHES_MAX,
             presence_every: limits::PRESENCE_EVERY,
             lease_every: limits::LEASE_EVERY,
         }

@@ -77,6 +77,8 @@ pub const SIGNAL_MAX: usize = 512;
 pub const SIGNAL_MAILBOX_SHARE: usize = 4;
 /// Users whom one session may watch, and users named in one question by REST.
 pub const WATCHED_MAX: usize = 200;
+/// Users watched by all sessions of a connector together, each counted for each session.
+pub const WATCHES_MAX: usize = 4_000_000;
 /// How often a connector asks who of those that its sessions watch has come or gone.
 pub const PRESENCE_EVERY: Duration = Duration::from_millis(2500);
 /// Watched users in one such question.

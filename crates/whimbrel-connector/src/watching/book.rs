@@ -9,8 +9,10 @@ const NEAR: u64 = 10_000;
 /// Rounds after which somebody who is still thought to have been here later than is kept went without saying so.
 const ROUNDS_UNSAID: u8 = 3;
 
-#[derive(Default)]
 pub(super) struct Book {
+    /// Users of all sessions together, and the most there may be.
+    watches: usize,
+    most: usize,
     sessions: HashMap<SessionId, Watcher>,
     known: HashMap<UserId, Known>,
     /// Of these something else is known than before.
@@ -70,6 +72,20 @@ impl Sees {
 }
 
 impl Book {
+    /// With room for so many users of all sessions together.
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            watches: 0,
+            most,
+            sessions: HashMap::new(),
+            known: HashMap::new(),
+            touched: HashSet::new(),
+            due: HashSet::new(),
+            unread: HashSet::new(),
+            gone: Vec::new(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }
@@ -92,12 +108,14 @@ impl Book {
         unplaced
     }
 
-    /// A session watches these from now on, and nobody else. `users`: ascending.
-    pub(super) fn watch(&mut self, session: SessionId, user: UserId, users: Vec<UserId>) {
+    /// A session watches these from now on, and nobody else. `users`: ascending. False: there is no room for them, and it
+    /// watches nobody.
+    pub(super) fn watch(&mut self, session: SessionId, user: UserId, users: Vec<UserId>) -> bool {
         self.leave(session);
-        if users.is_empty() {
-            return;
+        if users.is_empty() || self.watches + users.len() > self.most {
+            return users.is_empty();
         }
+        self.watches += users.len();
         for user in &users {
             self.known.entry(*user).or_default().watchers += 1;
         }
@@ -105,6 +123,7 @@ impl Book {
         self.sessions.insert(session, Watcher { user, sees: users.into_iter().map(sees).collect() });
         self.unread.insert(session);
         self.due.insert(session);
+        true
     }
 
     /// A session watches no more.
@@ -112,6 +131,7 @@ impl Book {
         let Some(watcher) = self.sessions.remove(&session) else { return };
         self.unread.remove(&session);
         self.due.remove(&session);
+        self.watches -= watcher.sees.len();
         for Sees { user, .. } in watcher.sees {
             if let Some(known) = self.known.get_mut(&user) {
                 known.watchers -= 1;
@@ -246,8 +266,8 @@ mod tests {
 
     /// Anna's session, which watches these and has read that it may see them.
     fn watching(users: &[UserId]) -> (Book, SessionId) {
-        let (mut book, session) = (Book::default(), SessionId::generate());
-        book.watch(session, ANNA, users.to_vec());
+        let (mut book, session) = (Book::new(1000), SessionId::generate());
+        assert!(book.watch(session, ANNA, users.to_vec()));
         let pairs = book.unread(100);
         let sights = vec![FRIEND; pairs.len()];
         book.read(&pairs, sights);
@@ -368,8 +388,21 @@ mod tests {
     }
 
     #[test]
+    fn there_is_room_for_so_many_and_whoever_leaves_makes_room() {
+        let (mut book, [one, two]) = (Book::new(3), [SessionId::generate(), SessionId::generate()]);
+        assert!(book.watch(one, ANNA, vec![BOB, CARL]));
+        assert!(!book.watch(two, BOB, vec![ANNA, CARL]));
+        assert_eq!(book.sessions(), [one]);
+        assert!(book.watch(one, ANNA, vec![BOB]));
+        assert!(book.watch(two, BOB, vec![ANNA, CARL]));
+        book.leave(two);
+        assert!(book.watch(one, ANNA, vec![ANNA, BOB, CARL]));
+        assert!(book.watch(one, ANNA, Vec::new()));
+    }
+
+    #[test]
     fn what_is_to_be_read_is_read_in_parts() {
-        let (mut book, session) = (Book::default(), SessionId::generate());
+        let (mut book, session) = (Book::new(1000), SessionId::generate());
         book.watch(session, ANNA, (10..20).map(UserId).collect());
         let mut parts = Vec::new();
         while let pairs @ [_, ..] = &book.unread(4)[..] {

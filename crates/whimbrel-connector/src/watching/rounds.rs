@@ -29,7 +29,7 @@ pub(super) async fn run(gate: Arc<Gate>) {
     let every = gate.house.config.presence_every;
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut rounds = Rounds { gate: gate.clone(), book: Book::default(), since: 0, blind: 0 };
+    let mut rounds = Rounds { gate: gate.clone(), book: Book::new(gate.house.config.watches_max), since: 0, blind: 0 };
     while let Some(wishes) = gate.watching.take(rounds.book.is_empty()) {
         rounds.take(wishes).await;
         tokio::select! {
@@ -50,8 +50,12 @@ impl Rounds {
         let mut users = Vec::new();
         for (session, wish) in wishes {
             if self.gate.house.hub.get(&session).is_some() {
-                users.extend_from_slice(&wish.users);
-                self.book.watch(session, wish.user, wish.users);
+                let wanted = wish.users.clone();
+                if self.book.watch(session, wish.user, wish.users) {
+                    users.extend(wanted);
+                } else {
+                    self.tell_one(session, &wanted.into_iter().map(Presence::unknown).collect::<Vec<_>>());
+                }
             }
         }
         for users in self.book.unplaced(users).chunks(PRESENCE_USERS_ASKED) {
@@ -122,15 +126,19 @@ impl Rounds {
     }
 
     fn tell(&mut self) {
-        let house = &self.gate.house;
-        let bounds = Bounds { frames: house.config.mailbox_frames, bytes: house.config.mailbox_bytes };
-        let (now, most) = (house.clock.ms(), entries(house.config.max_frame));
         for (session, presences) in self.book.news() {
-            let Some(handle) = house.hub.get(&session) else { continue };
-            let frames: Vec<Encoded> = presences.chunks(most).map(|part: &[Presence]| Encoded::presences(part)).collect();
-            if let Put::Taken { wake: true, .. } = handle.mailbox.put(Kind::Presence, &frames, bounds, now) {
-                handle.waker.wake();
-            }
+            self.tell_one(session, &presences);
+        }
+    }
+
+    fn tell_one(&self, session: SessionId, presences: &[Presence]) {
+        let house = &self.gate.house;
+        let Some(handle) = house.hub.get(&session) else { return };
+        let bounds = Bounds { frames: house.config.mailbox_frames, bytes: house.config.mailbox_bytes };
+        let frames: Vec<Encoded> =
+            presences.chunks(entries(house.config.max_frame)).map(Encoded::presences).collect();
+        if let Put::Taken { wake: true, .. } = handle.mailbox.put(Kind::Presence, &frames, bounds, house.clock.ms()) {
+            handle.waker.wake();
         }
     }
 }

@@ -9,3 +9,4 @@ mod rules;
 mod secured;
 mod support;
 mod times;
+mod watching;

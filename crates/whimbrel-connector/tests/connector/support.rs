@@ -14,12 +14,12 @@ use tokio::time::timeout;
 use whimbrel_connector::{Config, Connector};
 use whimbrel_core::{
     ConnectorId, ConversationId, Delivery, DeviceId, GoodbyeCode, Incarnation, Message, MessageId, MessageKind,
-    Outcome, Seq, SessionId, UserId,
+    Outcome, Seq, SessionId, Sight, UserId,
 };
 use whimbrel_rpc::token::{Bearer, TokenKey};
 use whimbrel_rpc::{
-    Attach, AttachRefused, Attached, Lease, Push, PushBody, PushItem, Request, SessionRef, Standing, Taken, To,
-    Transfer,
+    Attach, AttachRefused, Attached, Lease, Push, PushBody, PushItem, Request, SessionRef, Standing, Stirred, Stirring,
+    Taken, To, Transfer,
 };
 use whimbrel_wire::frame::{decode_server, put_frame};
 use whimbrel_wire::{ClientPayload, Encoded, ServerFrame, ServerPayload, convert, proto};
@@ -87,6 +87,13 @@ pub(crate) struct Recorder {
     pub(crate) refuse_assertions: AtomicBool,
     /// Leaves, with how many were detached before.
     pub(crate) left: Mutex<Vec<usize>>,
+    /// Who is here; `None`: nobody knows.
+    pub(crate) here: Mutex<Option<Vec<UserId>>>,
+    /// Who may be seen by anybody; `None`: the directory does not answer.
+    pub(crate) seen: Mutex<Option<Vec<UserId>>>,
+    /// Of whom something else may be shown.
+    pub(crate) changed: Mutex<Vec<UserId>>,
+    pub(crate) stirrings: Mutex<Vec<Stirring>>,
 }
 
 impl Recorder {
@@ -109,6 +116,10 @@ impl Recorder {
             asserting: Semaphore::new(1000),
             refuse_assertions: AtomicBool::new(false),
             left: Mutex::default(),
+            here: Mutex::new(Some(Vec::new())),
+            seen: Mutex::new(Some(Vec::new())),
+            changed: Mutex::default(),
+            stirrings: Mutex::default(),
         }
     }
 }
@@ -157,6 +168,19 @@ impl Transfer for Recorder {
 
     async fn leave(&self, _: ConnectorId) {
         self.left.lock().push(self.detached.lock().len());
+    }
+
+    async fn sights(&self, looks: Vec<(UserId, UserId)>) -> Option<Vec<Option<Sight>>> {
+        let seen = self.seen.lock().clone()?;
+        Some(looks.iter().map(|(_, at)| seen.contains(at).then_some(Sight::default())).collect())
+    }
+
+    async fn stirred(&self, stirring: Stirring) -> Option<Stirred> {
+        let mut stirrings = self.stirrings.lock();
+        stirrings.push(stirring);
+        let here = self.here.lock().clone();
+        let as_of = stirrings.len() as u64 * 100_000;
+        Some(Stirred { as_of, here, changed: Some(std::mem::take(&mut self.changed.lock())) })
     }
 }
 

@@ -9,14 +9,14 @@ use proptest::prelude::*;
 use prost::Message as _;
 use whimbrel_core::{
     Audience, ConversationKind, CursorMoved, Cursors, Delivery, DeviceId, Draft, GoodbyeCode, Known, Message,
-    MessageKind, Outcome, PlacedRow, Receipt, Refusal, Roster, RosterChange, Seq, Signal, Span, SyncAnswer,
+    MessageKind, Outcome, PlacedRow, Receipt, Refusal, Roster, RosterChange, Seq, Sight, Signal, Span, SyncAnswer,
     SyncQuestion, UserId, View,
 };
 
 use super::*;
 use crate::{
     Attach, AttachRefused, Attached, DraftPlaced, Lease, PlacedBatch, PushBody, PushItem, Request, RequestBody,
-    Revoked, SessionRef, Standing, Through, To, ToGroup, Told,
+    Revoked, SessionRef, Standing, Stirred, Stirring, Through, To, ToGroup, Told,
 };
 
 fn id_of<T: Uuid + std::fmt::Debug>() -> impl Strategy<Value = T> + Clone {
@@ -286,6 +286,27 @@ proptest! {
         }
     }
 
+    #[test]
+    fn what_is_asked_and_said_of_presence_comes_as_it_went(
+        pairs in vec((user_of(), user_of()), 0..5), users in vec(user_of(), 0..5), since in any::<u64>(),
+        gone in vec((user_of(), any::<u64>()), 0..5), sight in option::of((any::<bool>(), any::<bool>(), any::<u64>())),
+        is_blind in any::<bool>(), all_changed in any::<bool>(),
+    ) {
+        let out = looks_out(&pairs);
+        prop_assert!(out.encoded_len() <= pairs.len() * 2 * weight::USER + 16);
+        prop_assert_eq!(looks(wire(&out)).expect("it makes sense"), pairs);
+        let sight = sight.map(|(invisible, last_seen_hidden, seen_at)| Sight { invisible, last_seen_hidden, seen_at });
+        for went in [None, Some(vec![]), Some(vec![sight, None, sight])] {
+            prop_assert_eq!(sights(wire(&sights_out(went.clone()))), went);
+        }
+        let went = Stirring { users: users.clone(), since, gone };
+        prop_assert_eq!(Stirring::try_from(wire(&pb::Stirring::from(&went))).expect("it makes sense"), went);
+        let here = (!is_blind).then(|| users.clone());
+        let went = Some(Stirred { as_of: since.max(1), here, changed: (!all_changed).then_some(users) });
+        prop_assert_eq!(wire(&pb::Stirred::from(went.clone())).read().expect("it makes sense"), went);
+        prop_assert_eq!(wire(&pb::Stirred::from(None)).read(), Ok(None));
+    }
+
     /// The idea: whatever bytes decode at all are either understood or refused, and nothing panics.
     #[test]
     fn nonsense_is_refused_and_never_a_panic(bytes in vec(any::<u8>(), 0..200)) {
@@ -299,6 +320,17 @@ proptest! {
             let _ = placed_batch(batch);
         }
     }
+}
+
+#[test]
+fn lists_of_presence_that_do_not_belong_together_are_named() {
+    let one = pb::Looks { users: vec![1, 2], at: vec![3] };
+    assert_eq!(looks(one), Err(Malformed("Looks")));
+    assert_eq!(looks(pb::Looks { users: vec![1], at: vec![0] }), Err(Malformed("Looks.at")));
+    let gone = pb::Stirring { gone: vec![1], ..Default::default() };
+    assert_eq!(Stirring::try_from(gone), Err(Malformed("Stirring.gone")));
+    let here = pb::Stirred { as_of: 1, here: vec![0], ..Default::default() };
+    assert_eq!(here.read(), Err(Malformed("Stirred.here")));
 }
 
 #[test]

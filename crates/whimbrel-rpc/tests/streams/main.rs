@@ -5,4 +5,5 @@ mod connector;
 mod doors;
 mod faults;
 mod groups;
+mod presence;
 mod support;

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use whimbrel_core::{
     BatchId, ConnectorId, ConversationId, CursorMoved, DeviceId, Draft, Incarnation, MessageId, MessageKind, Outcome,
-    SessionId, SyncQuestion, TransferId, UserId,
+    SessionId, Sight, SyncQuestion, TransferId, UserId,
 };
 use whimbrel_rpc::grpc::{Limits, Security, ServeError, Streams, TransferAt, Transfers, serve};
 use whimbrel_rpc::*;
@@ -159,6 +159,18 @@ impl Transfer for FakeTransfer {
     }
     async fn leave(&self, _: ConnectorId) {
         let _ = self.asked.send(Asked::Leave);
+    }
+    async fn sights(&self, looks: Vec<(UserId, UserId)>) -> Option<Vec<Option<Sight>>> {
+        self.gate.pass().await;
+        let sight = |at: UserId| Sight { invisible: at.0.is_multiple_of(3), last_seen_hidden: false, seen_at: at.0 };
+        let sights = looks.iter().map(|(user, at)| (user.0 < at.0).then(|| sight(*at))).collect();
+        (!*self.is_blind.lock()).then_some(sights)
+    }
+    async fn stirred(&self, stirring: Stirring) -> Option<Stirred> {
+        self.gate.pass().await;
+        let Stirring { users, since, gone } = stirring;
+        let changed = gone.iter().all(|(_, at)| *at < since).then(|| gone.iter().map(|(user, _)| *user).collect());
+        Some(Stirred { as_of: since + 1, here: (!*self.is_blind.lock()).then_some(users), changed })
     }
 }
 

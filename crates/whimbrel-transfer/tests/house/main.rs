@@ -8,6 +8,7 @@ mod cursors;
 mod faults;
 mod groups;
 mod people;
+mod presence;
 mod sending;
 mod signals;
 mod simulation;
