@@ -11,4 +11,4 @@ CREATE TABLE presence (
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
 -- Who watches a friend learns soon that they are none any more.
-CREATE INDEX relation_changed_at ON relation (changed_at);
+ALTER TABLE relation ADD KEY relation_changed_at (changed_at);

@@ -103,7 +103,7 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/dissolve", "", "end it for everybody"),
     ("/pin", "", "pin this conversation on top, or unpin it"),
     ("/quiet", "", "do not alert for it, or alert again"),
-    ("/invisible", "on|off", "look offline to your friends, or not any more"),
+    ("/invisible", "on|off", "look offline to your friends, or not"),
     ("/help", "", "show this"),
     ("/quit", "", "leave"),
 ];

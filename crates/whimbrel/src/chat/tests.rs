@@ -251,7 +251,8 @@ fn an_accepted_request_opens_its_conversation_and_no_other() {
     let effects = app.update(Happened::Event(Event::RelationChanged(relation(4, "dora", RelationState::Friends))));
     assert_eq!(effects, [Effect::RefreshConversations]);
     let list = vec![summary(2, "Bob", 0), summary(3, "Carol", 2), summary(4, "Dora", 0)];
-    assert_eq!(app.update(Happened::Conversations(list)), [Effect::Load(chat(4))]);
+    let watch = Effect::Watch([2, 3, 4].map(UserId).to_vec());
+    assert_eq!(app.update(Happened::Conversations(list)), [Effect::Load(chat(4)), watch]);
 }
 
 #[test]

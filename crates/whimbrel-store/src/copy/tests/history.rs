@@ -9,9 +9,10 @@ use super::keyring;
 use crate::conformance::{Dice, Lane, befriend, draft_row};
 use crate::directory::{LogIn, NewUser, RelationChange};
 use crate::groups::{Actor, GroupChange, JoinMode, NewGroup};
+use crate::presence::PrivacyChange;
 use crate::settings::SettingChange;
 use crate::sqlite::{SqliteConfig, SqliteStore};
-use crate::{CursorWrite, Directory, Groups, NewRow, PlaceBatch, Settings, Timeline};
+use crate::{CursorWrite, Directory, Groups, NewRow, PlaceBatch, Presences, Settings, Timeline};
 
 /// Deleted at the end.
 const DELETED: usize = 6;
@@ -45,6 +46,7 @@ pub(super) async fn history() -> History {
     let messages = talk(&store, &users, &conversations).await;
     let groups = groups(&store, &users).await;
     settings(&store, &users, &conversations, &groups).await;
+    presence(&store, &users).await;
     store.delete_user(users[DELETED], 900).await.expect("there");
     // One device's token is exchanged, another device is logged out.
     store.refresh(token(devices[0].1), [0xEE; 32], 50, 10).await.expect("answers");
@@ -181,6 +183,13 @@ async fn groups(store: &SqliteStore, users: &[UserId]) -> Vec<ConversationId> {
     let batch = PlaceBatch { rows: rows.into_iter().chain([edit]).collect(), cursors };
     store.commit(batch).await.map_err(|(_, error)| error).expect("places are free");
     ids
+}
+
+/// Seen, and hidden.
+async fn presence(store: &SqliteStore, users: &[UserId]) {
+    store.seen(&[(users[0], 86), (users[1], 87), (users[2], 88)], 89).await.expect("answers");
+    let hide = PrivacyChange { invisible: Some(true), last_seen_hidden: Some(true) };
+    store.set_privacy(users[1], hide, 90).await.expect("theirs");
 }
 
 /// Of a direct conversation and of a group.

@@ -28,6 +28,7 @@ async fn a_row_that_differs_is_refused_by_name() {
         ("chat_group", "name = 'secret words'", "WHERE size = 4", "is another there: name"),
         ("group_member", "muted_until = 1", "WHERE user = 4", "is another there: muted_until"),
         ("group_request", "message = 'secret words'", "", "is another there: message"),
+        ("presence", "seen_at = 1", "WHERE invisible = 1", "is another there: seen_at"),
         ("setting", "draft = 'secret words'", "WHERE user = 2", "is another there: draft"),
         ("message", "body = 'secret words'", "WHERE seq = 3", ", seq 3) is another there: body"),
         ("message", "seq = 1000", "WHERE seq = 4", ", seq 4), it has message ("),

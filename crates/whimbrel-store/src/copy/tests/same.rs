@@ -6,7 +6,7 @@ use super::history::{History, history, open, token};
 use super::{Database, copied};
 use crate::conformance::{Lane, people};
 use crate::directory::Refreshed;
-use crate::{Directory, Groups, Settings, StoreError, Timeline};
+use crate::{Directory, Groups, Presences, Settings, StoreError, Timeline};
 
 fn from_zero(known: Vec<Known>) -> SyncQuestion {
     SyncQuestion { id: 1, after: None, until: None, known, only_known: false, max_messages: 10_000 }
@@ -53,10 +53,11 @@ async fn all(timeline: &dyn Timeline, directory: &dyn Directory, history: &Histo
     Ok(all)
 }
 
-/// And about groups and settings.
+/// And about groups, settings and presence.
 async fn all_groups(
     groups: &dyn Groups,
     settings: &dyn Settings,
+    presences: &dyn Presences,
     history: &History,
 ) -> Result<Vec<String>, StoreError> {
     let mut all = vec![
@@ -78,6 +79,9 @@ async fn all_groups(
     for user in &history.users {
         all.push(format!("{:?}", groups.groups_of(*user, None, 100).await?));
         all.push(format!("{:?}", settings.settings_of(*user, None, 100).await?));
+        all.push(format!("{:?}", presences.privacy(*user).await?));
+        let pairs: Vec<_> = history.users.iter().map(|other| (*user, *other)).collect();
+        all.push(format!("{:?}", presences.sights(&pairs).await?));
     }
     Ok(all)
 }
@@ -94,8 +98,8 @@ async fn a_copy_answers_as_its_source() {
     let mut theirs = all(&new, &new, &history).await.expect("answers");
     let empty = ours.iter().filter(|answer| answer.as_str() == "[]" || answer.as_str() == "None");
     assert!(empty.count() * 5 < ours.len(), "there is something to compare");
-    ours.extend(all_groups(&old, &old, &history).await.expect("answers"));
-    theirs.extend(all_groups(&new, &new, &history).await.expect("answers"));
+    ours.extend(all_groups(&old, &old, &old, &history).await.expect("answers"));
+    theirs.extend(all_groups(&new, &new, &new, &history).await.expect("answers"));
     assert_eq!(ours.len(), theirs.len());
     for (ours, theirs) in ours.iter().zip(&theirs) {
         assert_eq!(ours, theirs);
