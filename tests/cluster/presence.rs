@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use whimbrel_tests::cluster::Cluster;
 use whimbrel_tests::people::friends;
-use whimbrel_tests::presence::{self, Offline, Online, Unknown, asked, took, told};
+use whimbrel_tests::presence::{self, Offline, Online, Unknown, asked, told, took};
 
 use crate::{ONE_OF_EACH, TWO_OF_EACH};
 

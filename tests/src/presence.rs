@@ -52,7 +52,10 @@ async fn all_told(device: &mut Device, of: &Person) -> Vec<PresenceState> {
 ///
 /// # Errors
 /// Of the server.
-pub async fn a_friend_is_here_until_the_last_device_leaves(here: &impl Doors, there: &impl Doors) -> anyhow::Result<()> {
+pub async fn a_friend_is_here_until_the_last_device_leaves(
+    here: &impl Doors,
+    there: &impl Doors,
+) -> anyhow::Result<()> {
     let all = people(here, &["anna", "ben", "carol"]).await?;
     let [anna, ben, carol] = &all[..] else { unreachable!("three people") };
     befriend(here, anna, ben).await?;
@@ -123,7 +126,10 @@ pub async fn who_is_no_friend_is_unknown(here: &impl Doors, there: &impl Doors) 
 ///
 /// # Errors
 /// Of the server.
-pub async fn who_is_invisible_looks_offline_and_gets_everything(here: &impl Doors, there: &impl Doors) -> anyhow::Result<()> {
+pub async fn who_is_invisible_looks_offline_and_gets_everything(
+    here: &impl Doors,
+    there: &impl Doors,
+) -> anyhow::Result<()> {
     let (anna, ben) = friends(here, "anna", "ben").await?;
     let a = anna.device(here).await?;
     a.client.watch_presence(&[ben.user]).await?;

@@ -28,6 +28,10 @@ pub(crate) struct Figures {
     pub(crate) bytes_out: Counter,
     /// Mailboxes that overflowed, so that their session was poked instead.
     pub(crate) overflows: Counter,
+    /// Sessions that watch.
+    pub(crate) watching: Gauge,
+    /// What they were told of those whom they watch.
+    pub(crate) presences: Counter,
     /// Requests that made a session wait before it is read from again.
     pub(crate) throttled: Counter,
 }
@@ -46,6 +50,8 @@ impl Figures {
             bytes_in: counter!("whimbrel_connector_bytes_in_total"),
             bytes_out: counter!("whimbrel_connector_bytes_out_total"),
             overflows: counter!("whimbrel_connector_mailbox_overflows_total"),
+            watching: gauge!("whimbrel_connector_watching_sessions"),
+            presences: counter!("whimbrel_connector_presences_total"),
             throttled: counter!("whimbrel_connector_throttled_total"),
         }
     }

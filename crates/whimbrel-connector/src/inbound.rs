@@ -84,9 +84,7 @@ impl Talk {
             ClientPayload::Hello(_)
             | ClientPayload::Heartbeat(_)
             | ClientPayload::Goodbye(_)
-            | ClientPayload::Watch(_) => {
-                Err(End::say(GoodbyeCode::UNEXPECTED_FRAME))
-            }
+            | ClientPayload::Watch(_) => Err(End::say(GoodbyeCode::UNEXPECTED_FRAME)),
         }
     }
 

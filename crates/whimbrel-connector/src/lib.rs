@@ -143,7 +143,13 @@ impl Connector {
     /// runtime.
     pub fn start(&self, listener: TcpListener, tls: Option<Arc<tls::Reloading>>, transfer: Arc<dyn Transfer>) {
         let (house, departures) = (self.house.clone(), Departures::start(transfer.clone()));
-        let gate = Arc::new(Gate { house, transfer, arrivals: Arrivals::default(), departures, watching: Watching::default() });
+        let gate = Arc::new(Gate {
+            house,
+            transfer,
+            arrivals: Arrivals::default(),
+            departures,
+            watching: Watching::default(),
+        });
         if !self.house.started.swap(true, Ordering::SeqCst) {
             tokio::spawn(sweep::run(Arc::downgrade(&self.house)));
             tokio::spawn(lease::run(gate.clone()));

@@ -119,8 +119,7 @@ impl Seen {
     /// Until nothing waits. When the transfer stops, everything is due.
     async fn write_gathered(self: Arc<Self>) {
         loop {
-            let stopping =
-                tokio::time::timeout(self.config.last_seen_delay, self.stop.cancelled()).await.is_ok();
+            let stopping = tokio::time::timeout(self.config.last_seen_delay, self.stop.cancelled()).await.is_ok();
             while self.write_due(if stopping { u64::MAX } else { now_ms() }).await {}
             let mut waiting = self.waiting.lock();
             if waiting.users.is_empty() || stopping {

@@ -57,7 +57,10 @@ async fn who_is_invisible_looks_offline_since_then_and_sees_it_on_their_own_devi
     api.befriend(me, friend).await;
     online(&api, friend).await;
     assert_eq!(presence(&api, me, &[friend.id]).await[0].1, "online");
-    assert_eq!(set(&api, friend, json!({"invisible": true})).await, json!({"invisible": true, "last_seen_hidden": false}));
+    assert_eq!(
+        set(&api, friend, json!({"invisible": true})).await,
+        json!({"invisible": true, "last_seen_hidden": false})
+    );
     let shown = presence(&api, me, &[friend.id]).await;
     assert!(shown[0].1 == "offline" && shown[0].2 > 1_700_000_000_000, "{shown:?}");
     let own = api.by(friend, "GET /v1/me/presence", Value::Null).await.good();

@@ -26,18 +26,21 @@ struct Rounds {
 
 /// Until nobody watches any more.
 pub(super) async fn run(gate: Arc<Gate>) {
-    let every = gate.house.config.presence_every;
+    let house = gate.house.clone();
+    let every = house.config.presence_every;
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rounds = Rounds { gate: gate.clone(), book: Book::new(gate.house.config.watches_max), since: 0, blind: 0 };
     while let Some(wishes) = gate.watching.take(rounds.book.is_empty()) {
         rounds.take(wishes).await;
+        house.figures.watching.set(rounds.book.len() as f64);
         tokio::select! {
             () = gate.watching.more.notified() => {}
             _ = ticks.tick() => rounds.round().await,
-            () = gate.house.lease.leaving.cancelled() => return,
+            () = house.lease.leaving.cancelled() => break,
         }
     }
+    house.figures.watching.set(0.0);
 }
 
 impl Rounds {
@@ -135,8 +138,8 @@ impl Rounds {
         let house = &self.gate.house;
         let Some(handle) = house.hub.get(&session) else { return };
         let bounds = Bounds { frames: house.config.mailbox_frames, bytes: house.config.mailbox_bytes };
-        let frames: Vec<Encoded> =
-            presences.chunks(entries(house.config.max_frame)).map(Encoded::presences).collect();
+        let frames: Vec<Encoded> = presences.chunks(entries(house.config.max_frame)).map(Encoded::presences).collect();
+        house.figures.presences.increment(presences.len() as u64);
         if let Put::Taken { wake: true, .. } = handle.mailbox.put(Kind::Presence, &frames, bounds, house.clock.ms()) {
             handle.waker.wake();
         }

@@ -146,9 +146,9 @@ impl Connection {
                 }
                 Asked::Stirred(stirring) => {
                     let stirring = stirring.try_into()?;
-                    self.begin(async move {
-                        Done::one(id, Answered::Stirred(transfer.stirred(stirring).await.into()))
-                    });
+                    self.begin(
+                        async move { Done::one(id, Answered::Stirred(transfer.stirred(stirring).await.into())) },
+                    );
                 }
                 Asked::Leave(pb::Nothing {}) => self.begin(async move {
                     transfer.leave(connector).await;

@@ -24,9 +24,7 @@ use super::submit::{self, open};
 use super::{Limits, Security, figures, older};
 use crate::convert::pb::{answer::What as Answered, ask::What as Asked};
 use crate::convert::{self, pb, weight};
-use crate::{
-    Attach, AttachRefused, Attached, Lease, Push, Request, SessionRef, Standing, Stirred, Stirring, Transfer,
-};
+use crate::{Attach, AttachRefused, Attached, Lease, Push, Request, SessionRef, Standing, Stirred, Stirring, Transfer};
 
 /// How often something is asked again of another transfer before it counts as unanswered.
 const TRIES: usize = 8;
@@ -146,7 +144,11 @@ impl Transfers {
 
     /// Asks one transfer after the other, each once and not for long, until one has said something about presence.
     /// `None`: nobody did, or there is none that knows it.
-    async fn presence_by_any<T>(&self, ask: impl Fn() -> (Asked, usize), read: impl Fn(Answered) -> Option<T>) -> Option<T> {
+    async fn presence_by_any<T>(
+        &self,
+        ask: impl Fn() -> (Asked, usize),
+        read: impl Fn(Answered) -> Option<T>,
+    ) -> Option<T> {
         let members = self.fleet.members();
         let mut open = open(&members);
         open.retain(|member| !older::is_older(member.line.protocol));

@@ -61,7 +61,11 @@ pub async fn last_seen_only_grows_and_stands_still_for_the_invisible(stores: &St
     let hidden = Sight { invisible: true, last_seen_hidden: false, seen_at: 70 };
     assert_eq!(sight(stores, two, one).await, Some(hidden));
     hide(stores, one, false, 90).await;
-    assert_eq!(sight(stores, two, one).await, Some(Sight { invisible: false, ..hidden }), "that alone is no sign of life");
+    assert_eq!(
+        sight(stores, two, one).await,
+        Some(Sight { invisible: false, ..hidden }),
+        "that alone is no sign of life"
+    );
     assert_eq!(seen(100).await, 100);
 }
 

@@ -34,7 +34,10 @@ impl Presences for MySqlStore {
             return Ok(Vec::new());
         }
         let found = self.read(async |db| sights(db, pairs).await).await?;
-        Ok(pairs.iter().map(|pair| found.binary_search_by_key(pair, |(of, _)| *of).ok().map(|at| found[at].1)).collect())
+        Ok(pairs
+            .iter()
+            .map(|pair| found.binary_search_by_key(pair, |(of, _)| *of).ok().map(|at| found[at].1))
+            .collect())
     }
 
     async fn seen(&self, sightings: &[(UserId, u64)], now: u64) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use whimbrel_core::UserId;
 use whimbrel_rpc::{Stirred, Stirring, Transfer};
-use whimbrel_store::presence::PrivacyChange;
 use whimbrel_store::Presences;
+use whimbrel_store::presence::PrivacyChange;
 
 use crate::support::{House, config};
 
@@ -95,11 +95,7 @@ async fn when_somebody_was_here_last_is_written_down() {
 /// Whatever a connector says of its clock, nobody was here in the future.
 #[tokio::test]
 async fn nobody_was_here_in_the_future() {
-    let house = House::new(
-        whimbrel_transfer::Config { last_seen_delay: Duration::from_millis(5), ..config() },
-        8,
-        3,
-    );
+    let house = House::new(whimbrel_transfer::Config { last_seen_delay: Duration::from_millis(5), ..config() }, 8, 3);
     let users = house.users(2).await;
     house.befriend(users[0], users[1]).await;
     let gone = vec![(users[1], u64::MAX / 2)];

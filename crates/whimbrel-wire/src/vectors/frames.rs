@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use prost::Message as _;
 use serde::{Deserialize, Serialize};
-use whimbrel_core::limits::{BODY_MAX, FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, SYNC_CONVERSATIONS_MAX, WATCHED_MAX, WINDOW};
+use whimbrel_core::limits::{
+    BODY_MAX, FRAME_MAX, SEND_BATCH_MAX, SIGNAL_MAX, SYNC_CONVERSATIONS_MAX, WATCHED_MAX, WINDOW,
+};
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, GoodbyeCode, Known, Message, MessageId, MessageKind,
     Outcome, Presence, PresenceState, Receipt, Refusal, Seq, SessionId, Signal, SyncAnswer, SyncQuestion, UserId, View,
@@ -230,7 +232,13 @@ fn from_client() -> Vec<Vector<ClientFrame>> {
         client("signal_max", "The longest signal.", 4, 2, signal(&[0x5a; SIGNAL_MAX])),
         client("watch", "Who of these two is here?", 5, 2, watch(&[ALICE, UserId(300)])),
         client("watch_nobody", "Of nobody any more.", 6, 2, watch(&[])),
-        client("watch_max", "As many as may be watched.", 5, 2, watch(&(1..=WATCHED_MAX as u64).map(UserId).collect::<Vec<_>>())),
+        client(
+            "watch_max",
+            "As many as may be watched.",
+            5,
+            2,
+            watch(&(1..=WATCHED_MAX as u64).map(UserId).collect::<Vec<_>>()),
+        ),
     ]
 }
 

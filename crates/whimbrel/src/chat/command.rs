@@ -263,7 +263,9 @@ mod tests {
             assert!(matches!(read(&line), Some(Entered::Command(_))), "{line}");
         }
         assert!(matches!(read("/dance"), Some(Entered::Wrong(text)) if text.contains("/dance")));
-        for line in ["/add", "/group", "/group @bob", "/mute bob", "/mute bob soon", "/role bob king", "/reply", "/invisible"] {
+        for line in
+            ["/add", "/group", "/group @bob", "/mute bob", "/mute bob soon", "/role bob king", "/reply", "/invisible"]
+        {
             assert!(matches!(read(line), Some(Entered::Wrong(_))), "{line}");
         }
         assert!(matches!(read("/block bob"), Some(Entered::Wrong(text)) if text.contains("//")));

@@ -38,8 +38,8 @@ use drafts::Drafts;
 #[cfg(test)]
 pub(super) use drafts::Ticket;
 use people::People;
-use presence::Presences;
 pub(super) use pick::number;
+use presence::Presences;
 pub(super) use what::{Drawn, Effect, Happened, Notice, Person, RelationDeed, Selected, Sheet};
 
 /// Messages that are kept of the open conversation; older ones are in the device's store.

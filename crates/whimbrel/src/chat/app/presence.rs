@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use whimbrel_client::{ConnectionState, ConversationKind, ConversationSummary, Presence, PresenceState, Privacy, UserId};
+use whimbrel_client::{
+    ConnectionState, ConversationKind, ConversationSummary, Presence, PresenceState, Privacy, UserId,
+};
 
 use super::{App, Effect};
 
@@ -38,7 +40,8 @@ impl App {
 
     /// Watches the friends in the list, if they are others than before.
     pub(super) fn watch(&mut self) -> Option<Effect> {
-        let direct = self.conversations.iter().filter(|row| row.kind == ConversationKind::Direct && row.peer != UserId(0));
+        let direct =
+            self.conversations.iter().filter(|row| row.kind == ConversationKind::Direct && row.peer != UserId(0));
         let mut users: Vec<UserId> = direct.map(|row| row.peer).take(WATCHED_MAX).collect();
         users.sort_unstable();
         if self.headless || users == self.presences.watched {
