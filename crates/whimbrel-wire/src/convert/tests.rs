@@ -83,7 +83,7 @@ fn a_watch_names_few_users_each_once_and_nobody_by_zero() {
     let most = limits::WATCHED_MAX as u64;
     assert_eq!([with((1..=most).collect()), with(vec![])], [Ok(limits::WATCHED_MAX), Ok(0)]);
     assert_eq!(with((1..=most + 1).collect()), bad);
-    assert_eq!([with(vec![3, 0]), with(vec![5, 4, 5])], [bad.clone(), bad]);
+    assert_eq!([with(vec![3, 0]), with(vec![5, 4, 5])], [bad, bad]);
     assert_eq!(watch(proto::Watch { users: vec![9, 2] }), Ok(vec![UserId(2), UserId(9)]));
     let odd = proto::Presence { user_id: 7, state: 12, last_seen_ms: 1 };
     let read = presences(proto::Presences { presences: vec![odd] }).expect("from a later version");
