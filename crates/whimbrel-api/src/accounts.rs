@@ -73,12 +73,16 @@ pub(crate) async fn change_password(
 pub(crate) struct DeleteAccount {
     #[schema(value_type = String, format = Password)]
     password: SecretString,
+    /// What you said is emptied on the server, too.
+    #[serde(default)]
+    erase: bool,
 }
 
 /// Delete the account
 ///
 /// All devices are logged out and all friendships end. The handle stays taken; what was said stays with those to whom
-/// it was said.
+/// it was said, unless `erase` says otherwise: then it is emptied on the server, soon. Other people's devices keep what they
+/// have.
 #[utoipa::path(delete, path = "/v1/account", tag = "accounts", security(("access_token" = [])),
     request_body(content = DeleteAccount, example = json!({"password": "correct horse"})),
     responses((status = 204, description = "The account is gone.")),
@@ -91,12 +95,15 @@ pub(crate) async fn delete_account(
 ) -> Result<StatusCode, ApiError> {
     let user = existing(&app, caller.user).await?;
     prove(&app, address, &user.handle, Some(user.id), form.password).await?;
-    app.change_by(&caller, Kind::Proven, delete(app.clone(), caller.user)).await
+    app.change_by(&caller, Kind::Proven, delete(app.clone(), caller.user, form.erase)).await
 }
 
 /// Deletes an account, ends its sessions and tells those who knew it. Part of a change.
-pub(crate) async fn delete(app: App, user: UserId) -> Result<StatusCode, ApiError> {
+pub(crate) async fn delete(app: App, user: UserId, erase: bool) -> Result<StatusCode, ApiError> {
     let rows = app.directory().delete_user(user, now_ms()).await?;
+    if erase {
+        app.keeping().erase(user).await?;
+    }
     app.account_gone(user).await;
     app.placed(rows).await;
     Ok(StatusCode::NO_CONTENT)

@@ -347,5 +347,5 @@ pub(crate) async fn delete_user(
     if app.directory().user(UserId(id)).await?.is_none() {
         return Err(Code::NoSuchUser.into());
     }
-    app.change(delete(app.clone(), UserId(id))).await
+    app.change(delete(app.clone(), UserId(id), false)).await
 }

@@ -19,12 +19,14 @@ mod error;
 mod extract;
 mod groups;
 mod health;
+mod history;
 mod limits;
 mod logins;
 mod net;
 mod observe;
 mod openapi;
 mod passwords;
+mod personal;
 mod presence;
 mod relations;
 mod router;
@@ -40,7 +42,7 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretSlice;
 use whimbrel_rpc::Announce;
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_store::{Directory, Groups, Presences, Settings, UserStatus};
+use whimbrel_store::{Directory, Groups, History, Keeping, Presences, Settings, UserStatus};
 
 pub use config::{ADMIN_KEY_MIN, Config, ConfigError, Hashing, MetricsAccess, Registration};
 pub use error::Code;
@@ -64,6 +66,10 @@ pub struct Stores {
     pub groups: Arc<dyn Groups>,
     /// How conversations are shown.
     pub settings: Arc<dyn Settings>,
+    /// What was said in them.
+    pub history: Arc<dyn History>,
+    /// What is noted to be erased.
+    pub keeping: Arc<dyn Keeping>,
     /// What users show of their coming and going.
     pub presences: Arc<dyn Presences>,
     /// Who is online. It is asked, and never told anything.
@@ -72,8 +78,19 @@ pub struct Stores {
 
 impl Stores {
     /// One engine that holds everything that rests, and who is online.
-    pub fn one<S: Directory + Groups + Settings + Presences>(store: Arc<S>, status: Arc<dyn UserStatus>) -> Self {
-        Self { directory: store.clone(), groups: store.clone(), settings: store.clone(), presences: store, status }
+    pub fn one<S>(store: Arc<S>, status: Arc<dyn UserStatus>) -> Self
+    where
+        S: Directory + Groups + Settings + History + Keeping + Presences,
+    {
+        Self {
+            directory: store.clone(),
+            groups: store.clone(),
+            settings: store.clone(),
+            history: store.clone(),
+            keeping: store.clone(),
+            presences: store,
+            status,
+        }
     }
 }
 

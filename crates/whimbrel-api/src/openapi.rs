@@ -25,8 +25,8 @@ const CODES: &str = "x-error-codes";
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Whimbrel", version = "1", license(name = "Apache-2.0", identifier = "Apache-2.0"),
-        description = "Accounts, devices, relations, groups and administration of a Whimbrel server. Messages travel by \
-                       the socket protocol. Times are milliseconds since 1970 unless a name says otherwise (`_s`: \
+        description = "Accounts, devices, relations, groups, history and administration of a Whimbrel server. Messages \
+                       are sent by the socket protocol. Times are milliseconds since 1970 unless a name says otherwise (`_s`: \
                        seconds). Every error has the shape `Error`; decide by its code."),
     components(schemas(ErrorBody)),
     modifiers(&Schemes),
@@ -36,7 +36,7 @@ const CODES: &str = "x-error-codes";
         (name = "users", description = "People and profiles"),
         (name = "relations", description = "Friends, requests, blocks, keys"),
         (name = "groups", description = "Groups, their members, requests and keys"),
-        (name = "conversations", description = "How conversations are shown to one user"),
+        (name = "conversations", description = "What was said in conversations, and how they are shown to one user"),
         (name = "presence", description = "Who of your friends is here, and how you let yourself be seen"),
         (name = "admin", description = "For the embedding product and load tools; needs the administrator's key"),
         (name = "health", description = "For operators"))

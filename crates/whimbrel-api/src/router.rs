@@ -12,7 +12,9 @@ use utoipa_axum::routes;
 use crate::error::{ApiError, Code};
 use crate::observe::{limit_time, observe, panicked};
 use crate::shared::App;
-use crate::{accounts, admin, devices, groups, health, logins, openapi, presence, relations, settings, users};
+use crate::{
+    accounts, admin, devices, groups, health, history, logins, openapi, personal, presence, relations, settings, users,
+};
 
 /// What people's devices use.
 pub(crate) fn people() -> OpenApiRouter<App> {
@@ -37,6 +39,9 @@ pub(crate) fn people() -> OpenApiRouter<App> {
         .routes(routes!(settings::change_settings))
         .routes(routes!(presence::presence))
         .routes(routes!(presence::privacy, presence::change_privacy))
+        .routes(routes!(history::list_messages))
+        .routes(routes!(history::list_follow_ups))
+        .routes(routes!(personal::export_account))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
@@ -50,6 +55,8 @@ pub(crate) fn administration() -> OpenApiRouter<App> {
         .routes(routes!(admin::delete_user))
         .routes(routes!(admin::issue_tokens))
         .routes(routes!(admin::befriend_users))
+        .routes(routes!(personal::export_user))
+        .routes(routes!(personal::erase_user))
         .merge(groups::administration())
 }
 

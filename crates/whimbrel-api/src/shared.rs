@@ -14,7 +14,7 @@ use whimbrel_core::{DeviceId, GoodbyeCode, UserId};
 use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through};
 use whimbrel_store::directory::Rows;
-use whimbrel_store::{Directory, Groups, Settings};
+use whimbrel_store::{Directory, Groups, History, Keeping, Settings};
 
 use crate::auth::Caller;
 use crate::config::{Config, ConfigError};
@@ -100,6 +100,14 @@ impl Shared {
 
     pub(crate) fn settings(&self) -> &dyn Settings {
         &*self.outside.stores.settings
+    }
+
+    pub(crate) fn keeping(&self) -> &dyn Keeping {
+        &*self.outside.stores.keeping
+    }
+
+    pub(crate) fn history(&self) -> &dyn History {
+        &*self.outside.stores.history
     }
 
     /// Runs a change with its announcements to their end, also when the request is given up meanwhile: what is

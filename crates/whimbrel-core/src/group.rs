@@ -37,14 +37,14 @@ impl Role {
     /// May somebody of this role do this?
     pub const fn may(self, action: Action) -> bool {
         use Action::{
-            Answer, Call, Dissolve, Invite, Leave, Mute, MuteAll, Read, RecallOther, Remove, SetRole, Settle, Speak,
+            Answer, Call, Dissolve, Invite, Keep, Leave, Mute, MuteAll, Read, RecallOther, Remove, SetRole, Settle, Speak,
             SpeakMuted, Transfer,
         };
         match action {
             Read | Speak | Invite => true,
             Leave => !matches!(self, Self::Owner),
             Settle | Answer | MuteAll | Call | SpeakMuted => !matches!(self, Self::Member),
-            SetRole | Transfer | Dissolve => matches!(self, Self::Owner),
+            SetRole | Transfer | Dissolve | Keep => matches!(self, Self::Owner),
             Remove { target } | Mute { target } | RecallOther { target } => (self as u8) > (target as u8),
         }
     }
@@ -90,6 +90,8 @@ pub enum Action {
     Transfer,
     /// Go. The owner gives the group away first, or dissolves it.
     Leave,
+    /// Say how long messages are kept.
+    Keep,
     /// End the group.
     Dissolve,
 }

@@ -21,6 +21,12 @@ pub const SYNC_CONVERSATIONS_MAX: usize = 500;
 pub const SYNC_MESSAGES_MAX: usize = 1000;
 /// Bytes of message bodies in the answer to one Sync frame (one message always fits).
 pub const SYNC_BYTES_MAX: usize = 128 * 1024;
+/// Messages in one page of history.
+pub const HISTORY_MESSAGES_MAX: usize = 500;
+/// Bytes of message bodies in one page of history (one message always fits in each direction).
+pub const HISTORY_BYTES_MAX: usize = 1024 * 1024;
+/// Follow-ups of the messages of a page that are brought at once.
+pub const HISTORY_FOLLOW_UPS_MAX: usize = 500;
 /// Frames that wait in a session's mailbox.
 pub const MAILBOX_FRAMES: usize = 1024;
 /// Bytes that wait in a session's mailbox.

@@ -16,6 +16,7 @@ use whimbrel_core::{ConversationId, Cursors, Role, Roster, Seq, UserId};
 
 use crate::StoreError;
 use crate::directory::{Rows, User};
+use crate::keeping::Keep;
 
 /// How one becomes a member. The numbers are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +77,8 @@ pub struct Group {
     pub created_at: u64,
     /// When it was dissolved; `None`: it stands.
     pub dissolved_at: Option<u64>,
+    /// How long its owner wants what is said to be kept.
+    pub keep: Keep,
 }
 
 /// A group to create; the creator owns it.
@@ -190,6 +193,8 @@ pub struct GroupSettings {
     pub history_for_all: Option<bool>,
     /// Not below the members that there are.
     pub member_limit: Option<u32>,
+    /// The owner's to say.
+    pub keep: Option<Keep>,
 }
 
 /// A change that somebody asks for.

@@ -3,6 +3,7 @@
 //! | trait | holds | standalone | cluster |
 //! |---|---|---|---|
 //! | [`Timeline`] | messages in their places, cursors | `sqlite` | `mysql` |
+//! | [`History`], [`Keeping`] | pages of the timeline; what retention does to it | `sqlite` | `mysql` |
 //! | [`Directory`] | accounts, devices, relations with their keys, members | `sqlite` | `mysql` |
 //! | [`Groups`] | groups, their members, requests and keys | `sqlite` | `mysql` |
 //! | [`Settings`] | how users have conversations shown | `sqlite` | `mysql` |
@@ -23,6 +24,8 @@ mod files;
 #[cfg(test)]
 mod found;
 pub mod groups;
+pub mod history;
+pub mod keeping;
 pub mod keyring;
 pub mod log;
 pub mod memory;
@@ -39,6 +42,8 @@ pub mod user_status;
 pub use directory::Directory;
 pub use error::StoreError;
 pub use groups::Groups;
+pub use history::History;
+pub use keeping::Keeping;
 pub use keyring::{Keyring, MasterKey};
 pub use log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError, Record};
 pub use park::{DeadLetter, MemoryPark, Park};

@@ -71,7 +71,8 @@ pub struct CursorWrite {
 
 /// One transaction. What rows do besides being inserted follows from their kinds
 /// ([`MessageKind::takes_back`], [`MessageKind::adds_content`]) and is part of it: a message that is taken back, and its
-/// follow-ups with content, keep their rows and hashes and lose their bodies (a follow-up's keeps its target).
+/// follow-ups with content, keep their rows and hashes and lose their bodies (a follow-up's keeps its target). Follow-ups are
+/// noted by their targets, for [`History`](crate::History).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct PlaceBatch {
     /// Inserted in this order.

@@ -58,7 +58,8 @@ pub(crate) struct NewGroupFor {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "All of us", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": true,
         "member_limit": 10000, "size": 1, "muted_until": 0, "revision": 1, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["invalid", "handle_taken", "no_such_user", "group_full", "too_many_groups",
         "too_many_requests", "not_applicable"]))))]
 pub(crate) async fn create_group_for(
@@ -118,7 +119,8 @@ pub(crate) struct AddedUsers {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "All of us", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": true,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 2, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["invalid", "no_such_group", "no_such_user", "not_applicable", "group_full",
         "too_many_groups"]))))]
 pub(crate) async fn add_group_members(

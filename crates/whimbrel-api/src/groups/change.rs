@@ -64,7 +64,8 @@ pub(crate) struct MuteAll {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable", "no_such_user", "not_a_member"]))))]
 pub(crate) async fn set_member_role(
     caller: Caller,
@@ -90,7 +91,8 @@ pub(crate) async fn set_member_role(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 13, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable", "no_such_user", "not_a_member"]))))]
 pub(crate) async fn transfer_group(
     caller: Caller,
@@ -112,7 +114,8 @@ pub(crate) async fn transfer_group(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable", "no_such_user", "not_a_member"]))))]
 pub(crate) async fn mute_member(
     caller: Caller,
@@ -135,7 +138,8 @@ pub(crate) async fn mute_member(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 1790000600000_u64, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable"]))))]
 pub(crate) async fn mute_group(
     caller: Caller,
@@ -156,7 +160,8 @@ pub(crate) async fn mute_group(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": 1790000600000_u64}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": 1790000600000_u64}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable"]))))]
 pub(crate) async fn end_group(
     caller: Caller,

@@ -11,7 +11,7 @@ use whimbrel_core::limits::GROUP_MEMBERS;
 use whimbrel_store::groups::{GroupChange, GroupSettings, NewGroup};
 
 use super::forms::{check_announcement, check_member_limit, check_name, users};
-use super::views::{GroupView, JoinView};
+use super::views::{GroupView, JoinView, KeepView};
 use super::{change_by, named};
 use crate::auth::Caller;
 use crate::error::{ApiError, Code};
@@ -86,7 +86,8 @@ impl NewGroupForm {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 1, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["invalid", "handle_taken", "no_such_user", "group_full", "too_many_groups",
         "too_many_requests", "not_applicable"]))))]
 pub(crate) async fn create_group(
@@ -132,6 +133,8 @@ pub(crate) struct GroupSettingsForm {
     history_for_all: Option<bool>,
     /// 1 to 100000, and not below the members that there are.
     member_limit: Option<u32>,
+    /// How long messages are kept; for the owner alone.
+    keep: Option<KeepView>,
 }
 
 impl GroupSettingsForm {
@@ -141,10 +144,10 @@ impl GroupSettingsForm {
         self.avatar.as_deref().map_or(Ok(()), check_avatar)?;
         self.announcement.as_deref().map_or(Ok(()), check_announcement)?;
         self.member_limit.map_or(Ok(()), check_member_limit)?;
-        let Self { name, handle, avatar, announcement, join, listed, history_for_all, member_limit } = self;
-        let join = join.map(Into::into);
+        let Self { name, handle, avatar, announcement, join, listed, history_for_all, member_limit, keep } = self;
+        let (join, keep) = (join.map(Into::into), keep.map(Into::into));
         let settings =
-            GroupSettings { handle, name, avatar, announcement, join, listed, history_for_all, member_limit };
+            GroupSettings { handle, name, avatar, announcement, join, listed, history_for_all, member_limit, keep };
         match settings == GroupSettings::default() {
             false => Ok(settings),
             true => Err(ApiError::new(Code::Invalid).says("nothing is named that is to change")),
@@ -154,7 +157,7 @@ impl GroupSettingsForm {
 
 /// Change a group
 ///
-/// Name, handle, avatar, announcement, how one joins. For the owner and admins.
+/// Name, handle, avatar, announcement, how one joins. For the owner and admins; how long messages are kept is for the owner.
 #[utoipa::path(patch, path = "/v1/groups/{id}", tag = "groups", security(("access_token" = [])),
     params(("id" = Uuid, Path, description = "The group.", example = "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f")),
     request_body(content = GroupSettingsForm, example = json!({"handle": "birds", "join": "open", "listed": true})),
@@ -162,7 +165,8 @@ impl GroupSettingsForm {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": "birds", "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "open", "listed": true, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 7, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(
         ["invalid", "no_such_group", "forbidden", "handle_taken", "not_applicable"]))))]
 pub(crate) async fn change_group(

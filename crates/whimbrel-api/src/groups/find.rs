@@ -53,7 +53,8 @@ pub(crate) struct Memberships {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "Bring binoculars.", "owner": 12, "join": "invitation", "listed": false,
         "history_for_all": false, "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 1,
-        "key_version": 1, "created_at": 1790000000000_u64, "dissolved_at": null},
+        "key_version": 1, "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null},
         "role": "member", "muted_until": 0, "until": 0}], "next": null}))),
     extensions(("x-error-codes" = json!(["invalid"]))))]
 pub(crate) async fn list_groups(
@@ -96,7 +97,8 @@ pub(crate) struct Found {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": "birds", "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "open", "listed": true, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 7, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}], "next": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}], "next": null}))),
     extensions(("x-error-codes" = json!(["invalid"]))))]
 pub(crate) async fn search_groups(
     _: Caller,
@@ -122,7 +124,8 @@ pub(crate) async fn search_groups(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": "birds", "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "open", "listed": true, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 7, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group"]))))]
 pub(crate) async fn group_by_handle(
     caller: Caller,
@@ -143,7 +146,8 @@ pub(crate) async fn group_by_handle(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "Bring binoculars.", "owner": 12, "join": "invitation", "listed": false,
         "history_for_all": false, "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 1,
-        "key_version": 1, "created_at": 1790000000000_u64, "dissolved_at": null},
+        "key_version": 1, "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null},
         "role": "member", "muted_until": 0, "until": 0}))),
     extensions(("x-error-codes" = json!(["no_such_group"]))))]
 pub(crate) async fn get_group(

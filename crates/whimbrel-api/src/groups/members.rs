@@ -53,7 +53,8 @@ pub(crate) struct OneUser {
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "Bring binoculars.", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 4, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["invalid", "no_such_group", "forbidden", "not_applicable", "group_full", "too_many_groups", "too_many_requests"]))))]
 pub(crate) async fn join_group(
     caller: Caller,
@@ -75,7 +76,8 @@ pub(crate) async fn join_group(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "not_applicable"]))))]
 pub(crate) async fn decline_group(
     caller: Caller,
@@ -96,7 +98,8 @@ pub(crate) async fn decline_group(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 2, "muted_until": 0, "revision": 9, "key_version": 2,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable", "not_a_member"]))))]
 pub(crate) async fn leave_group(
     caller: Caller,
@@ -119,7 +122,8 @@ pub(crate) async fn leave_group(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["invalid", "no_such_group", "forbidden", "not_applicable", "no_such_user", "not_a_member", "group_full", "too_many_groups", "too_many_requests"]))))]
 pub(crate) async fn invite_to_group(
     caller: Caller,
@@ -143,7 +147,8 @@ pub(crate) async fn invite_to_group(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 4, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable", "no_such_user", "group_full", "too_many_groups", "too_many_requests"]))))]
 pub(crate) async fn approve_request(
     caller: Caller,
@@ -165,7 +170,8 @@ pub(crate) async fn approve_request(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 3, "muted_until": 0, "revision": 9, "key_version": 1,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable", "no_such_user"]))))]
 pub(crate) async fn reject_request(
     caller: Caller,
@@ -188,7 +194,8 @@ pub(crate) async fn reject_request(
         "id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "handle": null, "name": "Bird watchers", "avatar": "",
         "announcement": "", "owner": 12, "join": "invitation", "listed": false, "history_for_all": false,
         "member_limit": 10000, "size": 2, "muted_until": 0, "revision": 9, "key_version": 2,
-        "created_at": 1790000000000_u64, "dissolved_at": null}))),
+        "created_at": 1790000000000_u64, "keep": {"age_s": 0, "messages": 0},
+        "dissolved_at": null}))),
     extensions(("x-error-codes" = json!(["no_such_group", "forbidden", "not_applicable", "no_such_user", "not_a_member"]))))]
 pub(crate) async fn remove_member(
     caller: Caller,

@@ -5,7 +5,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use whimbrel_core::{Role, Seq};
 use whimbrel_store::groups::{Group, GroupMember, GroupRequest, JoinMode, Membership, RequestKind};
+use whimbrel_store::keeping::Keep;
 
+use super::forms::until;
 use super::{Seen, uuid_of};
 use crate::users::UserView;
 
@@ -100,6 +102,31 @@ pub(crate) struct GroupView {
     created_at: u64,
     /// When it was dissolved; nothing while it stands.
     dissolved_at: Option<u64>,
+    keep: KeepView,
+}
+
+/// How long messages are kept in a group: never longer than the deployment keeps them, and always a while longer than
+/// devices may send them again.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Keep)]
+pub(super) struct KeepView {
+    /// Messages that are older (seconds) go; 0: as the deployment has it.
+    age_s: u64,
+    /// Messages that at least so many follow go; 0: as the deployment has it.
+    messages: u64,
+}
+
+impl From<KeepView> for Keep {
+    fn from(keep: KeepView) -> Self {
+        Self { age_ms: until(keep.age_s.saturating_mul(1000)), messages: until(keep.messages) }
+    }
+}
+
+impl From<Keep> for KeepView {
+    fn from(keep: Keep) -> Self {
+        Self { age_s: keep.age_ms.div_ceil(1000), messages: keep.messages }
+    }
 }
 
 impl From<Group> for GroupView {
@@ -121,6 +148,7 @@ impl From<Group> for GroupView {
             key_version: group.key_version,
             created_at: group.created_at,
             dissolved_at: group.dissolved_at,
+            keep: group.keep.into(),
         }
     }
 }

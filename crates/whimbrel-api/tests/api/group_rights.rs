@@ -118,6 +118,9 @@ fn rows() -> Vec<Row> {
         row("mute the owner", USUAL, |scene, _| ("POST", "/mute", json!({"user": scene.cast[4].id, "until": LATER}))),
         row("mute everybody", USUAL, |_, _| ("POST", "/mute_all", json!({"until": LATER}))),
         row("change name, handle, how one joins", USUAL, |_, _| ("PATCH", "", json!({"name": "Others"}))),
+        row("say how long messages are kept", USUAL, |_, _| {
+            ("PATCH", "", json!({"keep": {"age_s": 100_000_000, "messages": 1000}}))
+        }),
         row("make a member an admin", USUAL, |scene, _| {
             ("POST", "/role", json!({"user": scene.other_member.id, "role": "admin"}))
         }),

@@ -8,6 +8,7 @@ mod group_races;
 mod group_refusals;
 mod group_rights;
 mod groups;
+mod history;
 mod life;
 mod presence;
 mod refresh;

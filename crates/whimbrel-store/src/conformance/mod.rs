@@ -7,11 +7,15 @@
 mod accounts;
 mod company;
 mod devices;
+mod erasing;
 mod follow_ups;
 mod group_changes;
 mod group_sync;
 mod group_unread;
 mod groups;
+mod history;
+mod keeping;
+mod keeping_races;
 mod log;
 mod people;
 mod places;
@@ -27,18 +31,22 @@ mod user_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Groups, Presences, Settings, Timeline};
+use crate::{Directory, Groups, History, Keeping, Presences, Settings, Timeline};
 
 /// The cases, for the macros.
 #[doc(hidden)]
 pub mod cases {
     pub use super::accounts::*;
     pub use super::devices::*;
+    pub use super::erasing::*;
     pub use super::follow_ups::*;
     pub use super::group_changes::*;
     pub use super::group_sync::*;
     pub use super::group_unread::*;
     pub use super::groups::*;
+    pub use super::history::*;
+    pub use super::keeping::*;
+    pub use super::keeping_races::*;
     pub use super::log::*;
     pub use super::places::*;
     pub use super::presence::*;
@@ -63,6 +71,10 @@ pub struct Stores {
     pub groups: Arc<dyn Groups>,
     /// Settings in the same data.
     pub settings: Arc<dyn Settings>,
+    /// Pages of the timeline.
+    pub history: Arc<dyn History>,
+    /// Retention's steps on it.
+    pub keeping: Arc<dyn Keeping>,
     /// Presence in the same data.
     pub presences: Arc<dyn Presences>,
     /// What has to live as long: a temporary folder, a server.
@@ -179,6 +191,31 @@ macro_rules! groups_conformance {
                 $crate::conformance::cases::$case(&stores).await;
             }
         )*
+    };
+}
+
+/// Makes a test of every case of history and of what retention does; `$open`: an `async fn() -> Stores`.
+#[macro_export]
+macro_rules! history_conformance {
+    ($open:path) => {
+        $crate::groups_conformance! { @cases $open;
+            a_page_is_what_the_reader_sees_of_a_conversation
+            a_time_is_found_wherever_it_lies
+            strangers_and_those_who_left_read_what_is_theirs
+            a_page_stays_within_its_bytes_and_lies_next_to_what_was_asked
+            follow_ups_come_with_their_messages_wherever_they_stand
+            a_floor_empties_the_row_at_it_and_the_sweep_takes_those_below
+            a_floor_only_grows_and_ends_at_the_head
+            the_newest_row_stays_with_its_counts
+            a_device_below_the_floor_jumps_and_is_told
+            unread_counts_what_is_left
+            conversations_are_looked_at_in_pages
+            what_is_about_messages_goes_with_them
+            what_one_said_is_found_wherever_it_was_said
+            what_is_erased_is_empty_and_the_rest_as_it_was
+            floors_rise_while_messages_are_placed
+            several_at_once_end_as_one
+        }
     };
 }
 

@@ -161,6 +161,8 @@ pub(super) const TABLES: &[Table] = &[
             number("key_version"),
             number("created_at"),
             or_null(number("dissolved_at")),
+            number("keep_age"),
+            number("keep_messages"),
         ],
         key: 1,
     },
@@ -213,6 +215,8 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
     },
+    Table { name: "erasure", columns: &[number("user"), bytes("conv"), number("seq")], key: 1 },
+    Table { name: "mark", columns: &[id("conv"), number("target"), number("seq")], key: 3 },
     Table {
         name: "message",
         columns: &[

@@ -185,7 +185,7 @@ impl<'a> Scene<'a> {
         }
         Err(GroupError::Forbidden(match action {
             Action::Remove { .. } | Action::Mute { .. } => "only somebody of a higher role may do this",
-            Action::SetRole | Action::Transfer | Action::Dissolve => "only the owner may do this",
+            Action::SetRole | Action::Transfer | Action::Dissolve | Action::Keep => "only the owner may do this",
             Action::Leave => "the owner gives the group away first, or dissolves it",
             _ => "only the owner and admins may do this",
         }))

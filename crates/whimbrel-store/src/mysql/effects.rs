@@ -1,5 +1,5 @@
 //! What rows do besides standing in their places: countable ones of groups raise their sender's own count, follow-ups
-//! with content are noted by their targets, and what is taken back loses its body.
+//! are noted by their targets, those with content apart, and what is taken back loses its body.
 //!
 //! Statements of the placing transaction, behind its inserts, each for all rows of the batch. Places come before member
 //! rows, in changes of groups too: whoever waits for a place holds no member row that somebody else needs for it.
@@ -24,6 +24,8 @@ const ADD: &str = "INSERT INTO follow_up (conv,target,seq,nth) SELECT v.c,v.t,v.
      ORDER BY f.seq DESC LIMIT 1),0),(SELECT COUNT(*) FROM follow_up g WHERE g.conv=v.c AND g.target=v.t)) FROM (";
 /// Behind the columns of the first row, and of the others.
 const NAMES: [[&str; 4]; 2] = [[" AS c,", " AS t,", " AS s,", " AS i"], [",", ",", ",", ""]];
+const MARK: &str = "INSERT INTO mark (conv,target,seq) VALUES ";
+const MARK_AGAIN: &str = " ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
 /// What stands there is the same: it outlived its message.
 const ADD_AGAIN: &str = ") v ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
 
@@ -45,6 +47,8 @@ pub(super) struct Effects {
     own: BTreeMap<(UserId, ConversationId), u64>,
     /// Follow-ups with content: target, follow-up.
     added: Vec<(Place, Seq)>,
+    /// The other follow-ups, the same way.
+    marks: Vec<(Place, Seq)>,
     taken: BTreeSet<Place>,
 }
 
@@ -58,7 +62,10 @@ impl Effects {
             let Some(target) = message.kind.target(&message.body) else { continue };
             if message.kind.adds_content() {
                 effects.added.push(((message.conversation, target), message.seq));
-            } else if message.kind.takes_back() {
+                continue;
+            }
+            effects.marks.push(((message.conversation, target), message.seq));
+            if message.kind.takes_back() {
                 effects.taken.insert((message.conversation, target));
             }
         }
@@ -93,6 +100,12 @@ impl Effects {
                 },
             );
             text.words(ADD_AGAIN);
+        }
+        for part in self.marks.chunks(STATEMENT) {
+            text.words(MARK).each(part, "(", ",(", |text, ((conversation, target), seq)| {
+                text.bytes(conversation.as_bytes()).words(",").number(target.0).words(",").number(seq.0).words(")");
+            });
+            text.words(MARK_AGAIN);
         }
         let taken: Vec<_> = self.taken.iter().collect();
         for part in taken.chunks(STATEMENT) {

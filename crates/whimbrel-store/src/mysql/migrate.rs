@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0003_groups.sql"),
     include_str!("../../../../migrations/mysql/0004_bounds.sql"),
     include_str!("../../../../migrations/mysql/0005_presence.sql"),
+    include_str!("../../../../migrations/mysql/0006_history.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by: as often as it takes, before it is counted.

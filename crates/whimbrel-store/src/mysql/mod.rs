@@ -10,6 +10,8 @@
 //! | `alone` | one connection for work on the whole database |
 //! | `error` | what went wrong, in this crate's words |
 //! | `timeline`, `head`, `rights`, `place`, `effects`, `raise`, `sync` | [`Timeline`](crate::Timeline) |
+//! | `history` | [`History`](crate::History) |
+//! | `keeping` | [`Keeping`](crate::Keeping) |
 //! | `directory` | [`Directory`](crate::Directory) |
 //! | `groups` | [`Groups`](crate::Groups) |
 //! | `settings` | [`Settings`](crate::Settings) |
@@ -26,6 +28,8 @@ mod effects;
 mod error;
 mod groups;
 mod head;
+mod history;
+mod keeping;
 mod life;
 mod migrate;
 mod open;

@@ -19,7 +19,7 @@ use super::text::Text;
 use super::timeline::{COLUMNS, read_message};
 use super::value::{conversation, message_id, number, number_or_zero, seq, user};
 
-const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\
+pub(super) const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;\
      START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY;";
 
 /// `h`: the last row that the user sees. `r`: the row at the read cursor, of direct conversations. `p`: the other user's

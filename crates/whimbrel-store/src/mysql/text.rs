@@ -97,6 +97,11 @@ impl Text {
         Ok(results)
     }
 
+    /// Runs its one statement; how many rows that changed.
+    pub(super) async fn affected(self, db: &mut MySqlConnection) -> Result<u64, sqlx::Error> {
+        Ok(sqlx::raw_sql(AssertSqlSafe(self.0)).execute(db).await?.rows_affected())
+    }
+
     /// Runs it; the rows of its last statement.
     pub(super) async fn rows(self, db: &mut MySqlConnection) -> Result<Vec<MySqlRow>, sqlx::Error> {
         Ok(self.run(db).await?.pop().unwrap_or_default())

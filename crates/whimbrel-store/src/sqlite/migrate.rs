@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0003_groups.sql"),
     include_str!("../../../../migrations/sqlite/0004_bounds.sql"),
     include_str!("../../../../migrations/sqlite/0005_presence.sql"),
+    include_str!("../../../../migrations/sqlite/0006_history.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by.

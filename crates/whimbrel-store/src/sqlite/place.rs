@@ -32,11 +32,14 @@ const OWN_TOTAL: &str = "UPDATE member SET own_total = own_total + ?3 WHERE user
 const OWN_BETWEEN: &str = "SELECT count(*) FROM message \
      WHERE conv = ?1 AND seq > ?2 AND seq <= ?3 AND sender = ?4 AND kind BETWEEN 1 AND 499";
 
+/// Follow-ups are noted by their targets: they go with them, and pages of history bring them.
 const FOLLOW_UP: &str = concat!(
     "INSERT OR IGNORE INTO follow_up (conv, target, seq, nth) VALUES (?1, ?2, ?3, 1 + ",
     head::follow_ups_sql!(),
     ")"
 );
+
+const MARK: &str = "INSERT OR IGNORE INTO mark (conv, target, seq) VALUES (?1, ?2, ?3)";
 
 const FOLLOW_UPS: &str = "SELECT seq FROM follow_up WHERE conv = ?1 AND target = ?2";
 
@@ -72,9 +75,9 @@ pub(super) fn batch(db: &Connection, batch: &PlaceBatch) -> Result<Vec<CursorMov
 fn follow(db: &Connection, message: &Message) -> rusqlite::Result<()> {
     let Some(target) = message.kind.target(&message.body) else { return Ok(()) };
     let conv = message.conversation.as_bytes();
-    if message.kind.adds_content() {
-        run(db, FOLLOW_UP, params![conv, sql(target.0), sql(message.seq.0)])?;
-    } else if message.kind.takes_back() {
+    let note = if message.kind.adds_content() { FOLLOW_UP } else { MARK };
+    run(db, note, params![conv, sql(target.0), sql(message.seq.0)])?;
+    if message.kind.takes_back() {
         run(db, TAKE_BACK, params![conv, sql(target.0)])?;
         for place in all(db, FOLLOW_UPS, params![conv, sql(target.0)], |row| seq(row, 0))? {
             run(db, CUT, params![conv, sql(place.0)])?;

@@ -51,6 +51,7 @@ pub(super) async fn history() -> History {
     // One device's token is exchanged, another device is logged out.
     store.refresh(token(devices[0].1), [0xEE; 32], 50, 10).await.expect("answers");
     store.log_out(devices[3].0, Some(devices[3].1), 60).await.expect("there");
+    crate::Keeping::erase(&store, users[DELETED]).await.expect("answers");
     store.close().await.expect("in order");
     History { folder, users, devices, conversations, groups, messages }
 }
@@ -162,6 +163,9 @@ async fn groups(store: &SqliteStore, users: &[UserId]) -> Vec<ConversationId> {
     };
     change(Actor::Operator, GroupChange::Add { users: users[2..5].to_vec() }).await;
     change(Actor::User(users[4]), GroupChange::Leave).await;
+    let keep = crate::keeping::Keep { age_ms: 90_000_000, messages: 1000 };
+    let settings = crate::groups::GroupSettings { keep: Some(keep), ..Default::default() };
+    change(Actor::User(users[0]), GroupChange::Settle(settings)).await;
     change(Actor::User(users[0]), GroupChange::Mute { user: users[3], until: u64::MAX }).await;
     change(Actor::User(users[0]), GroupChange::MuteAll { until: u64::MAX }).await;
     change(Actor::User(users[5]), GroupChange::Join { message: "🦀?".into() }).await;
@@ -175,12 +179,15 @@ async fn groups(store: &SqliteStore, users: &[UserId]) -> Vec<ConversationId> {
     let mut edit = draft_row(ids[0], head.seq.0 + 10, users[1], head.n + 9, 0);
     edit.message.kind = whimbrel_core::MessageKind::EDIT;
     edit.message.body = [&(head.seq.0 + 1).to_be_bytes()[..], b"other"].concat().into();
+    let mut like = draft_row(ids[0], head.seq.0 + 11, users[2], head.n + 9, 0);
+    like.message.kind = whimbrel_core::MessageKind::REACTION;
+    like.message.body = edit.message.body.clone();
     let cursors = vec![CursorWrite {
         conversation: ids[0],
         user: users[2],
         cursors: Cursors { delivered: Seq(head.seq.0 + 7), read: Seq(head.seq.0 + 5) },
     }];
-    let batch = PlaceBatch { rows: rows.into_iter().chain([edit]).collect(), cursors };
+    let batch = PlaceBatch { rows: rows.into_iter().chain([edit, like]).collect(), cursors };
     store.commit(batch).await.map_err(|(_, error)| error).expect("places are free");
     ids
 }

@@ -83,6 +83,7 @@ async fn rows_too_many_and_holes_are_refused() {
         ),
         ("member", "INSERT INTO member SELECT 999, conv, 0, 0, 1, 0, 0, 0, 0 FROM member LIMIT 1", "member (user 999"),
         ("follow_up", "INSERT INTO follow_up SELECT conv, target, 999, nth FROM follow_up LIMIT 1", "seq 999)"),
+        ("mark", "INSERT INTO mark SELECT conv, target, 999 FROM mark LIMIT 1", "seq 999)"),
         (
             "message",
             "INSERT INTO message SELECT REPEAT(x'ff', 16), 1, 1, device, message_id, 1, 1, 1, 1, 1, hash, '' FROM message LIMIT 1",

@@ -8,6 +8,7 @@ use super::super::{Group, GroupError, NewGroup, RequestKind};
 use super::requests::each_once;
 use super::settle::check_limit;
 use super::{Decided, Effect, Joiner, Person, Request};
+use crate::keeping::Keep;
 
 /// A new group. `people`: the owner and those whom they name, as far as they have accounts, ascending, with whether they
 /// are friends of the owner, block them, and in how many groups they are.
@@ -71,6 +72,7 @@ fn empty(id: ConversationId, new: &NewGroup, now: u64) -> Group {
         key_version: 1,
         created_at: now,
         dissolved_at: None,
+        keep: Keep::default(),
     }
 }
 

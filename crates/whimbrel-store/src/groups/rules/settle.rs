@@ -9,6 +9,9 @@ use super::{Decided, Effect, Scene};
 
 pub(super) fn settle(scene: &Scene<'_>, settings: &GroupSettings) -> Decided {
     scene.may(Action::Settle)?;
+    if settings.keep.is_some() {
+        scene.may(Action::Keep)?;
+    }
     let mut effect = Effect::on(scene.group);
     let mut changed = Vec::new();
     let mut set = |name, differs: bool| {
@@ -25,6 +28,7 @@ pub(super) fn settle(scene: &Scene<'_>, settings: &GroupSettings) -> Decided {
     set("listed", take(&mut group.listed, settings.listed.as_ref()));
     set("history_for_all", take(&mut group.history_for_all, settings.history_for_all.as_ref()));
     set("member_limit", take(&mut group.member_limit, settings.member_limit.as_ref()));
+    set("keep", take(&mut group.keep, settings.keep.as_ref()));
     check_limit(group.member_limit)?;
     if group.member_limit < group.size {
         return Err(GroupError::NotApplicable("there are more members than that"));

@@ -9,6 +9,7 @@ use whimbrel_core::{ConversationId, Role, Seq, UserId};
 use super::super::words::What;
 use super::super::{Actor, Group, GroupChange, GroupError, GroupSettings, JoinMode, NewGroup, RequestKind};
 use super::*;
+use crate::keeping::Keep;
 
 const OWNER: UserId = UserId(1);
 const ADMIN: UserId = UserId(2);
@@ -52,6 +53,7 @@ fn stage() -> Stage {
         key_version: 3,
         created_at: 1,
         dissolved_at: None,
+        keep: Keep::default(),
     };
     let member = |role, until| Some(MemberRow { role, until: Seq(until), muted_until: 0 });
     let request = |kind, by| Some(RequestRow { kind, by });
@@ -310,10 +312,12 @@ fn settings_say_what_changed_and_a_limit_is_not_below_the_members() {
         join: Some(JoinMode::Open),
         listed: Some(true),
         history_for_all: Some(true),
+        keep: Some(Keep { age_ms: 5, messages: 7 }),
         member_limit: Some(4),
     };
-    let effect = stage().does(ADMIN, settle(all));
-    let changed = ["handle", "name", "avatar", "announcement", "join", "listed", "history_for_all", "member_limit"];
+    let effect = stage().does(OWNER, settle(all));
+    let changed =
+        ["handle", "name", "avatar", "announcement", "join", "listed", "history_for_all", "member_limit", "keep"];
     assert_eq!(effect.told.expect("a row").what, What::Settings { changed: changed.to_vec() });
     assert_eq!((effect.group.handle, effect.group.name.as_str()), (None, "Owls"));
     let effect = stage().does(ADMIN, named("Owls"));

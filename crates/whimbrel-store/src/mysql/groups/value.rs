@@ -7,18 +7,20 @@ use super::super::directory::value::account_from;
 pub(super) use super::super::directory::value::get;
 use super::super::value::{conversation, seq, unreadable, user};
 use crate::groups::{Group, GroupMember, GroupRequest, JoinMode, RequestKind};
+use crate::keeping::Keep;
 
 /// What [`group`] wants, as the first columns of a row.
 macro_rules! group_columns {
     () => {
         "g.conv, g.handle, g.name, g.avatar, g.announcement, g.owner, g.join_mode, g.listed, g.history_for_all, \
-         g.member_limit, g.size, g.muted_until, g.revision, g.key_version, g.created_at, g.dissolved_at"
+         g.member_limit, g.size, g.muted_until, g.revision, g.key_version, g.created_at, g.dissolved_at, \
+         g.keep_age, g.keep_messages"
     };
 }
 pub(super) use group_columns;
 
 /// How many columns those are.
-pub(super) const GROUP_COLUMNS: usize = 16;
+pub(super) const GROUP_COLUMNS: usize = 18;
 
 /// A group from the first columns.
 pub(super) fn group(row: &MySqlRow) -> sqlx::Result<Group> {
@@ -39,6 +41,7 @@ pub(super) fn group(row: &MySqlRow) -> sqlx::Result<Group> {
         key_version: get(row, 13)?,
         created_at: get(row, 14)?,
         dissolved_at: get(row, 15)?,
+        keep: Keep { age_ms: get(row, 16)?, messages: get(row, 17)? },
     })
 }
 

@@ -89,11 +89,11 @@ pub(super) async fn conversation(work: &mut Work, id: ConversationId, now: u64) 
 /// What the group is called and how it works. Its revision and its size come with the row that tells of it.
 async fn settle(work: &mut Work, group: &Group, is_new: bool) -> Result<(), Stop> {
     let insert = "INSERT INTO chat_group (handle, name, avatar, announcement, owner, join_mode, listed, history_for_all, \
-         member_limit, muted_until, key_version, dissolved_at, conv, created_at, size) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)";
+         member_limit, muted_until, key_version, dissolved_at, keep_age, keep_messages, conv, created_at, size) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)";
     let update = "UPDATE chat_group SET handle = ?, name = ?, avatar = ?, announcement = ?, owner = ?, join_mode = ?, \
-         listed = ?, history_for_all = ?, member_limit = ?, muted_until = ?, key_version = ?, dissolved_at = ? \
-         WHERE conv = ? AND created_at = ?";
+         listed = ?, history_for_all = ?, member_limit = ?, muted_until = ?, key_version = ?, dissolved_at = ?, keep_age = ?, \
+         keep_messages = ? WHERE conv = ? AND created_at = ?";
     query(if is_new { insert } else { update })
         .bind(group.handle.as_deref())
         .bind(&group.name)
@@ -107,6 +107,8 @@ async fn settle(work: &mut Work, group: &Group, is_new: bool) -> Result<(), Stop
         .bind(group.muted_until)
         .bind(group.key_version)
         .bind(group.dissolved_at)
+        .bind(group.keep.age_ms)
+        .bind(group.keep.messages)
         .bind(&group.id.as_bytes()[..])
         .bind(group.created_at)
         .execute(work.db())

@@ -7,19 +7,20 @@ use super::super::directory::users::{self, user_columns};
 use super::super::head::read_role;
 use super::super::value::{all, conversation, first_row, number, seq, small, sql, unreadable, until, user};
 use crate::groups::{Group, GroupRequest, JoinMode, Membership, RequestKind};
+use crate::keeping::Keep;
 
 /// What [`group`] wants, as the first columns; `g` is the group.
 macro_rules! group_columns {
     () => {
         "g.conv, g.handle, g.name, g.avatar, g.announcement, g.owner, g.join_mode, g.listed, g.history_for_all, \
-         g.member_limit, g.size, g.muted_until, g.revision, g.key_version, g.created_at, g.dissolved_at"
+         g.member_limit, g.size, g.muted_until, g.revision, g.key_version, g.created_at, g.dissolved_at, g.keep_age, g.keep_messages"
     };
 }
 
 pub(super) use group_columns;
 
 /// Columns of [`group_columns`].
-pub(super) const GROUP_COLUMNS: usize = 16;
+pub(super) const GROUP_COLUMNS: usize = 18;
 
 /// A group from the first columns.
 pub(super) fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
@@ -40,6 +41,7 @@ pub(super) fn group(row: &Row<'_>) -> rusqlite::Result<Group> {
         key_version: small(row, 13)?,
         created_at: number(row, 14)?,
         dissolved_at: row.get::<_, Option<i64>>(15)?.map(i64::unsigned_abs),
+        keep: Keep { age_ms: number(row, 16)?, messages: number(row, 17)? },
     })
 }
 

@@ -19,7 +19,7 @@ use crate::{Head, Keyring, StoreError};
 
 const GROUP: &str = "UPDATE chat_group SET handle = ?2, name = ?3, avatar = ?4, announcement = ?5, owner = ?6, \
      join_mode = ?7, listed = ?8, history_for_all = ?9, member_limit = ?10, size = ?11, muted_until = ?12, \
-     revision = ?13, key_version = ?14, dissolved_at = ?15 WHERE conv = ?1";
+     revision = ?13, key_version = ?14, dissolved_at = ?15, keep_age = ?16, keep_messages = ?17 WHERE conv = ?1";
 
 /// Who comes back begins anew, but for a mute: leaving does not end it.
 pub(super) const MEMBER: &str = "INSERT INTO group_member (conv, user, role, since, key_from, joined_at) \
@@ -135,6 +135,8 @@ impl Writing<'_> {
             sql(group.revision.0),
             group.key_version,
             group.dissolved_at.map(sql),
+            sql(group.keep.age_ms),
+            sql(group.keep.messages),
         ];
         run(self.db, GROUP, values)?;
         Ok(())

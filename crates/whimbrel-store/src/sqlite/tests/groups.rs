@@ -24,7 +24,7 @@ impl Held {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = open(folder.path());
-        store.shared.writer.write(|db| made(db, "CREATE TABLE mark (name TEXT)")).await.expect("made");
+        store.shared.writer.write(|db| made(db, "CREATE TABLE tick (name TEXT)")).await.expect("made");
         let (release, held) = mpsc::channel::<()>();
         let (running, runs) = tokio::sync::oneshot::channel();
         let holding = submit(&store, move |_| {
@@ -68,13 +68,13 @@ fn made(db: &Connection, sql: &str) -> Result<(), StoreError> {
 }
 
 fn mark(name: &'static str) -> Job {
-    Box::new(move |db| made(db, &format!("INSERT INTO mark VALUES ('{name}')")))
+    Box::new(move |db| made(db, &format!("INSERT INTO tick VALUES ('{name}')")))
 }
 
 /// What another connection sees.
 fn marks(path: &PathBuf) -> Vec<String> {
     let db = Connection::open(path).expect("there");
-    let mut names = db.prepare("SELECT name FROM mark ORDER BY rowid").expect("a table");
+    let mut names = db.prepare("SELECT name FROM tick ORDER BY rowid").expect("a table");
     names.query_map([], |row| row.get(0)).expect("rows").map(|name| name.expect("text")).collect()
 }
 
@@ -85,11 +85,11 @@ async fn a_failing_job_undoes_itself_and_nothing_else() {
     let held = Held::new().await;
     let path = held.path.clone();
     let fails = |db: &Connection| {
-        made(db, "INSERT INTO mark VALUES ('fails')")?;
+        made(db, "INSERT INTO tick VALUES ('fails')")?;
         Err(StoreError::Corrupt("its own reason".into()))
     };
     let panics = |db: &Connection| {
-        made(db, "INSERT INTO mark VALUES ('panics')")?;
+        made(db, "INSERT INTO tick VALUES ('panics')")?;
         panic!("on purpose")
     };
     let looks = move |_: &Connection| {
@@ -124,11 +124,11 @@ async fn a_lost_transaction_fails_all_of_its_jobs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_alone_that_fails_leaves_nothing() {
     let held = Held::new().await;
-    let lost: Job = Box::new(|db| made(db, "INSERT INTO mark VALUES ('x'); ROLLBACK"));
+    let lost: Job = Box::new(|db| made(db, "INSERT INTO tick VALUES ('x'); ROLLBACK"));
     let (results, marks) = held.run(vec![lost]).await;
     assert!(matches!(results[0], Err(StoreError::Unavailable(_))) && marks.is_empty());
     let held = Held::new().await;
-    let fails: Job = Box::new(|db| made(db, "INSERT INTO mark VALUES ('x'); INSERT INTO nowhere VALUES (1)"));
+    let fails: Job = Box::new(|db| made(db, "INSERT INTO tick VALUES ('x'); INSERT INTO nowhere VALUES (1)"));
     let (results, marks) = held.run(vec![fails]).await;
     assert!(results[0].is_err() && marks.is_empty());
 }

@@ -31,6 +31,8 @@ async fn stores() -> Stores {
         directory: store.clone(),
         groups: store.clone(),
         settings: store.clone(),
+        history: store.clone(),
+        keeping: store.clone(),
         presences: store,
         keep: Box::new(folder),
     }
@@ -38,3 +40,4 @@ async fn stores() -> Stores {
 
 crate::timeline_and_directory_conformance!(stores);
 crate::groups_conformance!(stores);
+crate::history_conformance!(stores);

@@ -23,6 +23,8 @@ async fn stores() -> Stores {
         directory: store.clone(),
         groups: store.clone(),
         settings: store.clone(),
+        history: store.clone(),
+        keeping: store.clone(),
         presences: store,
         keep: Box::new(database),
     }
@@ -30,6 +32,7 @@ async fn stores() -> Stores {
 
 crate::timeline_and_directory_conformance!(stores);
 crate::groups_conformance!(stores);
+crate::history_conformance!(stores);
 crate::remembering_directory_conformance!(stores);
 
 /// Two processes on one database, and a connection past both.
