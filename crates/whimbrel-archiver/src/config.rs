@@ -17,6 +17,8 @@ pub struct Config {
     pub pause_min: Duration,
     /// The longest of these pauses.
     pub pause_max: Duration,
+    /// How long what is kept.
+    pub retention: crate::retention::Config,
     /// How long a batch that is under way may still take when the archiver is told to stop.
     pub stop_grace: Duration,
 }
@@ -29,6 +31,7 @@ impl Default for Config {
             recall_within: limits::RECALL_WITHIN,
             pause_min: Duration::from_millis(20),
             pause_max: Duration::from_secs(1),
+            retention: crate::retention::Config::default(),
             stop_grace: Duration::from_secs(5),
         }
     }

@@ -1,4 +1,4 @@
-//! The archiver: consume · place · announce.
+//! The archiver: consume · place · announce · retention.
 //!
 //! It takes what the log delivered, gives every draft its place in one transaction, tells the transfers, and only
 //! then lets the log forget the records. It is the only room that says which seq comes next.
@@ -20,8 +20,10 @@ mod backoff;
 mod config;
 mod consume;
 mod place;
+pub mod retention;
 #[cfg(test)]
 mod testing;
 
 pub use config::Config;
 pub use consume::Archiver;
+pub use retention::Retention;

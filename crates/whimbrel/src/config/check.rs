@@ -3,6 +3,7 @@
 //! Reads files' existence at most; opens no port and writes nothing.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::Config;
 use super::reader::Reader;
@@ -14,6 +15,7 @@ pub(super) fn check(config: &Config, r: &mut Reader) {
     tls(config, r);
     listeners(config, r);
     times(config, r);
+    retention(config, r);
     api(config, r);
     secrets(config, r);
     cluster(config, r);
@@ -79,6 +81,32 @@ fn times(config: &Config, r: &mut Reader) {
             r.origin("process.stop_within"),
             show_time(stop)
         ));
+    }
+}
+
+/// What goes must be older than what may still be sent again: a repeat would not be known any more.
+fn retention(config: &Config, r: &mut Reader) {
+    let retention = &config.archiver.retention;
+    let ages = [
+        ("retention.age", retention.all),
+        ("retention.direct_age", retention.direct),
+        ("retention.group_age", retention.group),
+        ("retention.private_age", retention.private),
+    ];
+    let least = retention.young;
+    for (key, keep) in ages {
+        let age = Duration::from_millis(keep.age_ms);
+        if !age.is_zero() && age < least {
+            r.problem(format!(
+                "{key} ({}) is \"{}\" and messages.oldest_draft ({}) is \"{}\"; messages are kept for at least 25 hours \
+                 longer than drafts are taken, here \"{}\": set oldest_draft lower, or keep longer.",
+                r.origin(key),
+                show_time(age),
+                r.origin("messages.oldest_draft"),
+                show_time(config.transfer.oldest_draft),
+                show_time(least)
+            ));
+        }
     }
 }
 

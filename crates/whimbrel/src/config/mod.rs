@@ -102,6 +102,7 @@ impl Config {
         let master_key = MasterKeySource::read(r);
         let mut archiver = whimbrel_archiver::Config::default();
         let transfer = sections::messages(r, &mut connector, &mut archiver);
+        sections::retention(r, &transfer, &mut archiver.retention);
         let database = sections::database(r);
         let cluster = cluster::Cluster::read(r);
         let places = cluster::Places::read(r);

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use tracing_subscriber::filter::Targets;
 use whimbrel_api::{MetricsAccess, Registration};
 use whimbrel_core::AddressRange;
+use whimbrel_store::keeping::Keep;
 use whimbrel_store::sqlite::SqliteConfig;
 
 use super::kind::{Address, Bool, Folder, Integer, ListOf, OneOf, OptionalFile, OptionalSecret, Size, Text, Time};
@@ -202,6 +203,27 @@ pub(super) fn messages(
     c.cursor_delay = r.get("messages.cursor_delay", c.cursor_delay, Time::ms(0, 10_000));
     c.syncs_at_once = r.get("messages.syncs_at_once", c.syncs_at_once, Integer(1, 1024));
     c
+}
+
+/// `[retention]`: how long what is said is kept.
+pub(super) fn retention(
+    r: &mut Reader,
+    transfer: &whimbrel_transfer::Config,
+    c: &mut whimbrel_archiver::retention::Config,
+) {
+    let mut bounds = |age: &'static str, messages: &'static str| {
+        let age = r.get(age, Duration::ZERO, Time::s(0, 36_500 * DAY));
+        let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+        Keep { age_ms, messages: r.get(messages, 0, Integer(0, 1_000_000_000_000)) }
+    };
+    c.all = bounds("retention.age", "retention.messages");
+    c.direct = bounds("retention.direct_age", "retention.direct_messages");
+    c.group = bounds("retention.group_age", "retention.group_messages");
+    c.private = bounds("retention.private_age", "retention.private_messages");
+    c.young = transfer.oldest_draft + transfer.newest_draft + Duration::from_secs(HOUR);
+    c.every = r.get("retention.every", c.every, Time::s(1, 7 * DAY));
+    c.step = r.get("retention.step", c.step, Integer(1, 100_000));
+    c.pause = r.get("retention.pause", c.pause, Time::ms(0, 60_000));
 }
 
 /// `[database]`: SQLite.

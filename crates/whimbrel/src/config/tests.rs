@@ -75,6 +75,10 @@ fn a_bad_value_is_one_sentence_that_says_what_is_allowed() {
         ("[tls]\ncertificate = \"/nowhere/x.pem\"\nprivate_key = \"/dev/null\"", "which cannot be read"),
         ("[tls]\ncertificate = \"/dev/null\"", "tls.certificate (w.toml:2) is set and tls.private_key is not"),
         ("[clients]\nsilence = \"30s\"", "silence must be at least twice as long"),
+        (
+            "[retention]\ngroup_age = \"30d\"",
+            "retention.group_age (w.toml:2) is \"30d\" and messages.oldest_draft (default) is \"30d\"",
+        ),
         ("[process]\nstop_within = \"5s\"", "process.stop_within (w.toml:2) is \"5s\""),
         ("[clients]\nlisten = \"127.0.0.1:7180\"", "clients.listen and http.listen are both 127.0.0.1:7180"),
         (

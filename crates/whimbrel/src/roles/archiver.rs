@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use whimbrel_archiver::Archiver;
+use whimbrel_archiver::{Archiver, Retention};
 use whimbrel_rpc::grpc::Announcer;
 use whimbrel_store::rabbit::{RabbitLog, RabbitPark};
 use whimbrel_store::redis::RoleName;
@@ -40,6 +40,8 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let archiver =
         Archiver::new(config.archiver.clone(), log.clone(), store.clone(), announcer.clone()).with_park(park);
     let stop_archiver = CancellationToken::new();
+    let retention = Retention::new(config.archiver.retention.clone(), store.clone(), store.clone(), announcer.clone());
+    let retaining = tokio::spawn(retention.run(stop_archiver.clone()));
     let archiving = tokio::spawn(archiver.run(stop_archiver.clone()));
     working.store(true, Ordering::Relaxed);
     base.ready(&[("health", health.to_string())]);
@@ -54,6 +56,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     membership.leave().await;
     stop_archiver.cancel();
     super::in_time("the batch under way", deadline, archiving).await;
+    super::in_time("retention", deadline, retaining).await;
     sharing.abort();
     following.abort();
     whimbrel_store::Log::close(&*log);

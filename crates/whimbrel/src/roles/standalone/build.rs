@@ -7,7 +7,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
 use whimbrel_api::ApiRole;
-use whimbrel_archiver::Archiver;
+use whimbrel_archiver::{Archiver, Retention};
 use whimbrel_connector::Connector;
 use whimbrel_core::{ConnectorId, TransferId};
 use whimbrel_rpc::peers::OnlyConnector;
@@ -36,7 +36,7 @@ pub(super) async fn build(
     api: whimbrel_api::Config,
     metrics_handle: PrometheusHandle,
     ended: CancellationToken,
-) -> anyhow::Result<(Roles, Archiver)> {
+) -> anyhow::Result<(Roles, Archiver, Retention)> {
     let keyring = Arc::new(master_key::keyring(&config.master_key, &config.data.folder)?);
     let store = open_store(config, keyring.clone()).await?;
     let engine = Arc::new(store.clone());
@@ -57,6 +57,7 @@ pub(super) async fn build(
     let peers = Arc::new(OnlyConnector::new(id, connector.push()));
     let transfer = TransferRole::new(config.transfer.clone(), TransferId::generate(), stores, peers);
     let archiver = Archiver::new(config.archiver.clone(), Arc::new(log.clone()), engine.clone(), transfer.clone());
+    let retention = Retention::new(config.archiver.retention.clone(), engine.clone(), engine.clone(), transfer.clone());
     let ready = Arc::new(move || match ended.is_cancelled() {
         true => Err("a role has ended".to_owned()),
         false => Ok(()),
@@ -69,7 +70,7 @@ pub(super) async fn build(
     let refresh = keyring.derive(REFRESH);
     let stores = whimbrel_api::Stores::one(engine, status);
     let api = ApiRole::new(api, stores, transfer.clone(), tokens, refresh, ready, render)?;
-    Ok((Roles { connector, transfer, api, log, store }, archiver))
+    Ok((Roles { connector, transfer, api, log, store }, archiver, retention))
 }
 
 /// Opening may migrate, which blocks.

@@ -39,9 +39,11 @@ pub(crate) struct Standalone {
 struct Tasks {
     api: JoinHandle<()>,
     archiver: JoinHandle<()>,
+    retention: JoinHandle<()>,
     stop_api: CancellationToken,
     stop_archiver: CancellationToken,
-    /// Cancelled once one of the two has ended, for whatever reason.
+    stop_retention: CancellationToken,
+    /// Cancelled once one of the three has ended, for whatever reason.
     ended: CancellationToken,
 }
 
@@ -83,8 +85,10 @@ pub(crate) async fn start(config: &Config, metrics: PrometheusHandle) -> anyhow:
     let (client_addr, http_addr) = (clients.local_addr()?, http.local_addr()?);
 
     let ended = CancellationToken::new();
-    let (roles, archiver) = build::build(config, api_config, metrics, ended.clone()).await?;
+    let (roles, archiver, retention) = build::build(config, api_config, metrics, ended.clone()).await?;
     let (stop_api, stop_archiver) = (CancellationToken::new(), CancellationToken::new());
+    let stop_retention = CancellationToken::new();
+    let retention = watched(&ended, retention.run(stop_retention.clone()));
     let archiver = watched(&ended, archiver.run(stop_archiver.clone()));
     let client_tls = certificate.clone().filter(|_| config.clients.tls);
     roles.connector.start(clients, client_tls, roles.transfer.clone());
@@ -94,7 +98,7 @@ pub(crate) async fn start(config: &Config, metrics: PrometheusHandle) -> anyhow:
     let api = watched(&ended, async move { api.serve(http, http_tls, stopping).await });
 
     folder.announce(client_addr, http_addr)?;
-    let tasks = Tasks { api, archiver, stop_api, stop_archiver, ended };
+    let tasks = Tasks { api, archiver, retention, stop_api, stop_archiver, stop_retention, ended };
     Ok(Standalone { client_addr, http_addr, roles, tasks, stop_within: config.process.stop_within, folder })
 }
 

@@ -19,6 +19,8 @@ impl Standalone {
         // Load balancers look elsewhere, clients are told to move and leave.
         roles.api.drain();
         roles.connector.drain(stop_within / 2).await;
+        tasks.stop_retention.cancel();
+        in_time("retention", deadline, tasks.retention).await;
         // Requests under way are answered, and what they changed is told.
         tasks.stop_api.cancel();
         in_time("requests under way", deadline, tasks.api).await;
