@@ -51,6 +51,17 @@ pub struct Group {
     pub created_at: u64,
     /// When it was dissolved; `None`: it stands.
     pub dissolved_at: Option<u64>,
+    /// How long messages are kept.
+    pub keep: Keep,
+}
+
+/// How long messages are kept in a group, as its owner wants it; the deployment may keep less. 0 sets no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// Messages that are older go, seconds.
+    pub age_s: u64,
+    /// Messages that at least so many follow go.
+    pub messages: u64,
 }
 
 /// A group, and what one is in it.
@@ -132,6 +143,8 @@ pub struct GroupSettings {
     pub history_for_all: Option<bool>,
     /// Not below the members that there are.
     pub member_limit: Option<u32>,
+    /// How long messages are kept; for the owner alone.
+    pub keep: Option<Keep>,
 }
 
 /// What is done in a group.

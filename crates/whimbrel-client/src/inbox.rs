@@ -115,6 +115,15 @@ impl Conversation {
         }
     }
 
+    /// Where the run begins with these messages before it; `None` if they are not what lies there, or if this session has
+    /// not shown yet that the run is of the server's timeline.
+    pub(crate) fn precede(&self, messages: &[Message]) -> Option<Seq> {
+        let (first, last) = (messages.first()?, messages.last()?);
+        let is_dense = messages.iter().zip(first.seq.0..).all(|(message, seq)| message.seq.0 == seq);
+        let fits = self.compared && is_dense && last.seq == self.row.base && first.seq > Seq::ZERO;
+        fits.then(|| Seq(first.seq.0 - 1))
+    }
+
     /// A message that calls the user was shown.
     pub(crate) fn called(&mut self, seq: Seq) {
         let row = &mut self.row;
@@ -264,6 +273,30 @@ mod tests {
         assert_eq!(start_of(&view(1000, 950, 0), FirstSync::Recent(100)), Seq(900));
         assert_eq!(start_of(&view(1000, 40, 60), FirstSync::Recent(100)), Seq(60));
         assert_eq!(start_of(&view(1000, 40, 0), FirstSync::Everything), Seq(0));
+    }
+
+    /// What is next to the run, whole, and of the same timeline.
+    #[test]
+    fn only_what_ends_where_the_run_begins_goes_before_it() {
+        let message = |seq| Message {
+            conversation: ConversationId::from_bytes([1; 16]),
+            seq: Seq(seq),
+            sender: UserId(2),
+            device: whimbrel_core::DeviceId::from_bytes([1; 16]),
+            message_id: whimbrel_core::MessageId::from_bytes([seq as u8; 16]),
+            kind: whimbrel_core::MessageKind::TEXT,
+            key_version: 1,
+            body: bytes::Bytes::from_static(b"x"),
+            at: seq,
+        };
+        let mut conversation = Conversation::starting(&view(100, 50, 0), Seq(50));
+        let of = |seqs: &[u64]| seqs.iter().map(|seq| message(*seq)).collect::<Vec<_>>();
+        assert_eq!(conversation.precede(&of(&[48, 49, 50])), Some(Seq(47)));
+        for wrong in [&[][..], &[48, 49], &[48, 50], &[49, 50, 51], &[0, 1]] {
+            assert_eq!(conversation.precede(&of(wrong)), None, "{wrong:?}");
+        }
+        conversation.session_started();
+        assert_eq!(conversation.precede(&of(&[50])), None, "another server may have answered");
     }
 
     #[test]

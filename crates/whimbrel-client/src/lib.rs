@@ -153,6 +153,7 @@ mod engine;
 mod error;
 mod event;
 mod group;
+mod history;
 mod inbox;
 mod keys;
 mod message;
@@ -179,14 +180,15 @@ pub use content::{
 pub use error::{ApiError, Error, StoreError};
 pub use event::{Closed, ConnectionState, Event, Events, NotPlaced, Outcome};
 pub use group::{
-    Group, GroupAction, GroupInfo, GroupMember, GroupNews, GroupRequest, GroupSettings, JoinMode, NewGroup, Page,
+    Group, GroupAction, GroupInfo, GroupMember, GroupNews, GroupRequest, GroupSettings, JoinMode, Keep, NewGroup, Page,
     ReadBy, Reader, RequestKind,
 };
+pub use history::{History, HistoryAt};
 pub use message::{ConversationSummary, StoredMessage};
 pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};
 pub use presence::PrivacyChange;
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
-pub use rest::{AuthorizedRest, PAGE, RELATIONS_PAGE, Rest};
+pub use rest::{AuthorizedRest, PAGE, RELATIONS_PAGE, Rest, ServerFollowUps, ServerPage};
 pub use setting::{Setting, SettingChange};
 
 pub use whimbrel_core::{

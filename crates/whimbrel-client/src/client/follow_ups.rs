@@ -3,7 +3,7 @@
 //! Each of these is a draft like any other: it rests in the outbox until it is answered, survives what messages survive,
 //! and is told by [`Event::Sent`](crate::Event::Sent) or [`Event::Refused`](crate::Event::Refused).
 
-use whimbrel_core::{ConversationId, MessageId, MessageKind, Seq};
+use whimbrel_core::{ConversationId, Message, MessageId, MessageKind, Seq};
 
 use super::{Client, MESSAGES_MAX};
 use crate::content::{Content, FollowUp, Outgoing};
@@ -99,7 +99,7 @@ impl Client {
         limit: usize,
     ) -> Result<Vec<Pictured>, Error> {
         let limit = limit.min(MESSAGES_MAX);
-        let (store, directory) = (&self.inner.store, &self.inner.directory);
+        let store = &self.inner.store;
         let (mut rows, mut after) = (Vec::new(), after);
         while rows.len() < limit {
             // What is about earlier messages takes places too: there may be more to read than what is wanted.
@@ -109,6 +109,12 @@ impl Client {
             rows.extend(page.into_iter().filter(|row| is_item(row.kind)));
         }
         rows.truncate(limit);
+        self.fold(conversation, rows).await
+    }
+
+    /// These messages, which are stored here, with what is about them.
+    pub(super) async fn fold(&self, conversation: ConversationId, rows: Vec<Message>) -> Result<Vec<Pictured>, Error> {
+        let (store, directory) = (&self.inner.store, &self.inner.directory);
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
         let about = store.follow_ups(conversation, first.seq, last.seq).await?;
         let picture = Picture::of(rows.into_iter().chain(about).map(|row| show(directory, row)));

@@ -18,6 +18,7 @@ use crate::store::Store;
 
 mod chats;
 mod follow_ups;
+mod history;
 mod presence;
 
 /// Calls that wait for the driver.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, MessageId, Seq};
+use whimbrel_core::{ConversationId, Message, MessageId, Seq};
 
 use super::{Command, Driver, End};
 use crate::content::Outgoing;
@@ -44,6 +44,8 @@ pub(super) struct Calls {
     waiting: HashMap<MessageId, Vec<Reply<Outcome>>>,
     asked: Vec<(ConversationId, MessageId, Reply<Outcome>)>,
     durable: Vec<(ConversationId, Seq, oneshot::Sender<()>)>,
+    /// What is to be put before runs.
+    pub(super) older: Vec<(ConversationId, Vec<Message>, Reply<()>)>,
     parked: Vec<(ConversationId, Outgoing, Reply<MessageId>)>,
     recent: HashMap<MessageId, Outcome>,
     recent_order: VecDeque<MessageId>,
@@ -119,6 +121,9 @@ impl Driver {
                 self.engine.learn_setting(setting, now);
                 // With the commit, as what was read.
                 self.calls.read.push(reply);
+            }
+            Some(Command::Older { conversation, messages, reply }) => {
+                self.calls.older.push((conversation, messages, reply));
             }
             Some(Command::OutboxLen { reply }) => {
                 let _ = reply.send(self.engine.outbox().len());

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, GoodbyeCode, MessageId, Next, Seq, UserId};
+use whimbrel_core::{ConversationId, GoodbyeCode, Message, MessageId, Next, Seq, UserId};
 
 use crate::account::Credentials;
 use crate::builder::Settings;
@@ -30,6 +30,7 @@ use crate::store::{Snapshot, Store};
 mod calls;
 mod fetch;
 mod link;
+mod older;
 mod session;
 
 /// A session that was online for so long held: pauses start anew after it.
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Signal { conversation: ConversationId, data: Bytes, reply: oneshot::Sender<Result<(), Error>> },
     Watch { users: Vec<UserId>, reply: oneshot::Sender<()> },
     Setting { setting: Setting, reply: oneshot::Sender<Result<(), Error>> },
+    Older { conversation: ConversationId, messages: Vec<Message>, reply: oneshot::Sender<Result<(), Error>> },
     OutboxLen { reply: oneshot::Sender<usize> },
     Close,
 }
@@ -189,6 +191,7 @@ impl Driver {
                     self.command(command)?;
                     self.drain_commands()?;
                     self.settle().await?;
+                    self.put_older().await?;
                     self.look_up().await;
                 }
             }

@@ -40,6 +40,7 @@ impl Driver {
         loop {
             self.drain_commands()?;
             self.settle().await?;
+            self.put_older().await?;
             self.look_up().await;
             self.pump(link)?;
             if !*online && self.engine.is_in_step() {

@@ -324,6 +324,7 @@ impl Engine {
     fn drop_run(&mut self, id: ConversationId) {
         self.batch.commit.dropped_runs.push(id);
         self.batch.commit.messages.retain(|message| message.conversation != id);
+        self.batch.commit.older.retain(|message| message.conversation != id);
         self.batch.events.retain(|event| !matches!(event, Event::Message(message) if message.conversation == id));
         self.batch.commit.taken_back.retain(|(conversation, _)| *conversation != id);
         self.fleeting.dropped(id, whimbrel_core::Seq(u64::MAX));

@@ -27,6 +27,7 @@ use crate::sync::Syncs;
 mod fleeting;
 mod frames;
 mod groups;
+mod older;
 mod outgoing;
 mod passing;
 mod people;
@@ -169,7 +170,9 @@ impl Engine {
 
     /// Whether unread counts can be found before the commit: nothing that they count is in it.
     pub(crate) fn is_countable_now(&self) -> bool {
-        self.batch.commit.messages.is_empty() && self.batch.commit.dropped_runs.is_empty()
+        self.batch.commit.messages.is_empty()
+            && self.batch.commit.older.is_empty()
+            && self.batch.commit.dropped_runs.is_empty()
     }
 
     /// Which unread counts are to be found anew, and how.

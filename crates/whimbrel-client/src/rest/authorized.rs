@@ -13,9 +13,11 @@ use tokio::sync::Mutex;
 use whimbrel_core::{ConversationId, DeviceId, Presence, Privacy, Seq, UserId};
 
 use super::Rest;
+use super::history::{ServerFollowUps, ServerPage};
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
 use crate::group::{Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy};
+use crate::history::HistoryAt;
 use crate::presence::PrivacyChange;
 use crate::relation::{Device, Profile, ProfileChange, Relation, RelationKey};
 use crate::setting::{Setting, SettingChange};
@@ -220,6 +222,10 @@ calls! {
     group_keys(group: ConversationId, after: u32, limit: usize) -> Page<RelationKey, u32>;
     /// Who has read a message of a group.
     read_by(group: ConversationId, seq: Seq, after: Option<UserId>, limit: usize) -> ReadBy;
+    /// A page of a conversation, sealed as the server has it.
+    history(conversation: ConversationId, at: HistoryAt, limit: usize) -> ServerPage;
+    /// A page of what is about the messages at these places.
+    follow_ups(conversation: ConversationId, range: (Seq, Seq), after: Option<&str>, limit: usize) -> ServerFollowUps;
     /// A page of how one's conversations are shown.
     settings(after: Option<ConversationId>, limit: usize) -> Page<Setting, ConversationId>;
     /// Changes how a conversation is shown. [`Client`](crate::Client) has shorter ways, which hold on this device at once.

@@ -98,6 +98,8 @@ pub(super) struct Group {
     created_at: u64,
     #[serde(default)]
     dissolved_at: Option<u64>,
+    #[serde(default)]
+    keep: Keep,
 }
 
 impl Group {
@@ -119,6 +121,7 @@ impl Group {
             key_version: self.key_version,
             created_at: self.created_at,
             dissolved_at: self.dissolved_at,
+            keep: group::Keep { age_s: self.keep.age_s, messages: self.keep.messages },
         })
     }
 }
@@ -142,6 +145,7 @@ impl From<&group::Group> for Group {
             key_version: group.key_version,
             created_at: group.created_at,
             dissolved_at: group.dissolved_at,
+            keep: Keep { age_s: group.keep.age_s, messages: group.keep.messages },
         }
     }
 }
@@ -383,6 +387,16 @@ pub(super) struct GroupSettings<'a> {
     history_for_all: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     member_limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep: Option<Keep>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+struct Keep {
+    #[serde(default)]
+    age_s: u64,
+    #[serde(default)]
+    messages: u64,
 }
 
 impl<'a> From<&'a group::GroupSettings> for GroupSettings<'a> {
@@ -396,6 +410,7 @@ impl<'a> From<&'a group::GroupSettings> for GroupSettings<'a> {
             listed: settings.listed,
             history_for_all: settings.history_for_all,
             member_limit: settings.member_limit,
+            keep: settings.keep.map(|keep| Keep { age_s: keep.age_s, messages: keep.messages }),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::relation::{Device, Profile, ProfileChange, Relation};
 mod authorized;
 mod group_words;
 mod groups;
+mod history;
 mod presence;
 mod setting_words;
 mod words;
@@ -22,6 +23,7 @@ mod words;
 pub use authorized::AuthorizedRest;
 pub(crate) use authorized::{Auth, Password, is_refusal};
 pub(crate) use groups::{group_from_json, group_to_json, setting_from_json, setting_to_json};
+pub use history::{ServerFollowUps, ServerPage};
 
 /// A request that takes longer has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);

@@ -216,6 +216,7 @@ async fn groups_keys_settings_and_what_is_due_are_kept() {
             key_version: 2,
             created_at: 5,
             dissolved_at: None,
+            keep: crate::group::Keep { age_s: 60, messages: 5 },
         };
         let info = GroupInfo { group, role: Some(whimbrel_core::Role::Admin), muted_until: 0, until: Seq(9) };
         let setting = Setting {
@@ -411,4 +412,36 @@ async fn a_file_is_private_locked_and_recognised() {
     let other = folder.path().join("other");
     rusqlite::Connection::open(&other).and_then(|c| c.execute_batch("CREATE TABLE t (x)")).expect("another database");
     assert!(matches!(SqliteStore::open(&other).await, Err(StoreError::Unreadable(_))));
+}
+
+/// What was said before goes before the run, and what of it was taken back is gone with the same commit. A store with a
+/// bound takes the nearest ones, and nothing that is not next to its run.
+#[tokio::test]
+async fn what_was_before_goes_before_the_run() {
+    each(async |store| {
+        store.commit(run(20..=25)).await.expect("committed");
+        let older = Commit {
+            conversations: vec![row(25)],
+            older: (10..=19).map(message).collect(),
+            taken_back: vec![(CHAT, Seq(12))],
+            ..Commit::default()
+        };
+        store.commit(older).await.expect("committed");
+        let all = store.messages(CHAT, Seq(0), 100).await.expect("read");
+        let expected = (10..=25).map(|seq| match seq {
+            12 => Message { body: Bytes::new(), ..message(12) },
+            seq => message(seq),
+        });
+        assert_eq!(all, expected.collect::<Vec<_>>());
+        assert_eq!(store.messages(CHAT, Seq(17), 3).await.expect("read"), [message(18), message(19), message(20)]);
+    })
+    .await;
+    let bounded = MemoryStore::keeping(10);
+    bounded.commit(run(20..=25)).await.expect("committed");
+    for part in [12..=19_u64, 5..=11] {
+        let older = Commit { older: part.map(message).collect(), ..Commit::default() };
+        bounded.commit(older).await.expect("committed");
+    }
+    let kept = bounded.messages(CHAT, Seq(0), 100).await.expect("read");
+    assert_eq!(kept, (16..=25).map(message).collect::<Vec<_>>());
 }

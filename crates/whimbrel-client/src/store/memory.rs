@@ -84,6 +84,17 @@ impl State {
         run.push_back(message);
     }
 
+    /// Only where it is next to what is there: what does not fit leaves a run that nothing older is next to.
+    fn put_before(&mut self, mut message: Message, keep: usize) {
+        let base = self.conversations.get(&message.conversation).map(|row| row.cursor.next());
+        let run = self.runs.entry(message.conversation).or_default();
+        let next = run.front().map(|first| first.seq).or(base);
+        if run.len() < keep && next == Some(message.seq.next()) {
+            message.body = Bytes::copy_from_slice(&message.body);
+            run.push_front(message);
+        }
+    }
+
     /// The stored messages with places above `after`.
     fn after(&self, conversation: ConversationId, after: Seq) -> impl Iterator<Item = &Message> {
         let run = self.runs.get(&conversation);
@@ -120,6 +131,9 @@ impl State {
             self.append(message, keep);
         }
         self.fleeting_begun.extend(commit.fleeting_begun.into_iter().map(|(id, seq, at)| ((id, seq), at)));
+        for message in commit.older.into_iter().rev() {
+            self.put_before(message, keep);
+        }
         for (conversation, target) in commit.taken_back {
             self.fleeting_begun.remove(&(conversation, target));
             self.take_back(conversation, target);

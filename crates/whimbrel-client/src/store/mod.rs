@@ -114,6 +114,9 @@ pub struct Commit {
     pub messages: Vec<Message>,
     /// Fleeting messages whose times have begun, and when: see [`Snapshot::fleeting_begun`]. Forgotten with their messages.
     pub fleeting_begun: Vec<(ConversationId, Seq, u64)>,
+    /// Messages to put before their runs: each conversation's in order, ending where its run begins. A store that keeps a
+    /// bounded number takes the last ones for which it has room.
+    pub older: Vec<Message>,
     /// Messages that were taken back: their bodies are emptied, and those of the follow-ups that hold content for them
     /// (edits, parts of a stream) are cut to their first [`TARGET_LEN`](whimbrel_wire::seal::TARGET_LEN) bytes. Those
     /// that are not stored are passed over.
@@ -158,6 +161,7 @@ impl Commit {
         self.dropped_runs.is_empty()
             && self.conversations.is_empty()
             && self.messages.is_empty()
+            && self.older.is_empty()
             && self.drafts.is_empty()
             && self.answered.is_empty()
             && self.relations.is_empty()

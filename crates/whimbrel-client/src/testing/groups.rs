@@ -148,6 +148,10 @@ pub(super) fn route(state: &mut State, caller: UserId, request: (&str, &[&str], 
             group(state, id)
         }
         ("POST", ["groups", id, action], _) => act(state, parse(id)?, caller, action, body),
+        ("GET", ["conversations", id, "messages"], query) => super::history::messages(state, parse(id)?, caller, query),
+        ("GET", ["conversations", id, "follow_ups"], query) => {
+            super::history::follow_ups(state, parse(id)?, caller, query)
+        }
         ("GET", ["conversations", "settings"], query) => settings(state, caller, after(query), limit(query)),
         ("PUT", ["conversations", id, "settings"], _) => change_setting(state, caller, parse(id)?, body),
         _ => Err((404, "not_found")),

@@ -85,6 +85,7 @@ fn inside(state: &mut State, caller: UserId, request: (&str, &[&str], &str), bod
     let number = |text: &str| text.parse().map(UserId).map_err(|_| (404, "not_found"));
     match request {
         ("GET", ["relations", ..], _) if state.relations_fail => Err((503, "unavailable")),
+        ("GET", ["conversations", _, _], _) if state.history_fails => Err((503, "unavailable")),
         ("GET", ["me"], _) => profile(state, caller),
         ("GET", ["users"], query) => {
             let handle = query.trim_start_matches("handle=");

@@ -16,6 +16,7 @@ use crate::content::{Content, Outgoing};
 use crate::message::draft;
 
 mod groups;
+mod history;
 mod http;
 mod socket;
 mod state;
@@ -162,6 +163,16 @@ impl FakeServer {
         self.state().relations_fail = fail;
     }
 
+    /// Whether asking for history fails.
+    pub fn fail_history(&self, fail: bool) {
+        self.state().history_fails = fail;
+    }
+
+    /// Whether history shows bodies of messages that were taken back: the answer was under way meanwhile.
+    pub fn stale_history(&self, stale: bool) {
+        self.state().stale_history = stale;
+    }
+
     /// Access tokens given from now on live so many seconds.
     pub fn set_token_life(&self, seconds: u64) {
         self.state().token_life_s = seconds;
@@ -219,6 +230,8 @@ pub struct Counts {
     pub relations: usize,
     /// Groups asked for.
     pub groups: usize,
+    /// Pages of history.
+    pub pages: usize,
 }
 
 /// A row that the server places.

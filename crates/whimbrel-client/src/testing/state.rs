@@ -43,6 +43,8 @@ pub(crate) struct State {
     pub(super) token_life_s: u64,
     pub(super) refused_refreshes: usize,
     pub(super) relations_fail: bool,
+    pub(super) history_fails: bool,
+    pub(super) stale_history: bool,
     pub(super) sends: Vec<(ConversationId, Vec<Draft>)>,
     pub(super) counts: Counts,
 }
@@ -65,6 +67,8 @@ impl Default for State {
             token_life_s: 3600,
             refused_refreshes: 0,
             relations_fail: false,
+            history_fails: false,
+            stale_history: false,
             sends: Vec::new(),
             counts: Counts::default(),
         }
@@ -232,6 +236,13 @@ impl State {
 
     pub(super) fn cursors(&self, conversation: ConversationId, user: UserId) -> Cursors {
         self.conversations.get(&conversation).map_or_else(Cursors::default, |timeline| timeline.cursors_of(user))
+    }
+
+    /// Floor and head, as the user sees them.
+    pub(super) fn sight(&self, conversation: ConversationId, user: UserId) -> Option<(Seq, Seq)> {
+        let timeline = self.conversations.get(&conversation).filter(|timeline| timeline.members.contains(&user))?;
+        let view = timeline.view(conversation, user, None, &mut 0);
+        Some((view.floor, view.head))
     }
 
     pub(super) fn timeline(&self, conversation: ConversationId) -> Vec<Message> {

@@ -7,7 +7,8 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use whimbrel_client::{
     Closed, ConnectionState, Content, ConversationId, ConversationSummary, Cursors, DeviceId, Event, GoodbyeCode,
-    MessageId, MessageKind, NotPlaced, Outgoing, Profile, Refusal, Relation, RelationState, Seq, StoredMessage, UserId,
+    History, MessageId, MessageKind, NotPlaced, Outgoing, Profile, Refusal, Relation, RelationState, Seq,
+    StoredMessage, UserId,
 };
 
 use super::app::{App, Effect, Happened, Notice, RelationDeed, Selected, Ticket};
@@ -197,6 +198,42 @@ fn who_has_scrolled_up_keeps_seeing_the_same_lines() {
         !screen(&mut app, (80, 24)).contains("line 1 "),
         "one page down is one page down, however far up one asked"
     );
+}
+
+/// The first of what is shown comes into sight: what was said before is asked for, once, and put above; so on to the first
+/// message. The frame stays the same meanwhile.
+#[test]
+fn who_scrolls_back_comes_to_the_first_message() {
+    let mut app = app();
+    for seq in 61..100 {
+        hear(&mut app, message(2, seq, 2, &format!("line {seq}")));
+    }
+    screen(&mut app, (80, 24));
+    assert_eq!(app.update(Happened::Key(Key::PageUp)), [Effect::Older(chat(2), Seq(61))]);
+    let before = screen(&mut app, (80, 24));
+    assert_eq!(app.update(Happened::Key(Key::PageUp)), [], "it is on its way");
+    app.update(Happened::Key(Key::PageDown));
+    let items = |seqs: std::ops::RangeInclusive<u64>| {
+        let rows = seqs.map(|seq| message(2, seq, 2, &format!("line {seq}")));
+        whimbrel_client::Picture::of(rows).into_items()
+    };
+    let part = |items, older: Option<u64>| History { items, older: older.map(Seq), newer: None };
+    app.update(Happened::Older(chat(2), Seq(61), part(items(21..=60), Some(21))));
+    assert_eq!(screen(&mut app, (80, 24)), before, "what is above moves nothing");
+    let far = |app: &mut App| (0..9).flat_map(|_| app.update(Happened::Key(Key::PageUp))).collect::<Vec<_>>();
+    assert_eq!(far(&mut app), [Effect::Older(chat(2), Seq(21))]);
+    app.update(Happened::NotOlder(chat(2), "no server".to_owned()));
+    assert!(screen(&mut app, (80, 24)).contains("no server"));
+    assert_eq!(far(&mut app), [Effect::Older(chat(2), Seq(21))], "one may ask again");
+    app.update(Happened::Older(chat(2), Seq(61), part(items(1..=3), None)));
+    assert!(
+        app.messages.first_key_value().is_some_and(|(first, _)| *first == Seq(21)),
+        "an answer to another question"
+    );
+    app.update(Happened::Older(chat(2), Seq(21), part(items(1..=20), None)));
+    screen(&mut app, (80, 24));
+    assert_eq!(far(&mut app), [], "nothing is before the first");
+    assert!(screen(&mut app, (80, 24)).contains("line 1 "));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub(super) fn commit(connection: &mut Connection, commit: Commit) -> rusqlite::R
     for row in &commit.conversations {
         conversation(&transaction, row)?;
     }
-    for row in &commit.messages {
+    for row in commit.messages.iter().chain(&commit.older) {
         message(&transaction, row)?;
     }
     for (conversation, seq, at) in &commit.fleeting_begun {

@@ -18,6 +18,7 @@
 mod acts;
 mod drafts;
 mod events;
+mod older;
 mod people;
 mod pick;
 mod presence;
@@ -37,6 +38,7 @@ pub(super) use drafts::Draft;
 use drafts::Drafts;
 #[cfg(test)]
 pub(super) use drafts::Ticket;
+use older::Older;
 use people::People;
 pub(super) use pick::number;
 use presence::Presences;
@@ -82,6 +84,7 @@ pub(super) struct App {
     /// Lines scrolled up from the end.
     scroll: usize,
     drawn: Drawn,
+    older: Older,
     /// The picked message is to be brought into sight.
     reveal: bool,
     /// How far conversations were marked read from here.
@@ -120,6 +123,7 @@ impl App {
             notice_left: 0,
             scroll: 0,
             drawn: Drawn::default(),
+            older: Older::default(),
             reveal: false,
             marked: BTreeMap::new(),
             wanted: None,
@@ -152,6 +156,7 @@ impl App {
                 self.reselect()
             }
             Happened::Messages(conversation, messages) => self.loaded(conversation, messages),
+            Happened::Older(conversation, before, history) => self.loaded_older(conversation, before, history),
             Happened::Opens(conversation, notice) => {
                 self.notify(notice);
                 self.wanted = Some(conversation);
@@ -180,6 +185,7 @@ impl App {
                 let refused = self.drafts.not_queued(conversation, ticket, why);
                 self.not_done(refused);
             }
+            Happened::NotOlder(conversation, why) => self.not_older(conversation, why),
             Happened::Looked(item) if self.open() == Some(item.conversation) => self.put(item, true),
             Happened::People(people) => self.people.learn(people),
             Happened::Sheet(sheet) => (self.sheet, self.help) = (Some(sheet), Some(0)),
@@ -203,6 +209,7 @@ impl App {
             let upto = messages.last().map_or(read, |last| last.seq);
             self.messages.retain(|seq, _| *seq > upto);
             messages.into_iter().for_each(|item| self.put(item, true));
+            self.older = Older::default();
             self.trim();
         }
         self.mark_read()
@@ -341,9 +348,11 @@ impl App {
         vec![Effect::MarkRead(conversation, last)]
     }
 
+    /// Who reads further up keeps what they have come to.
     fn trim(&mut self) {
-        while self.messages.len() > LINES_MAX {
+        while self.scroll == 0 && self.messages.len() > LINES_MAX {
             self.messages.pop_first();
+            self.older.reached_first = false;
         }
     }
 }

@@ -35,9 +35,15 @@ impl App {
             Key::Tab if self.complete() => {}
             Key::Next | Key::Tab => return self.step(1),
             Key::Previous => return self.step(-1),
-            Key::Older => self.pick(-1),
+            Key::Older => {
+                self.pick(-1);
+                return self.want_older();
+            }
             Key::Newer => self.pick(1),
-            Key::PageUp => self.scroll += page,
+            Key::PageUp => {
+                self.scroll += page;
+                return self.want_older();
+            }
             Key::PageDown => {
                 self.scroll = self.scroll.saturating_sub(page);
                 return self.mark_read();
@@ -107,7 +113,7 @@ impl App {
         }
         self.selected = Some(entry);
         self.messages.clear();
-        (self.scroll, self.picked) = (0, None);
+        (self.scroll, self.picked, self.older) = (0, None, super::older::Older::default());
         match entry {
             Selected::Conversation(id) if self.in_group() => vec![Effect::Load(id), Effect::Members(id)],
             Selected::Conversation(id) => vec![Effect::Load(id)],

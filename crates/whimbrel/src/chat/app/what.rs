@@ -1,8 +1,8 @@
 //! The words between the state and the world: what happened, and what is to be done.
 
 use whimbrel_client::{
-    ConversationId, ConversationSummary, Event, GroupRequest, MessageId, Outgoing, Pictured, Privacy, Relation, Seq,
-    UserId,
+    ConversationId, ConversationSummary, Event, GroupRequest, History, MessageId, Outgoing, Pictured, Privacy, Relation,
+    Seq, UserId,
 };
 
 use super::drafts::Ticket;
@@ -26,6 +26,10 @@ pub(in crate::chat) enum Happened {
     Invitations(Vec<GroupRequest>),
     /// The end of a conversation was read from the device's store.
     Messages(ConversationId, Vec<Pictured>),
+    /// What was said before the message at this place.
+    Older(ConversationId, Seq, History),
+    /// That could not be had.
+    NotOlder(ConversationId, String),
     /// One message was looked at again.
     Looked(Pictured),
     /// These people are called so.
@@ -75,11 +79,22 @@ pub(in crate::chat) struct Person {
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::chat) enum Effect {
-    Send { conversation: ConversationId, ticket: Ticket, what: Outgoing },
+    Send {
+        conversation: ConversationId,
+        ticket: Ticket,
+        what: Outgoing,
+    },
     Edit(ConversationId, Seq, Outgoing),
     Recall(ConversationId, Seq),
-    React { conversation: ConversationId, seq: Seq, emoji: String, removed: bool },
+    React {
+        conversation: ConversationId,
+        seq: Seq,
+        emoji: String,
+        removed: bool,
+    },
     Load(ConversationId),
+    /// What was said before this place.
+    Older(ConversationId, Seq),
     Look(ConversationId, Seq),
     MarkRead(ConversationId, Seq),
     Typing(ConversationId, bool),
@@ -91,11 +106,21 @@ pub(in crate::chat) enum Effect {
     Invisible(bool),
     Members(ConversationId),
     Names(Vec<UserId>),
-    Add { handle: String, greeting: String },
+    Add {
+        handle: String,
+        greeting: String,
+    },
     Relation(UserId, String, RelationDeed),
-    NewGroup { name: String, handles: Vec<String> },
+    NewGroup {
+        name: String,
+        handles: Vec<String>,
+    },
     Join(String),
-    Invitation { group: ConversationId, name: String, accept: bool },
+    Invitation {
+        group: ConversationId,
+        name: String,
+        accept: bool,
+    },
     InGroup(ConversationId, InGroup),
     Readers(ConversationId, Seq),
     Pin(ConversationId, bool),
@@ -107,7 +132,7 @@ impl Effect {
     /// Whether the server is asked by REST, which may take its time.
     pub(in crate::chat) fn asks_rest(&self) -> bool {
         use Effect::{
-            Add, InGroup, Invisible, Invitation, Join, Members, Names, NewGroup, Pin, Quiet, Readers,
+            Add, InGroup, Invisible, Invitation, Join, Members, Names, NewGroup, Older, Pin, Quiet, Readers,
             RefreshInvitations, RefreshPrivacy, RefreshRequests, Relation,
         };
         matches!(
@@ -125,6 +150,7 @@ impl Effect {
                 | Invitation { .. }
                 | InGroup(..)
                 | Readers(..)
+                | Older(..)
                 | Pin(..)
                 | Quiet(..)
         )

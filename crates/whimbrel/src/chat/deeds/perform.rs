@@ -1,13 +1,13 @@
 //! One thing after the other: messages, friends, lists.
 
 use whimbrel_client::{
-    Client, ConversationId, Error, GroupRequest, Pictured, Relation, RelationState, RequestKind, Seq, UserId,
+    Client, ConversationId, Error, GroupRequest, HistoryAt, Pictured, Relation, RelationState, RequestKind, Seq, UserId,
 };
 
 use super::groups;
 use crate::chat::app::{Effect, Happened, Notice, Person, RelationDeed};
 
-/// Messages that are read from the store when a conversation is opened.
+/// Messages that are read when a conversation is opened, and each time that somebody scrolls back beyond them.
 const LOADED: u64 = 500;
 /// Relations that are looked through for friend requests, and how many one page has.
 const RELATIONS_MAX: usize = 5000;
@@ -54,6 +54,13 @@ async fn attempt(client: &Client, effect: Effect) -> anyhow::Result<Option<Happe
             }
         }
         Effect::Load(conversation) => Some(Happened::Messages(conversation, newest(client, conversation).await?)),
+        Effect::Older(conversation, before) => {
+            let older = client.history(conversation, HistoryAt::Before(before), LOADED as usize).await;
+            Some(match older {
+                Ok(history) => Happened::Older(conversation, before, history),
+                Err(error) => Happened::NotOlder(conversation, sentence(&error.into())),
+            })
+        }
         Effect::Look(conversation, seq) => {
             let found = client.picture(conversation, Seq(seq.0.saturating_sub(1)), 1).await?;
             found.into_iter().find(|item| item.seq == seq).map(Happened::Looked)

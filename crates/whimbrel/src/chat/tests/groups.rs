@@ -30,6 +30,7 @@ fn group(n: u8, name: &str, unread: u64) -> ConversationSummary {
         key_version: 1,
         created_at: START,
         dissolved_at: None,
+        keep: whimbrel_client::Keep::default(),
     };
     let info = GroupInfo { group, role: Some(Role::Member), muted_until: 0, until: Seq::ZERO };
     ConversationSummary {
