@@ -29,6 +29,9 @@ pub(super) enum What {
     /// Make a large group, most of it offline, and see what single things cost in it
     #[command(after_help = LARGE_GROUP)]
     LargeGroup(LargeGroupArgs),
+    /// Make a very long conversation, and see how long its pages take, by REST, wherever they lie
+    #[command(after_help = HISTORY)]
+    History(HistoryArgs),
 }
 
 const IDLE: &str = "\
@@ -57,6 +60,13 @@ const LARGE_GROUP: &str = "\
 Examples:
   whimbrel bench large-group --local standalone
   whimbrel bench large-group --local cluster --members 20000 --online 100 --json";
+
+const HISTORY: &str = "\
+Examples:
+  whimbrel bench history --local standalone
+  whimbrel bench history --local cluster --messages 1000000 --json
+
+The messages are written into the private server's database past the server: it has to be private.";
 
 /// Which server is measured.
 #[derive(Debug, Clone, ClapArgs)]
@@ -201,6 +211,28 @@ pub(super) struct LargeGroupArgs {
     /// How many of them are online
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=20_000))]
     pub(super) online: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench history`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct HistoryArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Messages of the conversation
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000_000))]
+    pub(super) messages: u64,
+    /// Messages on a page
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=limits::HISTORY_MESSAGES_MAX as i64))]
+    pub(super) page: u32,
+    /// Pages that are asked for of each kind, one after the other
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) samples: u32,
+    /// Bytes of each body
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(super) bytes: u32,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

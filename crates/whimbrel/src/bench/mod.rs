@@ -11,12 +11,13 @@
 //! | `usage` | processor time and memory of a process |
 //! | `session` | one connection |
 //! | `body`, `places` | what messages consist of, and which came |
-//! | `idle`, `direct`, `group` | the measurements |
+//! | `idle`, `direct`, `group`, `history` | the measurements |
 
 mod args;
 mod body;
 mod direct;
 mod group;
+mod history;
 mod idle;
 mod places;
 mod report;
@@ -42,6 +43,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         args::What::Direct(args) => direct::run(args).await,
         args::What::Group(args) => group::run(args).await,
         args::What::LargeGroup(args) => group::run_large(args).await,
+        args::What::History(args) => history::run(args).await,
     }
 }
 

@@ -1,10 +1,14 @@
 //! The server that is measured.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tempfile::TempDir;
+use whimbrel_store::mysql::{MySqlConfig, MySqlStore};
+use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
+use whimbrel_store::{Keyring, MasterKey, Timeline};
 
 use super::args::{Local, TargetArgs};
 use super::usage::{Process, Processes};
@@ -110,6 +114,39 @@ impl Target {
             self.processes = Some(Processes::one(server.pid()?));
         }
         Ok(())
+    }
+
+    /// Opens the private server's database and hands it to `fill`; a server that is one process is stopped meanwhile.
+    ///
+    /// # Errors
+    /// When the server is not private, does not stop or come back, or the database cannot be opened.
+    pub(super) async fn fill(
+        &mut self,
+        fill: impl AsyncFnOnce(&dyn Timeline) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        // Nothing is wrapped or opened by it: the rows are.
+        let keyring = Arc::new(Keyring::new(MasterKey::generate(), Vec::new())?);
+        match &mut self.private {
+            Some((Private::Standalone(server), folder)) => {
+                server.stop().await?;
+                let data = folder.path().join("data");
+                let open = move || SqliteStore::open(&data, keyring, SqliteConfig::default());
+                let store = tokio::task::spawn_blocking(open).await??;
+                let filled = fill(&store).await;
+                store.close().await?;
+                server.launch().await?;
+                self.processes = Some(Processes::one(server.pid()?));
+                filled
+            }
+            Some((Private::Cluster(cluster), _)) => {
+                let config = MySqlConfig::new(cluster.database_url().into());
+                let store = MySqlStore::open(config, keyring).await?;
+                let filled = fill(&store).await;
+                store.close().await;
+                filled
+            }
+            None => anyhow::bail!("This is measured on a private server only: --local standalone or --local cluster"),
+        }
     }
 
     /// Stops the private server and waits for its end.
