@@ -3,6 +3,7 @@
 mod devices;
 mod engines_away;
 mod groups;
+mod history;
 mod operators;
 mod presence;
 mod roles_away;

@@ -6,6 +6,7 @@
 pub mod cluster;
 pub mod gate;
 pub mod groups;
+pub mod history;
 pub mod people;
 pub mod presence;
 pub mod raw;

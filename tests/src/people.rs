@@ -89,8 +89,25 @@ impl Person {
         self.open(server, access, None).await
     }
 
+    /// A new device with its store in memory, which begins so many messages before the end (but not behind what the user's
+    /// devices have), online.
+    pub async fn recent(&self, server: &impl Doors, count: u64) -> anyhow::Result<Device> {
+        let access = self.access(server).await?;
+        self.open_with(server, access, None, FirstSync::Recent(count)).await
+    }
+
     /// A device with this access, and its store in a file if one is given, online.
     pub async fn open(&self, server: &impl Doors, access: Access, store: Option<&Path>) -> anyhow::Result<Device> {
+        self.open_with(server, access, store, FirstSync::Everything).await
+    }
+
+    async fn open_with(
+        &self,
+        server: &impl Doors,
+        access: Access,
+        store: Option<&Path>,
+        first_sync: FirstSync,
+    ) -> anyhow::Result<Device> {
         let credentials = Credentials {
             user: self.user,
             device: access.device,
@@ -100,7 +117,7 @@ impl Person {
         };
         let builder = Client::builder(&server.api(), &server.clients().to_string())
             .credentials(credentials)
-            .first_sync(FirstSync::Everything);
+            .first_sync(first_sync);
         let builder = match store {
             Some(path) => builder.store_file(path),
             None => builder.store_memory(),

@@ -1,6 +1,7 @@
 //! One node: each file proves one promise, on the real program.
 
 mod groups;
+mod history;
 mod p1_durable_before_sent;
 mod p2_one_order_each_once;
 mod p3_told_seqs_never_change;
