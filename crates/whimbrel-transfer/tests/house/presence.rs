@@ -9,6 +9,9 @@ use whimbrel_store::presence::PrivacyChange;
 
 use crate::support::{House, config};
 
+/// Far above what anything takes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 async fn stirred(house: &House, users: &[UserId], since: u64) -> Stirred {
     let stirring = Stirring { users: users.to_vec(), since, gone: Vec::new() };
     house.transfer.stirred(stirring).await.unwrap()
@@ -20,13 +23,16 @@ async fn seen_at(house: &House, watcher: UserId, of: UserId) -> u64 {
 
 /// Waits until something later than `after` is written of a user.
 async fn written(house: &House, watcher: UserId, of: UserId, after: u64) -> u64 {
-    loop {
-        let at = seen_at(house, watcher, of).await;
-        if at > after {
-            return at;
+    let looking = async {
+        loop {
+            let at = seen_at(house, watcher, of).await;
+            if at > after {
+                return at;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.expect("it is written")
 }
 
 /// Whoever has a session is here, and gone with the last of them; while nobody knows who is where, nobody is said to be.
