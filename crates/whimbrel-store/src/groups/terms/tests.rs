@@ -21,6 +21,7 @@ fn group(name: &str, handle: Option<&str>) -> Group {
         key_version: 1,
         created_at: 1,
         dissolved_at: None,
+        keep: crate::groups::Keep::default(),
     }
 }
 
