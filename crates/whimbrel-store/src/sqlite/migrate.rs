@@ -14,8 +14,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0006_history.sql"),
 ];
 
-/// With this file the groups that stand get what searches find them by.
-const WITH_TERMS: usize = 4;
+/// With this file, which brings the last of the columns that a group is read from, the groups that stand get what searches
+/// find them by.
+const WITH_TERMS: usize = 6;
 
 /// The schema's number.
 pub(super) fn known() -> u64 {
