@@ -1,5 +1,6 @@
 //! One node: each file proves one promise, on the real program.
 
+mod files;
 mod groups;
 mod p1_durable_before_sent;
 mod p2_one_order_each_once;

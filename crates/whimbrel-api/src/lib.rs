@@ -1,7 +1,7 @@
-//! The API role: REST for accounts, devices, relations, groups, settings and administration.
+//! The API role: REST for accounts, devices, relations, groups, settings, files and administration.
 //!
-//! Owns the way from an HTTP request to a change in the [`Directory`], in [`Groups`] or in [`Settings`], and to those who
-//! must hear of it ([`Announce`]).
+//! Owns the way from an HTTP request to a change in the [`Directory`], in [`Groups`], in [`Settings`] or in [`Files`] with
+//! their content ([`Blobs`]), and to those who must hear of it ([`Announce`]).
 //! A change is announced before it is answered, and runs to its end whatever becomes of the request. Access tokens are
 //! checked without the database; whether their device is still logged in is remembered for two seconds.
 //!
@@ -17,6 +17,7 @@ mod config;
 mod devices;
 mod error;
 mod extract;
+mod files;
 mod groups;
 mod health;
 mod limits;
@@ -39,10 +40,11 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretSlice;
 use whimbrel_rpc::Announce;
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_store::{Directory, Groups, Settings};
+use whimbrel_store::{Blobs, Directory, Files, Groups, Settings};
 
 pub use config::{ADMIN_KEY_MIN, Config, ConfigError, Hashing, MetricsAccess, Registration};
 pub use error::Code;
+pub use files::FilesConfig;
 pub use limits::DelayPolicy;
 pub use net::{AddressRange, ParseRangeError, Peer};
 pub use openapi::document;
@@ -63,12 +65,16 @@ pub struct Stores {
     pub groups: Arc<dyn Groups>,
     /// How conversations are shown.
     pub settings: Arc<dyn Settings>,
+    /// What is known of files.
+    pub files: Arc<dyn Files>,
+    /// Their content.
+    pub blobs: Arc<dyn Blobs>,
 }
 
 impl Stores {
-    /// One engine that holds everything.
-    pub fn one<S: Directory + Groups + Settings>(store: Arc<S>) -> Self {
-        Self { directory: store.clone(), groups: store.clone(), settings: store }
+    /// One engine that holds everything but the content of files.
+    pub fn one<S: Directory + Groups + Settings + Files>(store: Arc<S>, blobs: Arc<dyn Blobs>) -> Self {
+        Self { directory: store.clone(), groups: store.clone(), settings: store.clone(), files: store, blobs }
     }
 }
 
@@ -99,6 +105,14 @@ impl ApiRole {
     /// All routes, for tests or for a server of one's own, which puts a [`Peer`] into each request's extensions.
     pub fn router(&self) -> axum::Router {
         router::router(self.shared.clone())
+    }
+
+    /// Collects the files that nothing needs any more, now; [`ApiRole::serve`] does it now and then. How many these were.
+    ///
+    /// # Errors
+    /// [`StoreError`](whimbrel_store::StoreError) when the database is away.
+    pub async fn collect_files(&self) -> Result<usize, whimbrel_store::StoreError> {
+        files::collect(&self.shared).await
     }
 
     /// From now on `/readyz` says that this server is leaving, while everything else still answers: a load balancer

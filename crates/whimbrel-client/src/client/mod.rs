@@ -8,7 +8,7 @@ use whimbrel_core::{ConversationId, ConversationKind, DeviceId, MessageId, Seq, 
 use crate::account::Credentials;
 use crate::builder::{ClientBuilder, Settings};
 use crate::content::{Content, Outgoing};
-use crate::driver::{self, Command};
+use crate::driver::{self, Command, UploadChange};
 use crate::error::Error;
 use crate::event::{Closed, ConnectionState, Emitter, Outcome};
 use crate::keys::Directory;
@@ -223,6 +223,20 @@ impl Client {
     pub async fn close(&self) {
         let _ = self.inner.commands.send(Command::Close).await;
         self.inner.commands.closed().await;
+    }
+
+    /// Whether this deployment keeps bodies readable, as far as is known.
+    pub(crate) fn has_readable_bodies(&self) -> bool {
+        self.inner.directory.has_readable_bodies()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.store
+    }
+
+    /// An upload begins or ends; the store knows when this returns.
+    pub(crate) async fn upload(&self, change: UploadChange) -> Result<(), Error> {
+        self.ask(|reply| Command::Upload { change, reply }).await?
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Error> {

@@ -7,12 +7,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use whimbrel_core::{ConversationId, DeviceId, Seq, UserId};
+use whimbrel_core::{ConversationId, DeviceId, FileId, Seq, UserId};
 
 use super::Rest;
+use super::files::{FileForm, FileState};
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
 use crate::group::{Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy};
@@ -219,6 +221,20 @@ calls! {
     group_keys(group: ConversationId, after: u32, limit: usize) -> Page<RelationKey, u32>;
     /// Who has read a message of a group.
     read_by(group: ConversationId, seq: Seq, after: Option<UserId>, limit: usize) -> ReadBy;
+    /// Announces a file.
+    announce_file(form: &FileForm) -> FileState;
+    /// How far a file is.
+    file(file: FileId) -> FileState;
+    /// Has a file checked whose pieces are all there.
+    complete_file(file: FileId) -> FileState;
+    /// Proves that one has a file's content.
+    prove_file(file: FileId, mac: &str) -> FileState;
+    /// A part of a file.
+    download_range(file: FileId, offset: u64, length: u64) -> Bytes;
+    /// Gives up an upload, or a file that no message refers to.
+    discard_file(file: FileId) -> ();
+    /// Makes another file of the same content, which is one's own.
+    copy_file(from: FileId, to: FileId) -> FileState;
     /// A page of how one's conversations are shown.
     settings(after: Option<ConversationId>, limit: usize) -> Page<Setting, ConversationId>;
     /// Changes how a conversation is shown. [`Client`](crate::Client) has shorter ways, which hold on this device at once.
@@ -228,6 +244,21 @@ calls! {
 impl AuthorizedRest {
     pub(crate) fn new(auth: Arc<Auth>) -> Self {
         Self { auth }
+    }
+
+    /// Sends a piece of a file; how far it is then.
+    ///
+    /// # Errors
+    /// As [`Rest::upload_piece`], and [`Error::NoCredentials`] when the tokens cannot be renewed.
+    pub async fn upload_piece(&self, file: FileId, offset: u64, piece: Bytes) -> Result<u64, Error> {
+        let credentials = self.auth.fresh().await?;
+        match self.auth.rest.upload_piece(&credentials, file, offset, piece.clone()).await {
+            Err(error) if is_stale(&error) => {
+                let renewed = self.auth.renew(&credentials.access_token).await?;
+                self.auth.rest.upload_piece(&renewed, file, offset, piece).await
+            }
+            answer => answer,
+        }
     }
 
     /// Logs this device out, or all of the user's. The client then closes; it does not log in again.

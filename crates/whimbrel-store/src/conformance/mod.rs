@@ -7,6 +7,7 @@
 mod accounts;
 mod company;
 mod devices;
+mod filing;
 mod follow_ups;
 mod group_changes;
 mod group_sync;
@@ -26,13 +27,14 @@ mod user_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Groups, Settings, Timeline};
+use crate::{Directory, Files, Groups, Settings, Timeline};
 
 /// The cases, for the macros.
 #[doc(hidden)]
 pub mod cases {
     pub use super::accounts::*;
     pub use super::devices::*;
+    pub use super::filing::*;
     pub use super::follow_ups::*;
     pub use super::group_changes::*;
     pub use super::group_sync::*;
@@ -61,6 +63,8 @@ pub struct Stores {
     pub groups: Arc<dyn Groups>,
     /// Settings in the same data.
     pub settings: Arc<dyn Settings>,
+    /// Files in the same data.
+    pub files: Arc<dyn Files>,
     /// What has to live as long: a temporary folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -124,7 +128,7 @@ macro_rules! timeline_and_directory_conformance {
     };
 }
 
-/// Makes a test of every case of groups, settings and follow-ups; `$open`: an `async fn() -> Stores`.
+/// Makes a test of every case of groups, settings, follow-ups and files; `$open`: an `async fn() -> Stores`.
 #[macro_export]
 macro_rules! groups_conformance {
     ($open:path) => {
@@ -158,6 +162,17 @@ macro_rules! groups_conformance {
             settings_are_listed_in_order
             what_is_cleared_is_gone_for_its_user_only
             what_is_cleared_does_not_come_back
+            a_file_begins_with_room_and_ends_without
+            asking_again_gives_the_same_file
+            a_nonce_is_good_once
+            a_file_is_read_by_those_who_see_a_message_that_came_with_it
+            a_removed_member_reads_what_was_said_before_and_nothing_after
+            a_message_refers_only_to_whole_files_of_its_sender
+            what_is_taken_back_frees_its_file
+            what_a_message_refers_to_is_not_collected
+            content_ends_with_its_last_file
+            encrypted_content_is_not_found_by_its_hash
+            attaching_and_collecting_at_once_never_lose_a_file
         }
     };
     (@cases $open:path; $($case:ident)*) => {

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0001_first.sql"),
     include_str!("../../../../migrations/mysql/0002_telling.sql"),
     include_str!("../../../../migrations/mysql/0003_groups.sql"),
+    include_str!("../../../../migrations/mysql/0005_files.sql"),
 ];
 
 /// How long one waits for another node that migrates, in seconds, before saying that it is not done yet.

@@ -9,6 +9,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0001_first.sql"),
     include_str!("../../../../migrations/sqlite/0002_telling.sql"),
     include_str!("../../../../migrations/sqlite/0003_groups.sql"),
+    include_str!("../../../../migrations/sqlite/0005_files.sql"),
 ];
 
 /// The schema's number.

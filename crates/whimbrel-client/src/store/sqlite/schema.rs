@@ -12,7 +12,7 @@ use crate::error::StoreError;
 /// "WhDv": a file of anything else is not touched.
 const APPLICATION_ID: i32 = 0x5768_4476;
 /// The tables below, with all of [`STEPS`].
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 /// How long a file that somebody else has open is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -44,7 +44,8 @@ CREATE TABLE relation_due (user INTEGER PRIMARY KEY);
 ";
 
 /// What each version added to the one before it, from version 1 on. A file is brought to the present in one transaction.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 ALTER TABLE conversation ADD COLUMN mentions BLOB NOT NULL DEFAULT x'';
 CREATE INDEX follow_up ON message (conversation, substr(body, 1, 8)) WHERE kind BETWEEN 500 AND 999;
 CREATE INDEX fleeting ON message (kind) WHERE kind = 10;
@@ -55,7 +56,14 @@ CREATE TABLE group_key (
 CREATE TABLE group_due (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE setting (id BLOB PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE setting_due (id BLOB PRIMARY KEY) WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE upload (
+    file BLOB PRIMARY KEY, conversation BLOB NOT NULL, kind INTEGER NOT NULL, path BLOB NOT NULL,
+    keeps_metadata INTEGER NOT NULL, content_hash BLOB NOT NULL, attachment BLOB NOT NULL
+) WITHOUT ROWID;
+",
+];
 
 /// Opens the file, or makes it.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -142,6 +150,6 @@ mod tests {
         assert_eq!(&messages[0].body[..], &[1, 2]);
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
         assert_eq!(version, VERSION);
-        assert!(connection.execute_batch("SELECT * FROM setting_due").is_ok());
+        assert!(connection.execute_batch("SELECT * FROM setting_due; SELECT * FROM upload").is_ok());
     }
 }

@@ -30,7 +30,8 @@ async fn stores() -> Stores {
         timeline: store.clone(),
         directory: store.clone(),
         groups: store.clone(),
-        settings: store,
+        settings: store.clone(),
+        files: store,
         keep: Box::new(folder),
     }
 }

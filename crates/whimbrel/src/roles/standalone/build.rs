@@ -65,7 +65,9 @@ pub(super) async fn build(
         metrics_handle.render()
     });
     let refresh = keyring.derive(REFRESH);
-    let api = ApiRole::new(api, whimbrel_api::Stores::one(engine), transfer.clone(), tokens, refresh, ready, render)?;
+    let blobs = super::super::blobs(config).await?;
+    let stores = whimbrel_api::Stores::one(engine, blobs);
+    let api = ApiRole::new(api, stores, transfer.clone(), tokens, refresh, ready, render)?;
     Ok((Roles { connector, transfer, api, log, store }, archiver))
 }
 

@@ -22,7 +22,8 @@ async fn stores() -> Stores {
         timeline: store.clone(),
         directory: store.clone(),
         groups: store.clone(),
-        settings: store,
+        settings: store.clone(),
+        files: store,
         keep: Box::new(database),
     }
 }
