@@ -201,12 +201,12 @@ async fn transfers_of_one_user_are_bounded_and_others_go_on() {
 #[tokio::test]
 async fn the_last_of_many_small_files_costs_what_the_first_did() {
     // Idea: the last ones take no longer than the first ones, within a wide bound; each is there, once. Each is a handful
-    // of commits, so there are a thousand unless somebody waits for more (WHIMBREL_TEST_FILES=10000).
+    // of commits, so there are a few hundred unless somebody waits for more (WHIMBREL_TEST_FILES=10000).
     let mut config = files_config();
     config.files.keep_unattached = std::time::Duration::ZERO;
     let api = Api::with(config);
     let anna = api.register("anna").await;
-    let count = std::env::var("WHIMBREL_TEST_FILES").map_or(1000, |count| count.parse().expect("a number"));
+    let count = std::env::var("WHIMBREL_TEST_FILES").map_or(300, |count| count.parse().expect("a number"));
     let (mut spent, mut last) = (Vec::new(), String::new());
     for round in 0..10 {
         let began = std::time::Instant::now();
