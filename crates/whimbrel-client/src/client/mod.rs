@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
-use whimbrel_core::{ConversationId, ConversationKind, DeviceId, MessageId, Seq, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, DeviceId, FileId, MessageId, Seq, UserId};
 
 use crate::account::Credentials;
 use crate::builder::{ClientBuilder, Settings};
@@ -41,6 +43,8 @@ struct Inner {
     store: Arc<dyn Store>,
     directory: Arc<Directory>,
     auth: Arc<Auth>,
+    /// Uploads of this client's that are under way.
+    uploading: Mutex<HashSet<FileId>>,
 }
 
 impl Client {
@@ -71,7 +75,18 @@ impl Client {
             state: state_out,
         };
         tokio::spawn(driver::run(parts, snapshot));
-        Ok(Client { inner: Arc::new(Inner { user, device, commands, state, store, directory, auth }) })
+        Ok(Client {
+            inner: Arc::new(Inner {
+                user,
+                device,
+                commands,
+                state,
+                store,
+                directory,
+                auth,
+                uploading: Mutex::default(),
+            }),
+        })
     }
 
     /// Whose client it is.
@@ -232,6 +247,24 @@ impl Client {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.inner.store
+    }
+
+    /// An error once the client has closed.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        match &*self.inner.state.borrow() {
+            ConnectionState::Closed { why } => Err(Error::Closed(why.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// An upload is under way from now on; false: it was already.
+    pub(crate) fn takes_up(&self, file: FileId) -> bool {
+        self.inner.uploading.lock().insert(file)
+    }
+
+    /// It is not any more.
+    pub(crate) fn lets_go(&self, file: FileId) {
+        self.inner.uploading.lock().remove(&file);
     }
 
     /// An upload begins or ends; the store knows when this returns.

@@ -50,6 +50,14 @@ pub struct Thumbnail {
     pub blur_hash: String,
 }
 
+impl Thumbnail {
+    /// Rows of pixels, red, green and blue, of at most this size; `None` if there is no picture, or none that can be shown.
+    pub fn pixels(&self, width: u32, height: u32) -> Option<Vec<Vec<[u8; 3]>>> {
+        let picture = crate::files::decode(&self.jpeg)?.thumbnail(width, height).into_rgb8();
+        Some(picture.rows().map(|row| row.map(|pixel| pixel.0).collect()).collect())
+    }
+}
+
 /// A file that came with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {

@@ -89,6 +89,7 @@ async fn fetch(
     while next < cut.chunks {
         let done = (next * cut.chunk).min(attachment.size);
         reins.may_go(done).await?;
+        client.check_open()?;
         reins.at(Stage::Moving, done);
         let upto = (next + CHUNKS).min(cut.chunks);
         let (offset, len) = cut.rests(next, upto, attachment.size);

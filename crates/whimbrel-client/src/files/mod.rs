@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use whimbrel_core::{ConversationId, FileId, MessageId};
 
+pub(crate) use picture::decode;
 pub use transfer::{FileTransfer, Progress, Stage};
 
 use crate::client::Client;
@@ -94,13 +95,14 @@ impl Client {
         Ok(self.store().uploads().await?)
     }
 
-    /// Goes on with all of them.
+    /// Goes on with those of them that are not on their way already.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn resume_files(&self) -> Result<Vec<FileTransfer<MessageId>>, Error> {
         let rows = self.unfinished_files().await?;
-        Ok(rows.into_iter().map(|row| upload::go_on(self, row)).collect())
+        let rows = rows.into_iter().filter(|row| self.takes_up(row.file));
+        Ok(rows.map(|row| upload::go_on(self, row)).collect())
     }
 
     /// Gives up a file that was on its way.

@@ -44,7 +44,11 @@ pub(super) async fn begin(
         content_hash,
         attachment: attachment.to_wire().encode_to_vec().into(),
     };
-    client.upload(UploadChange::Begins(Box::new(row.clone()))).await?;
+    client.takes_up(row.file);
+    if let Err(error) = client.upload(UploadChange::Begins(Box::new(row.clone()))).await {
+        client.lets_go(row.file);
+        return Err(error);
+    }
     let (client, total) = (client.clone(), source.content_size());
     Ok(FileTransfer::start(
         row.file,
@@ -57,8 +61,13 @@ pub(super) async fn begin(
 pub(super) fn go_on(client: &Client, row: UploadRow) -> FileTransfer<MessageId> {
     let client = client.clone();
     FileTransfer::start(row.file, 0, |reins| async move {
-        let attachment = read_attachment(&row).ok_or(Error::FileChanged)?;
-        run(client, row, attachment, None, reins).await
+        match read_attachment(&row) {
+            Some(attachment) => run(client, row, attachment, None, reins).await,
+            None => {
+                client.lets_go(row.file);
+                Err(Error::FileChanged)
+            }
+        }
     })
 }
 
@@ -76,6 +85,19 @@ pub(super) async fn forget(client: &Client, file: FileId) -> Result<(), Error> {
 }
 
 async fn run(
+    client: Client,
+    row: UploadRow,
+    attachment: Attachment,
+    source: Option<Source>,
+    reins: Reins,
+) -> Result<MessageId, Error> {
+    let (of, file) = (client.clone(), row.file);
+    let done = to_its_end(client, row, attachment, source, reins).await;
+    of.lets_go(file);
+    done
+}
+
+async fn to_its_end(
     client: Client,
     row: UploadRow,
     attachment: Attachment,
@@ -126,7 +148,7 @@ async fn upload(
         (state, source) = prove(&rest, row.file, asked, state, source).await?;
     }
     while !state.is_whole() {
-        source = send_rest(&rest, row.file, source, state.received, reins).await?;
+        source = send_rest(client, row.file, source, state.received, reins).await?;
         reins.at(Stage::Checking, total);
         state = match with_patience(reins, total, async || rest.complete_file(row.file).await).await {
             // Not all of it is there after all: from there on again.
@@ -157,18 +179,19 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 /// Sends the pieces from `at` on; the source again.
 async fn send_rest(
-    rest: &AuthorizedRest,
+    client: &Client,
     file: FileId,
     mut source: Source,
     mut at: u64,
     reins: &mut Reins,
 ) -> Result<Source, Error> {
-    let total = source.content_size();
+    let (rest, total) = (client.rest(), source.content_size());
     // An empty file is one empty piece.
     let mut is_first = true;
     while at < total || std::mem::take(&mut is_first) && total == 0 {
         is_first = false;
         reins.may_go(at).await?;
+        client.check_open()?;
         reins.at(Stage::Moving, at);
         let piece: Bytes;
         (source, piece) = blocking(move || {

@@ -1,7 +1,8 @@
 //! The words between the state and the world: what happened, and what is to be done.
 
 use whimbrel_client::{
-    ConversationId, ConversationSummary, Event, GroupRequest, MessageId, Outgoing, Pictured, Relation, Seq, UserId,
+    Attachment, ConversationId, ConversationSummary, Event, GroupRequest, MessageId, Outgoing, Pictured, Relation, Seq,
+    UserId,
 };
 
 use super::drafts::Ticket;
@@ -55,10 +56,12 @@ pub(in crate::chat) enum Notice {
 }
 
 /// Lines to read, over everything else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::chat) struct Sheet {
     pub(in crate::chat) title: String,
     pub(in crate::chat) lines: Vec<String>,
+    /// A picture above them: rows of two pixels, upper and lower.
+    pub(in crate::chat) picture: Vec<Vec<[[u8; 3]; 2]>>,
 }
 
 /// What somebody is called.
@@ -72,10 +75,19 @@ pub(in crate::chat) struct Person {
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::chat) enum Effect {
-    Send { conversation: ConversationId, ticket: Ticket, what: Outgoing },
+    Send {
+        conversation: ConversationId,
+        ticket: Ticket,
+        what: Outgoing,
+    },
     Edit(ConversationId, Seq, Outgoing),
     Recall(ConversationId, Seq),
-    React { conversation: ConversationId, seq: Seq, emoji: String, removed: bool },
+    React {
+        conversation: ConversationId,
+        seq: Seq,
+        emoji: String,
+        removed: bool,
+    },
     Load(ConversationId),
     Look(ConversationId, Seq),
     MarkRead(ConversationId, Seq),
@@ -85,13 +97,29 @@ pub(in crate::chat) enum Effect {
     RefreshInvitations,
     Members(ConversationId),
     Names(Vec<UserId>),
-    Add { handle: String, greeting: String },
+    Add {
+        handle: String,
+        greeting: String,
+    },
     Relation(UserId, String, RelationDeed),
-    NewGroup { name: String, handles: Vec<String> },
+    NewGroup {
+        name: String,
+        handles: Vec<String>,
+    },
     Join(String),
-    Invitation { group: ConversationId, name: String, accept: bool },
+    Invitation {
+        group: ConversationId,
+        name: String,
+        accept: bool,
+    },
     InGroup(ConversationId, InGroup),
     Readers(ConversationId, Seq),
+    /// A path, and perhaps what is said with it.
+    SendFile(ConversationId, String),
+    /// To this folder; empty: here.
+    SaveFile(Box<Attachment>, String),
+    ShowFile(Box<Attachment>),
+    CancelFiles,
     Pin(ConversationId, bool),
     Quiet(ConversationId, bool),
     Quit,
@@ -120,6 +148,11 @@ impl Effect {
                 | Pin(..)
                 | Quiet(..)
         )
+    }
+
+    /// Whether a file moves, which may take long: beside everything else.
+    pub(in crate::chat) fn moves_a_file(&self) -> bool {
+        matches!(self, Effect::SendFile(..) | Effect::SaveFile(..))
     }
 
     /// Whether it is something that the person said: it is not to get lost when they leave.
