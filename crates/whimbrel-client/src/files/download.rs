@@ -82,9 +82,7 @@ async fn fetch(
 ) -> Result<(), Error> {
     let cut = Cut::of(attachment)?;
     let (path, chunk) = (part.to_owned(), cut.chunk);
-    let mut file: File;
-    let have: u64;
-    (file, have) = blocking(move || open(&path, chunk)).await?;
+    let (mut file, have) = blocking(move || open(&path, chunk)).await?;
     let mut next = (have / cut.chunk).min(cut.chunks);
     while next < cut.chunks {
         let done = (next * cut.chunk).min(attachment.size);

@@ -114,7 +114,7 @@ fn look(plain: &mut Plain, size: u64, keeps_metadata: bool) -> Result<Option<(By
     let mut bytes = Vec::new();
     if let Plain::File(file) = plain {
         file.seek(SeekFrom::Start(0)).map_err(Error::File)?;
-        file.take(PICTURE_MAX).read_to_end(&mut bytes).map_err(Error::File)?;
+        file.by_ref().take(PICTURE_MAX).read_to_end(&mut bytes).map_err(Error::File)?;
     }
     let Some(seen) = picture::look(&bytes) else { return Ok(None) };
     if keeps_metadata {
@@ -127,7 +127,7 @@ fn look(plain: &mut Plain, size: u64, keeps_metadata: bool) -> Result<Option<(By
 
 fn type_of(file: &mut File, path: &Path) -> std::io::Result<String> {
     let mut head = Vec::new();
-    file.take(HEAD as u64).read_to_end(&mut head)?;
+    file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
     if let Some(found) = infer::get(&head) {
         return Ok(found.mime_type().to_owned());

@@ -39,7 +39,7 @@ pub(super) async fn begin(
         file: attachment.file,
         conversation,
         kind: attachment.kind.message_kind(),
-        path: std::path::absolute(path).map_err(Error::File)?,
+        path: text(&std::path::absolute(path).map_err(Error::File)?)?,
         keeps_metadata,
         content_hash,
         attachment: attachment.to_wire().encode_to_vec().into(),
@@ -55,6 +55,12 @@ pub(super) async fn begin(
         total,
         |reins| async move { run(client, row, attachment, Some(source), reins).await },
     ))
+}
+
+/// A path that can be kept.
+fn text(path: &std::path::Path) -> Result<String, Error> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::File(std::io::Error::other("its path is no text")))
 }
 
 /// Goes on with an upload of an earlier client's.
@@ -135,13 +141,13 @@ async fn upload(
         Some(source) => source,
         None => {
             let (path, keeps, of, hash) = (row.path.clone(), row.keeps_metadata, attachment.clone(), row.content_hash);
-            blocking(move || again(&path, keeps, &of, hash)).await?
+            blocking(move || again(path.as_ref(), keeps, &of, hash)).await?
         }
     };
     let (rest, total) = (client.rest(), source.content_size());
     reins.total(total);
     let form = form(attachment, total, row.content_hash);
-    let mut state = with_patience(reins, 0, async || rest.announce_file(&form).await).await?;
+    let mut state = with_patience(reins, 0, || rest.announce_file(&form)).await?;
     if let Some(asked) = state.proof.take()
         && !state.is_whole()
     {
@@ -150,7 +156,7 @@ async fn upload(
     while !state.is_whole() {
         source = send_rest(client, row.file, source, state.received, reins).await?;
         reins.at(Stage::Checking, total);
-        state = match with_patience(reins, total, async || rest.complete_file(row.file).await).await {
+        state = match with_patience(reins, total, || rest.complete_file(row.file)).await {
             // Not all of it is there after all: from there on again.
             Err(error) if error.code() == Some("wrong_offset") => rest.file(row.file).await?,
             state => state?,
@@ -199,7 +205,7 @@ async fn send_rest(
             Ok((source, piece))
         })
         .await?;
-        let sent = with_patience(reins, at, async || rest.upload_piece(file, at, piece.clone()).await).await;
+        let sent = with_patience(reins, at, || rest.upload_piece(file, at, piece.clone())).await;
         at = match sent {
             Err(error) if error.code() == Some("wrong_offset") => rest.file(file).await?.received,
             received => received?,
@@ -237,7 +243,10 @@ async fn prove(
 }
 
 /// Tries again what failed because the server is away, busy, or somebody else is at it.
-async fn with_patience<T>(reins: &mut Reins, done: u64, call: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+async fn with_patience<T, F>(reins: &mut Reins, done: u64, call: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
     let mut pause = PAUSE_FIRST;
     loop {
         reins.may_go(done).await?;

@@ -172,11 +172,11 @@ impl Rest {
     /// [`Error::Api`] when one may not read it, or has no room.
     pub async fn copy_file(&self, credentials: &Credentials, from: FileId, to: FileId) -> Result<FileState, Error> {
         #[derive(Serialize)]
-        struct Copy {
+        struct Wanted {
             id: String,
         }
         let path = format!("/v1/files/{from}/copy");
-        self.call(Method::POST, &path, Some(credentials), Some(&Copy { id: to.to_string() })).await
+        self.call(Method::POST, &path, Some(credentials), Some(&Wanted { id: to.to_string() })).await
     }
 
     /// Sends a request of another form than JSON; its answer's body.

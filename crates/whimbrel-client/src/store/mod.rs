@@ -13,8 +13,6 @@
 //! What rests readable on the device: the conversations' keys, the tokens, who wrote when. A file store is therefore
 //! made with mode 0600. Whoever can read the file can read the messages.
 
-use std::path::PathBuf;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use whimbrel_core::{
@@ -117,7 +115,7 @@ pub struct UploadRow {
     /// As what.
     pub kind: MessageKind,
     /// Where it is on this machine.
-    pub path: PathBuf,
+    pub path: String,
     /// Its metadata stay in it.
     pub keeps_metadata: bool,
     /// SHA-256 of what is uploaded: of the sealed chunks, if it is sealed.

@@ -59,7 +59,7 @@ CREATE TABLE setting_due (id BLOB PRIMARY KEY) WITHOUT ROWID;
 ",
     "
 CREATE TABLE upload (
-    file BLOB PRIMARY KEY, conversation BLOB NOT NULL, kind INTEGER NOT NULL, path BLOB NOT NULL,
+    file BLOB PRIMARY KEY, conversation BLOB NOT NULL, kind INTEGER NOT NULL, path TEXT NOT NULL,
     keeps_metadata INTEGER NOT NULL, content_hash BLOB NOT NULL, attachment BLOB NOT NULL
 ) WITHOUT ROWID;
 ",

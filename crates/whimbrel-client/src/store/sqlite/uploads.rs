@@ -1,8 +1,5 @@
 //! Uploads.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-
 use bytes::Bytes;
 use rusqlite::{Connection, Transaction, params};
 use whimbrel_core::{ConversationId, FileId, MessageKind};
@@ -18,7 +15,7 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<Vec<UploadRow>> 
             file: FileId::from_bytes(row.get(0)?),
             conversation: ConversationId::from_bytes(row.get(1)?),
             kind: MessageKind(row.get(2)?),
-            path: OsString::from_vec(row.get(3)?).into(),
+            path: row.get(3)?,
             keeps_metadata: row.get(4)?,
             content_hash: row.get(5)?,
             attachment: Bytes::from(row.get::<_, Vec<u8>>(6)?),
@@ -37,7 +34,7 @@ pub(super) fn write(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite:
             row.file.as_bytes(),
             row.conversation.as_bytes(),
             row.kind.0,
-            row.path.as_os_str().as_bytes(),
+            row.path,
             row.keeps_metadata,
             row.content_hash,
             &row.attachment[..],

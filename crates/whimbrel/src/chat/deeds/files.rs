@@ -42,8 +42,8 @@ impl Moving {
                 let (tell, mut cancelled) = (tell.clone(), cancelled.clone());
                 tokio::spawn(async move {
                     let cancel = async move { drop(cancelled.changed().await) };
-                    let sent = follow(transfer, "a file of before", &|notice| drop(tell.try_send(notice)), cancel);
-                    let notice = match sent.await {
+                    let say = |notice| drop(tell.try_send(notice));
+                    let notice = match follow(transfer, "a file of before", &say, cancel).await {
                         Ok(_) => Notice::Good("sent a file of before".to_owned()),
                         Err(error) => Notice::Bad(format!("a file of before was not sent: {}", sentence(&error))),
                     };
