@@ -50,11 +50,11 @@ async fn a_transfer_goes_on_when_the_server_was_killed_in_its_middle() -> anyhow
     let (ada, bea) = friends(&server, "ada", "bea").await?;
     let (one, mut two) = (ada.device(&server).await?, bea.device(&server).await?);
     let chat = one.with(&bea).await?;
-    let bytes = content(60_000_000);
+    let bytes = content(16_000_000);
     let path = written(server.scratch(), "large.bin", &bytes)?;
     let mut sending = one.client.send_file(chat, Sending::new(&path)).await?;
     within("some of it", async {
-        while sending.progress().done < 4_000_000 {
+        while sending.progress().done < 2_000_000 {
             sending.changed().await.expect("it is not over");
         }
     })
@@ -67,7 +67,7 @@ async fn a_transfer_goes_on_when_the_server_was_killed_in_its_middle() -> anyhow
     let to = server.scratch().join("fetched");
     let mut fetching = two.client.fetch_file(&attachment, &to);
     within("some of it", async {
-        while fetching.progress().done < 4_000_000 {
+        while fetching.progress().done < 2_000_000 {
             fetching.changed().await.expect("it is not over");
         }
     })
@@ -92,7 +92,7 @@ async fn an_upload_goes_on_when_the_client_was_killed_in_its_middle() -> anyhow:
     let again = || whimbrel_tests::people::Access { device, token: token.clone() };
     let one = ada.open(&server, access, Some(&store)).await?;
     let chat = one.with(&bea).await?;
-    let bytes = content(30_000_000);
+    let bytes = content(8_000_000);
     let paths = [written(server.scratch(), "large.bin", &bytes)?, written(server.scratch(), "other.bin", &bytes)?];
     let mut files = Vec::new();
     for path in &paths {
@@ -111,7 +111,7 @@ async fn an_upload_goes_on_when_the_client_was_killed_in_its_middle() -> anyhow:
     }
     one.client.close().await;
     drop(one);
-    std::fs::write(&paths[1], content(30_000_001).split_at(1).1)?;
+    std::fs::write(&paths[1], content(8_000_001).split_at(1).1)?;
     let one = ada.open(&server, again(), Some(&store)).await?;
     assert_eq!(one.client.unfinished_files().await?.len(), 2);
     let received = one.client.rest().file(files[0].file()).await?.received;
