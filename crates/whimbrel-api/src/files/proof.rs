@@ -130,7 +130,8 @@ mod tests {
             assert_ne!(of(1), of(2));
         }
         for size in [1, 65_536] {
-            assert_eq!(ranges(&[1; 16], size).collect::<Vec<_>>(), [0..size]);
+            let mut all = ranges(&[1; 16], size);
+            assert_eq!((all.next(), all.next()), (Some(0..size), None));
         }
     }
 }

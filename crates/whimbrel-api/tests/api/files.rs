@@ -123,7 +123,7 @@ async fn a_file_goes_up_in_pieces_and_comes_down_whole_and_in_ranges() {
     assert_eq!(api.piece(&anna, &id, 0, b"late").await.good()["received"], bytes.len(), "nothing more is taken");
 
     let all = api.download(&anna, &id, &[]).await;
-    assert_eq!((all.status.as_u16(), &all.bytes[..] == bytes), (200, true));
+    assert_eq!((all.status.as_u16(), all.bytes == bytes), (200, true));
     let headers: BTreeMap<_, _> =
         all.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("text"))).collect();
     assert_eq!(headers["content-length"], "3000000");

@@ -93,11 +93,11 @@ pub(super) fn again(path: &Path, keeps_metadata: bool, of: &Attachment, hash: [u
     let size = file.metadata().map_err(Error::File)?.len();
     let mut plain = Plain::File(file);
     let mut source_size = size;
-    if of.kind == AttachmentKind::Image {
-        if let Some((bytes, _)) = look(&mut plain, size, keeps_metadata)? {
-            source_size = bytes.len() as u64;
-            plain = Plain::Memory(bytes);
-        }
+    if of.kind == AttachmentKind::Image
+        && let Some((bytes, _)) = look(&mut plain, size, keeps_metadata)?
+    {
+        source_size = bytes.len() as u64;
+        plain = Plain::Memory(bytes);
     }
     let chunk_size = if of.chunk_size == 0 { FILE_CHUNK as u32 } else { of.chunk_size };
     let mut source = Source { plain, size: source_size, key: of.key.clone(), chunk_size };

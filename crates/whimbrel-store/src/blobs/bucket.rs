@@ -247,7 +247,7 @@ struct OwnTls;
 
 impl HttpConnector for OwnTls {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        client().map(HttpClient::new).map_err(|error| Error::Generic { store: "S3", source: error.into() })
+        client().map(HttpClient::new).map_err(|error| Error::Generic { store: "S3", source: error })
     }
 }
 
