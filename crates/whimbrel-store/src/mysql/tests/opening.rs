@@ -18,7 +18,7 @@ async fn a_database_is_made_migrated_and_opened() {
     let (store, database) = fresh().await;
     let mut steps = Vec::new();
     let again = migrate(&database.config(), &mut |step| steps.push(step.to_owned())).await.expect("answers");
-    assert_eq!((again.from, again.to, steps), (3, 3, Vec::new()));
+    assert_eq!((again.from, steps), (again.to, Vec::new()));
     store.close().await;
 }
 
