@@ -1,5 +1,6 @@
 //! One node: each file proves one promise, on the real program.
 
+mod files;
 mod groups;
 mod history;
 mod p1_durable_before_sent;

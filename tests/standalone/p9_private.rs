@@ -38,6 +38,10 @@ async fn no_password_token_key_or_text_rests_in_the_data_folder() -> anyhow::Res
     let mut read = 0;
     for file in std::fs::read_dir(server.data())? {
         let path = file?.path();
+        if path.is_dir() {
+            // What people sent as files has a test of its own.
+            continue;
+        }
         let bytes = std::fs::read(&path)?;
         read += bytes.len();
         for (what, secret) in &secrets {

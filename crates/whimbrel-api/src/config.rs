@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::files::FilesConfig;
 use crate::limits::DelayPolicy;
 use crate::net::AddressRange;
 
@@ -90,6 +91,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Who may read the metrics.
     pub metrics: MetricsAccess,
+    /// Files.
+    pub files: FilesConfig,
 }
 
 /// Shortest administrator's key, bytes.
@@ -124,6 +127,7 @@ impl Default for Config {
             connection_age_max: secs(10 * 60),
             drain_timeout: secs(10),
             metrics: MetricsAccess::Loopback,
+            files: FilesConfig::default(),
         }
     }
 }

@@ -14,7 +14,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use whimbrel_store::StoreError;
+use whimbrel_store::blobs::BlobError;
 use whimbrel_store::directory::DirectoryError;
+use whimbrel_store::filing::FileError;
 use whimbrel_store::groups::GroupError;
 
 macro_rules! codes {
@@ -80,6 +82,8 @@ codes! {
     NoSuchGroup = "no_such_group", NOT_FOUND, "There is no such group.";
     /// There is no such conversation, or the one who asks has never been in it.
     NoSuchConversation = "no_such_conversation", NOT_FOUND, "There is no such conversation.";
+    /// There is no such file, or not for the one who asks.
+    NoSuchFile = "no_such_file", NOT_FOUND, "There is no such file.";
     /// The path exists, with other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This path does not take this method.";
     /// The handle is somebody's, or another group's.
@@ -98,6 +102,32 @@ codes! {
     TooManyDevices = "too_many_devices", CONFLICT, "There are too many devices; log one out first.";
     /// The user has as many relations as one may have.
     TooManyRelations = "too_many_relations", CONFLICT, "There are too many friends and requests.";
+    /// The user's files take up as much room, or are as many, as they may.
+    QuotaExceeded = "quota_exceeded", CONFLICT, "Your files take up all the room that they may.";
+    /// As many uploads of the user's are not whole as may be.
+    TooManyUploads = "too_many_uploads", CONFLICT, "Too many uploads are not complete.";
+    /// The id is another file's.
+    FileIdTaken = "file_id_taken", CONFLICT, "This id is another file's.";
+    /// The piece does not begin where the upload ends, or the upload is not whole: ask how far it is.
+    WrongOffset = "wrong_offset", CONFLICT, "The upload is not as far as this.";
+    /// Another request writes to the upload.
+    UploadBusy = "upload_busy", CONFLICT, "Another request writes to this upload.";
+    /// The proof is wrong, was tried before, or there is no such content: send it.
+    ProofNotAccepted = "proof_not_accepted", CONFLICT, "This proves nothing; send the file.";
+    /// A message refers to the file.
+    FileAttached = "file_attached", CONFLICT, "A message came with this file.";
+    /// The file is longer than files may be.
+    FileTooLarge = "file_too_large", PAYLOAD_TOO_LARGE, "The file is too large.";
+    /// Files of this type are not taken.
+    TypeNotAllowed = "type_not_allowed", UNSUPPORTED_MEDIA_TYPE, "Files of this type are not taken here.";
+    /// The bytes have another hash than was announced; the upload was given up.
+    ContentMismatch = "content_mismatch", UNPROCESSABLE_ENTITY, "These are not the bytes that were announced.";
+    /// The file is not of the type that it claims; the upload was given up.
+    TypeMismatch = "type_mismatch", UNPROCESSABLE_ENTITY, "The file is not of the type that it claims to be.";
+    /// The picture has more pixels than pictures may have; the upload was given up.
+    TooManyPixels = "too_many_pixels", UNPROCESSABLE_ENTITY, "The picture has too many pixels.";
+    /// Nothing of the range is in the file.
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE, "The file does not reach so far.";
     /// The body is longer than the limit.
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large.";
     /// The body is not said to be JSON.
@@ -241,6 +271,43 @@ impl From<GroupError> for ApiError {
             GroupError::TooManyGroups => Self::new(Code::TooManyGroups),
             GroupError::TooManyRequests => Self::new(Code::TooManyRequests),
             GroupError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FileError> for ApiError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::NoSuchFile => Self::new(Code::NoSuchFile),
+            FileError::Taken => Self { field: Some("id"), ..Self::new(Code::FileIdTaken) },
+            FileError::NoRoom("uploads") => Self::new(Code::TooManyUploads),
+            FileError::NoRoom("files") => {
+                Self::new(Code::QuotaExceeded).says("You have as many files as one may have.")
+            }
+            FileError::NoRoom(_) => Self::new(Code::QuotaExceeded),
+            FileError::Attached => Self::new(Code::FileAttached),
+            FileError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Offset { received } => {
+                Self::new(Code::WrongOffset).says(format!("Of the upload {received} bytes are here; go on from there."))
+            }
+            BlobError::Busy => Self::new(Code::UploadBusy),
+            BlobError::TooLong => Self::new(Code::TooLarge).says("More bytes came than the file has."),
+            BlobError::OtherHash => Self::new(Code::ContentMismatch),
+            BlobError::Gone => Self::new(Code::NoSuchFile),
+            BlobError::Body(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                Self::new(Code::TooLarge).says("A piece has at most 8 MiB.")
+            }
+            BlobError::Body(_) => {
+                Self::new(Code::BadRequest).says("the piece did not arrive whole; ask how far it came")
+            }
+            BlobError::Unavailable(_) => Self { source: Some(Box::new(error)), ..Self::new(Code::Unavailable) },
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The API role: REST for accounts, devices, relations, groups, settings, presence and administration.
+//! The API role: REST for accounts, devices, relations, groups, settings, presence, history, files and administration.
 //!
-//! Owns the way from an HTTP request to a change in the [`Directory`], in [`Groups`] or in [`Settings`], and to those who
-//! must hear of it ([`Announce`]).
+//! Owns the way from an HTTP request to a change in the [`Directory`], in [`Groups`], in [`Settings`] or in [`Files`] with
+//! their content ([`Blobs`]), and to those who must hear of it ([`Announce`]).
 //! A change is announced before it is answered, and runs to its end whatever becomes of the request. Access tokens are
 //! checked without the database; whether their device is still logged in is remembered for two seconds.
 //!
@@ -17,6 +17,7 @@ mod config;
 mod devices;
 mod error;
 mod extract;
+mod files;
 mod groups;
 mod health;
 mod history;
@@ -42,10 +43,11 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretSlice;
 use whimbrel_rpc::Announce;
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_store::{Directory, Groups, History, Keeping, Presences, Settings, UserStatus};
+use whimbrel_store::{Blobs, Directory, Files, Groups, History, Keeping, Presences, Settings, UserStatus};
 
 pub use config::{ADMIN_KEY_MIN, Config, ConfigError, Hashing, MetricsAccess, Registration};
 pub use error::Code;
+pub use files::FilesConfig;
 pub use limits::DelayPolicy;
 pub use net::{AddressRange, ParseRangeError, Peer};
 pub use openapi::document;
@@ -74,13 +76,17 @@ pub struct Stores {
     pub presences: Arc<dyn Presences>,
     /// Who is online. It is asked, and never told anything.
     pub status: Arc<dyn UserStatus>,
+    /// What is known of files.
+    pub files: Arc<dyn Files>,
+    /// Their content.
+    pub blobs: Arc<dyn Blobs>,
 }
 
 impl Stores {
-    /// One engine that holds everything that rests, and who is online.
-    pub fn one<S>(store: Arc<S>, status: Arc<dyn UserStatus>) -> Self
+    /// One engine that holds everything that rests but the content of files; who is online; that content.
+    pub fn one<S>(store: Arc<S>, status: Arc<dyn UserStatus>, blobs: Arc<dyn Blobs>) -> Self
     where
-        S: Directory + Groups + Settings + History + Keeping + Presences,
+        S: Directory + Groups + Settings + History + Keeping + Presences + Files,
     {
         Self {
             directory: store.clone(),
@@ -88,8 +94,10 @@ impl Stores {
             settings: store.clone(),
             history: store.clone(),
             keeping: store.clone(),
-            presences: store,
+            presences: store.clone(),
             status,
+            files: store,
+            blobs,
         }
     }
 }
@@ -121,6 +129,14 @@ impl ApiRole {
     /// All routes, for tests or for a server of one's own, which puts a [`Peer`] into each request's extensions.
     pub fn router(&self) -> axum::Router {
         router::router(self.shared.clone())
+    }
+
+    /// Collects the files that nothing needs any more, now; [`ApiRole::serve`] does it now and then. How many these were.
+    ///
+    /// # Errors
+    /// [`StoreError`](whimbrel_store::StoreError) when the database is away.
+    pub async fn collect_files(&self) -> Result<usize, whimbrel_store::StoreError> {
+        files::collect(&self.shared).await
     }
 
     /// From now on `/readyz` says that this server is leaving, while everything else still answers: a load balancer

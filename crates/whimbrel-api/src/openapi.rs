@@ -17,7 +17,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 
 use crate::error::{Code, ErrorBody};
-use crate::router::{administration, people};
+use crate::router::{administration, people, transfers};
 
 /// The extension in which a handler names its codes.
 const CODES: &str = "x-error-codes";
@@ -38,6 +38,7 @@ const CODES: &str = "x-error-codes";
         (name = "groups", description = "Groups, their members, requests and keys"),
         (name = "conversations", description = "What was said in conversations, and how they are shown to one user"),
         (name = "presence", description = "Who of your friends is here, and how you let yourself be seen"),
+        (name = "files", description = "What is sent with messages: uploads in pieces, downloads with ranges"),
         (name = "admin", description = "For the embedding product and load tools; needs the administrator's key"),
         (name = "health", description = "For operators"))
 )]
@@ -63,6 +64,7 @@ impl Modify for Schemes {
 pub fn document() -> OpenApi {
     let mut document = Base::openapi();
     document.merge(people().into_openapi());
+    document.merge(transfers().into_openapi());
     document.merge(administration().into_openapi());
     for item in document.paths.paths.values_mut() {
         item.get.iter_mut().for_each(|operation| complete(operation, false));
@@ -78,7 +80,7 @@ fn codes(operation: &Operation, is_change: bool) -> BTreeMap<u16, Vec<Code>> {
     let own: Vec<&str> =
         own.and_then(|codes| codes.as_array()).into_iter().flatten().filter_map(|c| c.as_str()).collect();
     // A body that nobody needs (`accept`) is read all the same, and refused if it holds anything.
-    let without_body = ["log_out_one", "delete_user", "dissolve_group"];
+    let without_body = ["log_out_one", "delete_user", "dissolve_group", "discard_file", "complete_file"];
     let may_have_body = is_change && !operation.operation_id.as_deref().is_some_and(|id| without_body.contains(&id));
     let with_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
     let with_token = operation.security.is_some();
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn handlers_name_known_codes_only() {
-        for router in [people(), administration()] {
+        for router in [people(), transfers(), administration()] {
             for (path, item) in router.into_openapi().paths.paths {
                 let operations = [item.get, item.post, item.put, item.patch, item.delete];
                 for operation in operations.into_iter().flatten() {

@@ -13,7 +13,8 @@ use crate::error::{ApiError, Code};
 use crate::observe::{limit_time, observe, panicked};
 use crate::shared::App;
 use crate::{
-    accounts, admin, devices, groups, health, history, logins, openapi, personal, presence, relations, settings, users,
+    accounts, admin, devices, files, groups, health, history, logins, openapi, personal, presence, relations, settings,
+    users,
 };
 
 /// What people's devices use.
@@ -35,6 +36,7 @@ pub(crate) fn people() -> OpenApiRouter<App> {
         .routes(routes!(relations::request))
         .routes(routes!(relations::act))
         .merge(groups::routes())
+        .merge(files::routes())
         .routes(routes!(settings::list_settings))
         .routes(routes!(settings::change_settings))
         .routes(routes!(presence::presence))
@@ -46,6 +48,11 @@ pub(crate) fn people() -> OpenApiRouter<App> {
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
         .routes(routes!(openapi::serve_document))
+}
+
+/// What takes as long as bytes need, and bounds them itself.
+pub(crate) fn transfers() -> OpenApiRouter<App> {
+    files::transfers()
 }
 
 /// What the administrator uses.
@@ -74,8 +81,20 @@ fn cors(app: &App) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-request-id")])
-        .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::RANGE,
+            header::IF_RANGE,
+            HeaderName::from_static("x-request-id"),
+        ])
+        .expose_headers([
+            header::RETRY_AFTER,
+            header::CONTENT_RANGE,
+            header::ETAG,
+            header::CONTENT_DISPOSITION,
+            HeaderName::from_static("x-request-id"),
+        ])
 }
 
 /// All routes with all layers.
@@ -86,8 +105,10 @@ pub(crate) fn router(app: App) -> Router {
     };
     let people = limited(people().into(), config.request_timeout, config.body_max);
     let administration = limited(administration().into(), config.admin_timeout, config.admin_body_max);
+    let transfers = limited(transfers().into(), config.files.transfer_timeout, config.body_max);
     let mut router = people
         .merge(administration)
+        .merge(transfers)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked));

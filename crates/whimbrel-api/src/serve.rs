@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::ApiRole;
 use crate::config::Config;
+use crate::files::keep_collecting;
 use crate::net::Peer;
 
 /// Gives the TLS settings for a new connection, so that renewed certificates count at once.
@@ -80,11 +81,17 @@ impl ApiRole {
     pub async fn serve(&self, listener: TcpListener, tls: Option<TlsSource>, stop: CancellationToken) {
         let server = Arc::new(Server { config: self.shared.config.clone(), router: self.router(), tls, stop });
         let connections = TaskTracker::new();
+        let collecting = {
+            let (shared, stop) = (self.shared.clone(), server.stop.clone());
+            tokio::spawn(async move { keep_collecting(&shared, stop).await })
+        };
         server.accept(listener, &connections).await;
         self.drain();
         connections.close();
         // Each connection has the same limit, and cuts itself off.
         connections.wait().await;
+        // It was told to stop with the others, and stops at once.
+        drop(collecting.await);
         self.shared.changes.close();
         if tokio::time::timeout(server.config.drain_timeout, self.shared.changes.wait()).await.is_err() {
             tracing::warn!(left = self.shared.changes.len(), "some changes were not told in time");

@@ -14,11 +14,12 @@ use whimbrel_core::{DeviceId, GoodbyeCode, UserId};
 use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through};
 use whimbrel_store::directory::Rows;
-use whimbrel_store::{Directory, Groups, History, Keeping, Settings};
+use whimbrel_store::{Blobs, Directory, Files, Groups, History, Keeping, Settings};
 
 use crate::auth::Caller;
 use crate::config::{Config, ConfigError};
 use crate::error::{ApiError, Code};
+use crate::files::Lanes;
 use crate::limits::Limits;
 use crate::passwords::Passwords;
 use crate::turns::{Kind, Turns};
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) admin_hash: Option<[u8; 32]>,
     pub(crate) passwords: Passwords,
     pub(crate) limits: Limits,
+    /// Transfers of files under way.
+    pub(crate) lanes: Lanes,
     turns: Turns,
     pub(crate) draining: AtomicBool,
     /// Changes under way; the server waits for them before it is gone.
@@ -77,6 +80,7 @@ impl Shared {
         Ok(Self {
             admin_hash: config.admin_key.as_ref().map(|key| sha256(key.expose_secret().as_bytes())),
             limits: Limits::new(&config),
+            lanes: Lanes::new(config.files.transfers_max, config.files.transfers_per_user),
             turns: Turns::new(config.delays_remembered),
             changes_max: Arc::new(Semaphore::new(config.changes_max)),
             standings: Cache::new(STANDINGS_REMEMBERED),
@@ -108,6 +112,14 @@ impl Shared {
 
     pub(crate) fn history(&self) -> &dyn History {
         &*self.outside.stores.history
+    }
+
+    pub(crate) fn files(&self) -> &dyn Files {
+        &*self.outside.stores.files
+    }
+
+    pub(crate) fn blobs(&self) -> &dyn Blobs {
+        &*self.outside.stores.blobs
     }
 
     /// Runs a change with its announcements to their end, also when the request is given up meanwhile: what is

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     /// How a conversation is shown, or oneself. Counted apart: a device that keeps a draft while somebody writes it uses up nothing
     /// that they need for anything else.
     Setting,
+    /// A file. No rate: the room that one's files take up is the price, and one after another they come anyway.
+    File,
     /// Devices that are logged out. Counted for the device that asks: who has stolen one cannot use up what the owner
     /// needs in order to log it out.
     LogOut,
@@ -160,7 +162,7 @@ impl Turns {
             }
             Kind::Setting => self.rates.take((caller.user, SETTINGS), 1, now),
             Kind::LogOut => self.rates.take((caller.user, caller.device), 1, now),
-            Kind::Proven => Ok(()),
+            Kind::File | Kind::Proven => Ok(()),
         }
     }
 

@@ -63,6 +63,18 @@ pub enum Error {
         /// The most.
         max: usize,
     },
+    /// A file of this machine's cannot be read or written.
+    #[error("the file cannot be used")]
+    File(#[source] std::io::Error),
+    /// A file that is being sent is not what it was when that began.
+    #[error("the file has changed since it was sent first")]
+    FileChanged,
+    /// What was fetched is not the file that its sender sent.
+    #[error("the file that was fetched is damaged")]
+    FileDamaged,
+    /// The transfer was cancelled.
+    #[error("cancelled")]
+    Cancelled,
     /// Too many drafts wait for their answers ([`OUTBOX_MAX`](crate::store::OUTBOX_MAX)).
     #[error("the outbox is full")]
     OutboxFull,

@@ -152,6 +152,7 @@ mod driver;
 mod engine;
 mod error;
 mod event;
+mod files;
 mod group;
 mod history;
 mod inbox;
@@ -175,10 +176,12 @@ pub use account::{Credentials, DeviceInfo, SavedCredentials};
 pub use builder::{ClientBuilder, EVENT_CAPACITY, FirstSync};
 pub use client::{Client, MESSAGES_MAX};
 pub use content::{
-    CardOf, Content, EMOJI_MAX, EXCERPT_MAX, FollowUp, Location, MergedMessage, Origin, Outgoing, Quote,
+    Attachment, AttachmentKind, CardOf, Content, EMOJI_MAX, EXCERPT_MAX, FollowUp, Location, MergedMessage, Origin,
+    Outgoing, Quote, Thumbnail,
 };
 pub use error::{ApiError, Error, StoreError};
 pub use event::{Closed, ConnectionState, Event, Events, NotPlaced, Outcome};
+pub use files::{FileTransfer, Progress, Sending, Stage};
 pub use group::{
     Group, GroupAction, GroupInfo, GroupMember, GroupNews, GroupRequest, GroupSettings, JoinMode, Keep, NewGroup, Page,
     ReadBy, Reader, RequestKind,
@@ -188,12 +191,14 @@ pub use message::{ConversationSummary, StoredMessage};
 pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};
 pub use presence::PrivacyChange;
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
-pub use rest::{AuthorizedRest, PAGE, RELATIONS_PAGE, Rest, ServerFollowUps, ServerPage};
+pub use rest::{
+    AuthorizedRest, FileForm, FileProof, FileRange, FileState, PAGE, RELATIONS_PAGE, Rest, ServerFollowUps, ServerPage,
+};
 pub use setting::{Setting, SettingChange};
 
 pub use whimbrel_core::{
-    ConversationId, ConversationKind, Cursors, DeviceId, GoodbyeCode, MessageId, MessageKind, Presence, PresenceState,
-    Privacy, Refusal, Role, Seq, UserId,
+    ConversationId, ConversationKind, Cursors, DeviceId, FileId, GoodbyeCode, MessageId, MessageKind, Presence,
+    PresenceState, Privacy, Refusal, Role, Seq, UserId,
 };
 
 /// What this SDK calls itself.

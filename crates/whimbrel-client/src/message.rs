@@ -6,9 +6,9 @@ use bytes::Bytes;
 use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, Draft, Message, MessageId, MessageKind, Seq, UserId,
 };
-use whimbrel_wire::seal::{self, SealContext, TARGET_LEN};
+use whimbrel_wire::seal::{self, SealContext};
 
-use crate::content::{Content, FollowUp, Origin, Outgoing, Parts, Quote, parts, plain};
+use crate::content::{Attachment, Before, Content, FollowUp, Origin, Outgoing, Parts, Quote, parts, plain};
 use crate::error::Error;
 use crate::group::GroupInfo;
 use crate::keys::Directory;
@@ -48,6 +48,14 @@ impl StoredMessage {
     pub fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The file that it came with, if it came with one.
+    pub fn attachment(&self) -> Option<&Attachment> {
+        match &self.content {
+            Content::Attachment(attachment) => Some(attachment),
             _ => None,
         }
     }
@@ -177,7 +185,7 @@ pub(crate) fn is_showable(directory: &Directory, message: &Message) -> bool {
 
 /// Nothing in it is sealed: it was taken back, takes back, or went with its target.
 pub(crate) fn holds_nothing(message: &Message) -> bool {
-    message.body.is_empty() || (message.kind.is_follow_up() && message.body.len() <= TARGET_LEN)
+    message.body.len() <= message.kind.open_len()
 }
 
 fn context(message: &Message) -> SealContext {
@@ -195,21 +203,24 @@ fn open(directory: &Directory, message: &Message) -> Parts {
     if !kind.is_submittable() {
         return Content::System { kind, json: message.body.clone() }.into();
     }
-    let target = kind.target(&message.body);
+    let before = Before::of(kind, &message.body);
     if holds_nothing(message) {
-        let about = |target| Content::FollowUp { target, what: nothing_left(kind) };
-        return target.map_or(Content::Gone, about).into();
+        return match before {
+            Before::Target(target) => Content::FollowUp { target, what: nothing_left(kind) }.into(),
+            Before::File(_) | Before::Nothing => Content::Gone.into(),
+        };
     }
-    let sealed = if target.is_some() { message.body.slice(TARGET_LEN..) } else { message.body.clone() };
+    let is_named = before != Before::Nothing;
+    let sealed = if is_named { message.body.slice(kind.open_len()..) } else { message.body.clone() };
     if message.key_version == 0 {
-        return parts(kind, target, sealed);
+        return parts(kind, before, sealed);
     }
     let key = directory.key(message.conversation, message.key_version);
     match key.and_then(|key| seal::open(&key, &context(message), &sealed).ok()) {
-        Some(plain) => parts(kind, target, plain),
-        None => match target {
-            Some(target) => Content::FollowUp { target, what: FollowUp::Sealed { kind } }.into(),
-            None => Content::Sealed.into(),
+        Some(plain) => parts(kind, before, plain),
+        None => match before {
+            Before::Target(target) => Content::FollowUp { target, what: FollowUp::Sealed { kind } }.into(),
+            Before::File(_) | Before::Nothing => Content::Sealed.into(),
         },
     }
 }
@@ -245,6 +256,5 @@ pub(crate) fn draft(
         }
         None => plain.body.into(),
     };
-    let body = plain.target.map_or_else(|| rest.clone(), |target| seal::about(target, &rest));
-    Ok(Draft { message_id, kind, key_version, body })
+    Ok(Draft { message_id, kind, key_version, body: plain.before.with(rest) })
 }

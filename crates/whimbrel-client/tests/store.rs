@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::timeout;
-use whimbrel_client::store::{Commit, ConversationRow, MemoryStore, Snapshot, Store};
+use whimbrel_client::store::{Commit, ConversationRow, MemoryStore, Snapshot, Store, UploadRow};
 use whimbrel_client::testing::FakeServer;
 use whimbrel_client::{
     Client, ConnectionState, ConversationId, Credentials, Error, FirstSync, MessageId, Outcome, Seq, StoreError, UserId,
@@ -52,6 +52,10 @@ impl Store for Failing {
 
     async fn messages(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Message>, StoreError> {
         self.inner.messages(id, after, limit).await
+    }
+
+    async fn uploads(&self) -> Result<Vec<UploadRow>, StoreError> {
+        self.inner.uploads().await
     }
 
     async fn follow_ups(&self, id: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError> {

@@ -37,8 +37,8 @@ impl Role {
     /// May somebody of this role do this?
     pub const fn may(self, action: Action) -> bool {
         use Action::{
-            Answer, Call, Dissolve, Invite, Keep, Leave, Mute, MuteAll, Read, RecallOther, Remove, SetRole, Settle, Speak,
-            SpeakMuted, Transfer,
+            Answer, Call, Dissolve, Invite, Keep, Leave, Mute, MuteAll, Read, RecallOther, Remove, SetRole, Settle,
+            Speak, SpeakMuted, Transfer,
         };
         match action {
             Read | Speak | Invite => true,

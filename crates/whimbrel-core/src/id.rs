@@ -78,6 +78,10 @@ uuid_id!(
     MessageId, "message id", now_v7
 );
 uuid_id!(
+    /// A file: what one user uploaded once (UUIDv7). The same content uploaded again is another file.
+    FileId, "file id", now_v7
+);
+uuid_id!(
     /// An installation of a client, named once by that client (or by the server at log-in) and kept.
     DeviceId, "device id", new_v4
 );

@@ -23,7 +23,9 @@ pub use code::{GoodbyeCode, Next, Refusal};
 pub use conversation::{Audience, ConversationKind, DirectStanding, Members, Speak};
 pub use cursor::{Counts, Cursors, unread_direct};
 pub use group::{Action, GroupStanding, Role, Standing};
-pub use id::{BatchId, ConnectorId, ConversationId, DeviceId, Incarnation, MessageId, SessionId, TransferId, UserId};
+pub use id::{
+    BatchId, ConnectorId, ConversationId, DeviceId, FileId, Incarnation, MessageId, SessionId, TransferId, UserId,
+};
 pub use message::{BodyHash, Draft, Message, MessageKind, Outcome};
 pub use placed::{CursorMoved, Delivery, PlacedRow, Receipt, Signal};
 pub use presence::{Presence, PresenceState, Privacy, Sight};

@@ -112,3 +112,21 @@ pub const SEARCH_STARTS_MAX: usize = 32;
 pub const SEARCH_TERM_MAX: usize = 100;
 /// Owner and admins of a group who are told that somebody waits for their answer.
 pub const GROUP_ANSWERERS_TOLD: usize = 50;
+/// Longest name of a file, bytes.
+pub const FILE_NAME_MAX: usize = 255;
+/// Longest media type of a file, bytes.
+pub const FILE_TYPE_MAX: usize = 127;
+/// Bytes that one request adds to an upload, at most.
+pub const FILE_PIECE_MAX: u64 = 8 * 1024 * 1024;
+/// Ranges of a file that prove, together, that one has it.
+pub const PROOF_RANGES: usize = 16;
+/// Bytes of each of them, at most.
+pub const PROOF_RANGE_BYTES: u64 = 4096;
+/// Bytes of a file's beginning by which its type is known.
+pub const FILE_HEAD: u64 = 16 * 1024;
+/// Bytes of plain content in one sealed chunk of a file, unless its message says otherwise.
+pub const FILE_CHUNK: usize = 64 * 1024;
+/// Longest small picture in a message, bytes.
+pub const THUMBNAIL_MAX: usize = 16 * 1024;
+/// Heights of a voice message's waveform, at most.
+pub const WAVEFORM_MAX: usize = 128;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{ConversationId, DeviceId, MessageId, Refusal, Seq, UserId};
+use crate::{ConversationId, DeviceId, FileId, MessageId, Refusal, Seq, UserId};
 
 /// SHA-256 of a stored body, made by the server; tells a retry from another message under the same id.
 pub type BodyHash = [u8; 32];
@@ -13,6 +13,7 @@ pub type BodyHash = [u8; 32];
 /// | range | what | who may send it | counts as unread |
 /// |---|---|---|---|
 /// | 1..=499 | what people say | members | yes |
+/// | 100..=199 | of these, what comes with a file: the body begins with the file's id | members | yes |
 /// | 500..=999 | what people do to an earlier message: the body begins with its seq | members, by right | no |
 /// | 1000..=1999 | changes, placed by the server with the change itself | nobody | no |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,7 +32,8 @@ impl MessageKind {
     pub const LINK: MessageKind = MessageKind(5);
     /// The body is a sealed `Body.sticker`.
     pub const STICKER: MessageKind = MessageKind(6);
-    /// The body is a sealed `Body.file`.
+    /// A file at a place of the embedding product's own; the body is a sealed `Body.file`. A file that this server keeps is
+    /// [`MessageKind::ATTACHMENT`].
     pub const FILE: MessageKind = MessageKind(7);
     /// Several messages of elsewhere, copied together; the body is a sealed `Body.merged`.
     pub const MERGED: MessageKind = MessageKind(8);
@@ -42,6 +44,15 @@ impl MessageKind {
     pub const FLEETING: MessageKind = MessageKind(10);
     /// The beginning of a text that grows ([`MessageKind::APPEND`]) until it is finished ([`MessageKind::FINISH`]).
     pub const STREAM: MessageKind = MessageKind(11);
+
+    /// A file that the server keeps. After the file's id, a sealed `Body.attachment`; so in all kinds from 100 to 199.
+    pub const ATTACHMENT: MessageKind = MessageKind(100);
+    /// The file is a picture.
+    pub const IMAGE: MessageKind = MessageKind(101);
+    /// The file is something spoken.
+    pub const VOICE: MessageKind = MessageKind(102);
+    /// The file is a film.
+    pub const VIDEO: MessageKind = MessageKind(103);
 
     /// Other content for a message of one's own; the target stays as it was. After the target's seq, a sealed `Body`.
     pub const EDIT: MessageKind = MessageKind(500);
@@ -107,6 +118,29 @@ impl MessageKind {
     pub fn target(self, body: &[u8]) -> Option<Seq> {
         let (seq, _) = body.split_first_chunk::<8>().filter(|_| self.is_follow_up())?;
         Some(Seq(u64::from_be_bytes(*seq))).filter(|seq| *seq > Seq::ZERO)
+    }
+
+    /// Whether it comes with a file, whose id its body begins with: see [`file`](MessageKind::file).
+    pub const fn has_file(self) -> bool {
+        self.0 >= 100 && self.0 < 200
+    }
+
+    /// The file that a message comes with: the first 16 bytes of its body. `None` for other kinds, and for a body that is
+    /// too short (it was taken back).
+    pub fn file(self, body: &[u8]) -> Option<FileId> {
+        let (id, _) = body.split_first_chunk::<16>().filter(|_| self.has_file())?;
+        Some(FileId::from_bytes(*id))
+    }
+
+    /// Bytes that stand readable before what is sealed: a target's seq, a file's id, or none.
+    pub const fn open_len(self) -> usize {
+        if self.is_follow_up() {
+            8
+        } else if self.has_file() {
+            16
+        } else {
+            0
+        }
     }
 
     /// Whether the rights of the conversation's members may have changed with this row.

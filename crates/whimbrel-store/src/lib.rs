@@ -8,6 +8,8 @@
 //! | [`Groups`] | groups, their members, requests and keys | `sqlite` | `mysql` |
 //! | [`Settings`] | how users have conversations shown | `sqlite` | `mysql` |
 //! | [`Presences`] | whether users want to be seen, and when they were here last | `sqlite` | `mysql` |
+//! | [`Files`] | what is known of files, and who may read them | `sqlite` | `mysql` |
+//! | [`Blobs`] | the content of files | `blobs::folder` | `blobs::folder`, shared, or `blobs::bucket` |
 //! | [`UserStatus`] | who is online, and where | `memory` | `redis` |
 //! | [`Log`] | submitted batches that are not placed yet | `memory` | `rabbit` |
 //! | [`Park`] | drafts that cannot be placed | `memory` | `rabbit` |
@@ -15,12 +17,14 @@
 //! The traits give mechanisms; the rules (who may speak, which seq comes next, what a repeat is) are the roles'. Each
 //! trait has one conformance suite (`conformance`) that every engine passes.
 
+pub mod blobs;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod copy;
 pub mod directory;
 pub mod error;
 mod files;
+pub mod filing;
 #[cfg(test)]
 mod found;
 pub mod groups;
@@ -39,8 +43,10 @@ pub mod sqlite;
 pub mod timeline;
 pub mod user_status;
 
+pub use blobs::Blobs;
 pub use directory::Directory;
 pub use error::StoreError;
+pub use filing::Files;
 pub use groups::Groups;
 pub use history::History;
 pub use keeping::Keeping;

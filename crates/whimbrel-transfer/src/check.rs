@@ -58,7 +58,8 @@ fn is_formed(draft: &Draft) -> bool {
     let Draft { kind, body, .. } = draft;
     match kind.is_follow_up() {
         true => kind.target(body).is_some() && (kind.takes_back() || body.len() > size_of::<u64>()),
-        false => !body.is_empty(),
+        // What comes with a file names it first.
+        false => body.len() > kind.open_len(),
     }
 }
 
@@ -101,6 +102,7 @@ mod tests {
             (about(MessageKind::TEXT, b""), Refusal::BadBody),
             (about(MessageKind::EDIT, &one), Refusal::BadBody),
             (about(MessageKind(777), &one), Refusal::BadBody),
+            (about(MessageKind::IMAGE, &[7; 16]), Refusal::BadBody),
             (about(MessageKind::RECALL, &one[1..]), Refusal::BadBody),
             (about(MessageKind::RECALL, &[0; 8]), Refusal::BadBody),
             (Draft { kind: MessageKind::STANDING, ..good.clone() }, Refusal::BadKind),

@@ -11,6 +11,7 @@
 //! | [`codec`] | cutting a byte stream into frames; nothing is held between frames |
 //! | [`window`] | numbers and acknowledgements, both directions |
 //! | [`seal`] | AES-256-GCM of bodies, and their hash |
+//! | [`file_seal`] | AES-256-GCM of files, chunk by chunk |
 //! | [`convert`] | core's values from and to the generated types |
 //!
 //! The golden vectors in `vectors/` are written and checked by this crate's tests; other SDKs read them.
@@ -18,6 +19,7 @@
 pub mod codec;
 pub mod convert;
 mod error;
+pub mod file_seal;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;

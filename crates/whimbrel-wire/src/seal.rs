@@ -9,7 +9,7 @@ use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use whimbrel_core::{BodyHash, ConversationId, MessageId, MessageKind, Seq, UserId};
+use whimbrel_core::{BodyHash, ConversationId, FileId, MessageId, MessageKind, Seq, UserId};
 
 /// Bytes of the nonce, which stands before the ciphertext.
 pub const NONCE_LEN: usize = 12;
@@ -17,6 +17,8 @@ pub const NONCE_LEN: usize = 12;
 pub const TAG_LEN: usize = 16;
 /// Bytes of the seq before what is said about a message.
 pub const TARGET_LEN: usize = 8;
+/// Bytes of the id before what comes with a file.
+pub const FILE_LEN: usize = 16;
 /// Bytes that a sealed body has more than the plain one.
 pub const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
 
@@ -122,6 +124,14 @@ pub fn seal_about(key: &ConversationKey, context: &SealContext, target: Seq, pla
 pub fn about(target: Seq, rest: &[u8]) -> Bytes {
     let mut body = Vec::with_capacity(TARGET_LEN + rest.len());
     body.extend_from_slice(&target.0.to_be_bytes());
+    body.extend_from_slice(rest);
+    Bytes::from(body)
+}
+
+/// The body of a message that comes with a file: the file's id, readable, then what is said of it, sealed or not.
+pub fn with_file(file: FileId, rest: &[u8]) -> Bytes {
+    let mut body = Vec::with_capacity(FILE_LEN + rest.len());
+    body.extend_from_slice(file.as_bytes());
     body.extend_from_slice(rest);
     Bytes::from(body)
 }

@@ -149,8 +149,8 @@ async fn passwords_rest_as_argon2id_and_tokens_as_hashes() {
     let hash = whimbrel_store::Directory::password_hash(&api.store, UserId(anna.id)).await.expect("a store");
     assert!(hash.flatten().is_some_and(|hash| hash.starts_with("$argon2id$")));
     api.store.close().await.expect("closed");
-    for entry in std::fs::read_dir(api.folder()).expect("a folder") {
-        let bytes = std::fs::read(entry.expect("an entry").path()).expect("a file");
+    for path in crate::files::walk(api.folder()) {
+        let bytes = std::fs::read(path).expect("a file");
         for secret in [PASSWORD, &anna.refresh, &anna.access] {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
         }

@@ -3,6 +3,9 @@
 mod administration;
 mod changes;
 mod delays;
+mod file_limits;
+mod file_proofs;
+mod files;
 mod forms;
 mod group_races;
 mod group_refusals;

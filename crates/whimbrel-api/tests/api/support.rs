@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use secrecy::SecretSlice;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use whimbrel_api::{ApiRole, Config, DelayPolicy, Hashing, Peer, Stores};
 use whimbrel_core::{ConnectorId, CursorMoved, PlacedRow};
 use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through, Told};
+use whimbrel_store::blobs::FolderBlobs;
 use whimbrel_store::memory::MemoryUserStatus;
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
 use whimbrel_store::{Keyring, MasterKey};
@@ -91,6 +92,7 @@ pub(crate) struct Api {
     pub(crate) tokens: Arc<TokenKey>,
     pub(crate) store: SqliteStore,
     pub(crate) status: Arc<MemoryUserStatus>,
+    keyring: Arc<Keyring>,
     folder: TempDir,
 }
 
@@ -100,6 +102,8 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// As it came.
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
@@ -141,23 +145,33 @@ impl Api {
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let keyring = Keyring::new(MasterKey::generate(), Vec::new()).expect("one key");
-        let store = SqliteStore::open(folder.path(), Arc::new(keyring), SqliteConfig::default()).expect("a store");
+        Self::on(tempfile::tempdir().expect("a folder"), Arc::new(keyring), config)
+    }
+
+    /// The same server after a restart: its folder, and nothing of its memory.
+    pub(crate) async fn restarted(self, config: Config) -> Self {
+        self.store.close().await.expect("in order");
+        Self::on(self.folder, self.keyring, config)
+    }
+
+    fn on(folder: TempDir, keyring: Arc<Keyring>, config: Config) -> Self {
+        let store = SqliteStore::open(folder.path(), keyring.clone(), SqliteConfig::default()).expect("a store");
+        let blobs = FolderBlobs::open(&folder.path().join("files")).expect("a folder");
         let recorder = Arc::new(Recorder::default());
         let status = Arc::new(MemoryUserStatus::new());
         let secret: SecretSlice<u8> = vec![7; 32].into();
         let tokens = Arc::new(TokenKey::new(&secret));
         let role = ApiRole::new(
             config,
-            Stores::one(Arc::new(store.clone()), status.clone()),
+            Stores::one(Arc::new(store.clone()), status.clone(), Arc::new(blobs)),
             recorder.clone(),
             tokens.clone(),
             secret,
             Arc::new(|| Ok(())),
             Arc::new(|| "whimbrel_up 1\n".to_owned()),
         );
-        Self { role: role.expect("good settings"), recorder, tokens, store, status, folder }
+        Self { role: role.expect("good settings"), recorder, tokens, store, status, keyring, folder }
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
@@ -172,9 +186,9 @@ impl Api {
         let response = self.role.router().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 4 << 20).await.expect("a body");
-        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        let answer = Answer { status: parts.status, headers: parts.headers, body };
+        let answer = Answer { status: parts.status, headers: parts.headers, body, bytes };
         check_error(&answer, &method.to_lowercase(), &path);
         answer
     }
@@ -294,7 +308,7 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 /// Every error has the one shape, and the document says that this operation may answer it.
 fn check_error(answer: &Answer, method: &str, path: &str) {
-    if answer.status.is_success() {
+    if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
         return;
     }
     let body = answer.body.as_object().unwrap_or_else(|| panic!("no error shape: {}", answer.body));

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
-use whimbrel_core::{ConversationId, ConversationKind, DeviceId, MessageId, Seq, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, DeviceId, FileId, MessageId, Seq, UserId};
 
 use crate::account::Credentials;
 use crate::builder::{ClientBuilder, Settings};
 use crate::content::{Content, Outgoing};
-use crate::driver::{self, Command};
+use crate::driver::{self, Command, UploadChange};
 use crate::error::Error;
 use crate::event::{Closed, ConnectionState, Emitter, Outcome};
 use crate::keys::Directory;
@@ -43,6 +45,8 @@ struct Inner {
     store: Arc<dyn Store>,
     directory: Arc<Directory>,
     auth: Arc<Auth>,
+    /// Uploads of this client's that are under way.
+    uploading: Mutex<HashSet<FileId>>,
 }
 
 impl Client {
@@ -73,7 +77,18 @@ impl Client {
             state: state_out,
         };
         tokio::spawn(driver::run(parts, snapshot));
-        Ok(Client { inner: Arc::new(Inner { user, device, commands, state, store, directory, auth }) })
+        Ok(Client {
+            inner: Arc::new(Inner {
+                user,
+                device,
+                commands,
+                state,
+                store,
+                directory,
+                auth,
+                uploading: Mutex::default(),
+            }),
+        })
     }
 
     /// Whose client it is.
@@ -225,6 +240,38 @@ impl Client {
     pub async fn close(&self) {
         let _ = self.inner.commands.send(Command::Close).await;
         self.inner.commands.closed().await;
+    }
+
+    /// Whether this deployment keeps bodies readable, as far as is known.
+    pub(crate) fn has_readable_bodies(&self) -> bool {
+        self.inner.directory.has_readable_bodies()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.inner.store
+    }
+
+    /// An error once the client has closed.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        match &*self.inner.state.borrow() {
+            ConnectionState::Closed { why } => Err(Error::Closed(why.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    /// An upload is under way from now on; false: it was already.
+    pub(crate) fn takes_up(&self, file: FileId) -> bool {
+        self.inner.uploading.lock().insert(file)
+    }
+
+    /// It is not any more.
+    pub(crate) fn lets_go(&self, file: FileId) {
+        self.inner.uploading.lock().remove(&file);
+    }
+
+    /// An upload begins or ends; the store knows when this returns.
+    pub(crate) async fn upload(&self, change: UploadChange) -> Result<(), Error> {
+        self.ask(|reply| Command::Upload { change, reply }).await?
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Error> {

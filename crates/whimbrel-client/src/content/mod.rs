@@ -9,9 +9,11 @@ use whimbrel_core::{ConversationId, MessageId, MessageKind, Seq, UserId};
 
 use crate::message::StoredMessage;
 
+mod attachment;
 mod wire;
 
-pub(crate) use wire::{Parts, parts, plain};
+pub use attachment::{Attachment, AttachmentKind, Thumbnail};
+pub(crate) use wire::{Before, Parts, parts, plain};
 
 /// Characters of a quote's excerpt.
 pub const EXCERPT_MAX: usize = 200;
@@ -62,7 +64,9 @@ pub enum Content {
         /// What a client shows that does not have it, such as an emoji.
         fallback: String,
     },
-    /// A file.
+    /// A file that the server keeps: see [`Client::send_file`](crate::Client::send_file).
+    Attachment(Box<Attachment>),
+    /// A file at a place of the embedding product's own.
     File {
         /// What it is called.
         name: String,
@@ -70,7 +74,7 @@ pub enum Content {
         content_type: String,
         /// Bytes.
         size: u64,
-        /// Where it is, as the server of files says.
+        /// Where it is, in the product's words.
         id: String,
     },
     /// Messages of elsewhere, copied together in their order.
@@ -296,6 +300,7 @@ impl Content {
             }
             Content::Location(place) => place.name.clone(),
             Content::Card { name, .. } | Content::File { name, .. } => name.clone(),
+            Content::Attachment(attachment) => attachment.line().to_owned(),
             Content::Link { url, title, .. } => if title.is_empty() { url } else { title }.clone(),
             Content::Merged { title, .. } => title.clone(),
             Content::Fleeting { .. } => "[fleeting]".into(),

@@ -2,17 +2,46 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use whimbrel_core::{ConversationId, MessageId, MessageKind, Seq, UserId};
+use whimbrel_core::{ConversationId, FileId, MessageId, MessageKind, Seq, UserId};
 use whimbrel_wire::proto::{self, body};
+use whimbrel_wire::seal;
 
+use super::attachment::Attachment;
 use super::{CardOf, Content, EMOJI_MAX, EXCERPT_MAX, FollowUp, Location, MergedMessage, Origin, Outgoing, Quote};
 use crate::error::Error;
 
-/// What is to be sealed: the kind, the target of a follow-up, and the plain body (empty for those that take back).
+/// What is to be sealed: the kind, what stands readable before it, and the plain body (empty for those that take back).
 pub(crate) struct Plain {
     pub(crate) kind: MessageKind,
-    pub(crate) target: Option<Seq>,
+    pub(crate) before: Before,
     pub(crate) body: Vec<u8>,
+}
+
+/// What stands readable before what is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nothing,
+    /// The message that a follow-up is about.
+    Target(Seq),
+    /// What it comes with.
+    File(FileId),
+}
+
+impl Before {
+    /// What stands before the rest of this body.
+    pub(crate) fn of(kind: MessageKind, body: &[u8]) -> Self {
+        let target = kind.target(body).map(Self::Target);
+        target.or_else(|| kind.file(body).map(Self::File)).unwrap_or(Self::Nothing)
+    }
+
+    /// The body with this before its rest.
+    pub(crate) fn with(self, rest: Bytes) -> Bytes {
+        match self {
+            Self::Nothing => rest,
+            Self::Target(target) => seal::about(target, &rest),
+            Self::File(file) => seal::with_file(file, &rest),
+        }
+    }
 }
 
 /// An opened body: what it says, and what stands around that.
@@ -35,18 +64,22 @@ impl From<Content> for Parts {
 /// [`Error::NotSendable`] for what only servers make, and for a reaction that is too long.
 pub(crate) fn plain(outgoing: Outgoing) -> Result<Plain, Error> {
     let Outgoing { content, quote, mentions, origin } = outgoing;
-    let (kind, target, content) = match content {
+    let (kind, before, content) = match content {
         Content::FollowUp { target, what } => {
             let (kind, content) = follow_up(what)?;
-            (kind, Some(target), content)
+            (kind, Before::Target(target), content)
+        }
+        Content::Attachment(attachment) => {
+            let content = body::Content::Attachment(attachment.to_wire());
+            (attachment.kind.message_kind(), Before::File(attachment.file), Some(content))
         }
         content => {
             let (kind, content) = said(content)?;
-            (kind, None, Some(content))
+            (kind, Before::Nothing, Some(content))
         }
     };
     if kind.takes_back() {
-        return Ok(Plain { kind, target, body: Vec::new() });
+        return Ok(Plain { kind, before, body: Vec::new() });
     }
     let body = proto::Body {
         content,
@@ -59,7 +92,7 @@ pub(crate) fn plain(outgoing: Outgoing) -> Result<Plain, Error> {
         mentions: mentions.into_iter().map(|user| user.0).collect(),
         origin: origin.map(|Origin { sender, sender_name }| proto::Origin { sender: sender.0, sender_name }),
     };
-    Ok(Plain { kind, target, body: body.encode_to_vec() })
+    Ok(Plain { kind, before, body: body.encode_to_vec() })
 }
 
 fn text(text: String) -> proto::Text {
@@ -118,7 +151,9 @@ fn said(content: Content) -> Result<(MessageKind, body::Content), Error> {
             (MessageKind::FLEETING, body::Content::Fleeting(Box::new(fleeting)))
         }
         Content::Stream(said) => (MessageKind::STREAM, body::Content::Stream(text(said))),
-        Content::FollowUp { .. }
+        // A file is said by itself: what stands in another message has nobody who may read it.
+        Content::Attachment(_)
+        | Content::FollowUp { .. }
         | Content::Gone
         | Content::Unknown { .. }
         | Content::Sealed
@@ -136,13 +171,14 @@ fn to_merged(message: MergedMessage) -> Result<proto::MergedMessage, Error> {
     Ok(proto::MergedMessage { sender: sender.0, sender_name, at_ms: at, kind: kind.0, body })
 }
 
-/// What an opened body says. `target`: of a follow-up.
-pub(crate) fn parts(kind: MessageKind, target: Option<Seq>, plain: Bytes) -> Parts {
-    let Ok(body) = proto::Body::decode(plain.clone()) else { return unknown(kind, target, plain).into() };
+/// What an opened body says. `before`: what stands before it.
+pub(crate) fn parts(kind: MessageKind, before: Before, plain: Bytes) -> Parts {
+    let Ok(body) = proto::Body::decode(plain.clone()) else { return unknown(kind, before, plain).into() };
     let proto::Body { content, quote, mentions, origin } = body;
-    let content = match target {
-        Some(target) => Content::FollowUp { target, what: read_follow_up(kind, content, plain) },
-        None => read(kind, content, plain),
+    let content = match before {
+        Before::Target(target) => Content::FollowUp { target, what: read_follow_up(kind, content, plain) },
+        Before::File(file) => read_attachment(kind, file, content, plain),
+        Before::Nothing => read(kind, content, plain),
     };
     Parts {
         content,
@@ -152,11 +188,19 @@ pub(crate) fn parts(kind: MessageKind, target: Option<Seq>, plain: Bytes) -> Par
     }
 }
 
-fn unknown(kind: MessageKind, target: Option<Seq>, data: Bytes) -> Content {
-    match target {
-        Some(target) => Content::FollowUp { target, what: FollowUp::Unknown { kind, data } },
-        None => Content::Unknown { kind, data },
+fn unknown(kind: MessageKind, before: Before, data: Bytes) -> Content {
+    match before {
+        Before::Target(target) => Content::FollowUp { target, what: FollowUp::Unknown { kind, data } },
+        Before::File(_) | Before::Nothing => Content::Unknown { kind, data },
     }
+}
+
+fn read_attachment(kind: MessageKind, file: FileId, content: Option<body::Content>, data: Bytes) -> Content {
+    let attachment = match content {
+        Some(body::Content::Attachment(attachment)) => Attachment::from_wire(kind, file, attachment),
+        _ => None,
+    };
+    attachment.map_or(Content::Unknown { kind, data }, |attachment| Content::Attachment(Box::new(attachment)))
 }
 
 fn read_quote(quote: proto::Quote) -> Option<Quote> {
@@ -213,7 +257,7 @@ fn read(kind: MessageKind, content: Option<body::Content>, data: Bytes) -> Conte
             Content::Fleeting { after_ms, once_read, content: Box::new(read(MessageKind::TEXT, inner, Bytes::new())) }
         }
         Some(body::Content::Stream(text)) => Content::Stream(text.text),
-        Some(body::Content::Reaction(_)) | None => Content::Unknown { kind, data },
+        Some(body::Content::Reaction(_) | body::Content::Attachment(_)) | None => Content::Unknown { kind, data },
     }
 }
 
@@ -226,12 +270,51 @@ fn read_merged(message: proto::MergedMessage) -> MergedMessage {
 
 #[cfg(test)]
 mod tests {
+    use whimbrel_wire::file_seal::FileKey;
+
     use super::*;
+    use crate::content::{AttachmentKind, Thumbnail};
 
     fn again(outgoing: Outgoing) -> Outgoing {
-        let Plain { kind, target, body } = plain(outgoing).expect("it can be sent");
-        let Parts { content, quote, mentions, origin } = parts(kind, target, body.into());
+        let Plain { kind, before, body } = plain(outgoing).expect("it can be sent");
+        assert_eq!(Before::of(kind, &before.with(b"rest".as_slice().into())), before);
+        let Parts { content, quote, mentions, origin } = parts(kind, before, body.into());
         Outgoing { content, quote, mentions, origin }
+    }
+
+    fn attachment() -> Attachment {
+        Attachment {
+            file: FileId::from_bytes([9; 16]),
+            kind: AttachmentKind::Voice,
+            name: "hello.ogg".into(),
+            content_type: "audio/ogg".into(),
+            size: 1 << 40,
+            sha256: [8; 32],
+            key: Some(FileKey::from_bytes([7; 32])),
+            chunk_size: 65_536,
+            dimensions: (3, 4),
+            duration_ms: 1500,
+            waveform: Bytes::from_static(&[1, 255]),
+            thumbnail: Thumbnail { jpeg: Bytes::from_static(&[0xff, 0xd8]), blur_hash: "L".into() },
+            caption: "Hello".into(),
+        }
+    }
+
+    /// One without a hash, or with half a key, cannot be checked: it is shown as something unknown.
+    #[test]
+    fn an_attachment_that_cannot_be_checked_is_none() {
+        let good = attachment().to_wire();
+        let (kind, file) = (MessageKind::IMAGE, FileId::from_bytes([9; 16]));
+        assert!(Attachment::from_wire(kind, file, good.clone()).is_some());
+        for bad in [
+            proto::Attachment { sha256: Bytes::new(), ..good.clone() },
+            proto::Attachment { key: Bytes::from_static(&[7; 31]), ..good.clone() },
+            proto::Attachment { chunk_size: 0, ..good.clone() },
+        ] {
+            assert!(Attachment::from_wire(kind, file, bad).is_none());
+        }
+        let long = proto::Attachment { thumbnail: vec![0; 16 * 1024 + 1].into(), ..good };
+        assert!(Attachment::from_wire(kind, file, long).expect("good").thumbnail.jpeg.is_empty());
     }
 
     #[test]
@@ -254,6 +337,7 @@ mod tests {
             Content::Card { of: CardOf::Group(ConversationId::from_bytes([3; 16])), name: "G".into() },
             Content::Link { url, title, description: "D".into(), image: String::new() },
             Content::Sticker { pack: "p".into(), name: "s".into(), fallback: "👋".into() },
+            Content::Attachment(Box::new(attachment())),
             Content::File { name: "f".into(), content_type: "a/b".into(), size: 1 << 40, id: "x".into() },
             Content::Merged { title: "M".into(), messages: vec![merged] },
             Content::Call("all!".into()),
@@ -279,7 +363,7 @@ mod tests {
     fn what_takes_back_says_nothing_else() {
         for what in [FollowUp::Recall, FollowUp::Vanish] {
             let plain = plain(Outgoing::about(Seq(4), what)).expect("it can be sent");
-            assert_eq!((plain.target, plain.body), (Some(Seq(4)), vec![]));
+            assert_eq!((plain.before, plain.body), (Before::Target(Seq(4)), vec![]));
         }
     }
 
@@ -288,9 +372,13 @@ mod tests {
         // Field 19, which no variant of this version has.
         let data = Bytes::from_static(&[0x9a, 0x01, 0]);
         let kind = MessageKind(77);
-        assert_eq!(parts(kind, None, data.clone()).content, Content::Unknown { kind, data: data.clone() });
+        assert_eq!(parts(kind, Before::Nothing, data.clone()).content, Content::Unknown { kind, data: data.clone() });
         let what = FollowUp::Unknown { kind: MessageKind(777), data: data.clone() };
-        assert_eq!(parts(MessageKind(777), Some(Seq(1)), data).content, Content::FollowUp { target: Seq(1), what });
+        let later = parts(MessageKind(777), Before::Target(Seq(1)), data.clone());
+        assert_eq!(later.content, Content::FollowUp { target: Seq(1), what });
+        let file = Before::File(FileId::from_bytes([1; 16]));
+        let kind = MessageKind(177);
+        assert_eq!(parts(kind, file, data.clone()).content, Content::Unknown { kind, data });
     }
 
     #[test]

@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use whimbrel_core::{ConversationId, Message, MessageId, Seq};
 
-use super::{Command, Driver, End};
-use crate::content::Outgoing;
+use super::{Command, Driver, End, UploadChange};
+use crate::content::{Content, Outgoing};
 use crate::engine::{Engine, Sendable};
 use crate::error::Error;
 use crate::event::Outcome;
@@ -125,6 +125,14 @@ impl Driver {
             Some(Command::Older { conversation, messages, reply }) => {
                 self.calls.older.push((conversation, messages, reply));
             }
+            Some(Command::Upload { change, reply }) => {
+                match change {
+                    UploadChange::Begins(row) => self.engine.upload_begins(*row),
+                    UploadChange::Ends(file) => self.engine.upload_ends(file),
+                }
+                // With the commit, as what was read.
+                self.calls.read.push(reply);
+            }
             Some(Command::OutboxLen { reply }) => {
                 let _ = reply.send(self.engine.outbox().len());
             }
@@ -146,8 +154,18 @@ impl Driver {
     }
 
     fn send(&mut self, conversation: ConversationId, outgoing: Outgoing, reply: Reply<MessageId>, wait: Wait) {
+        let file = match &outgoing.content {
+            Content::Attachment(attachment) => Some(attachment.file),
+            _ => None,
+        };
         match self.engine.send(conversation, outgoing) {
-            Ok(Sendable::Drafted(id)) => self.calls.drafted.push((reply, id)),
+            Ok(Sendable::Drafted(id)) => {
+                if let Some(file) = file {
+                    // In one commit with the draft: the message of a file leaves once.
+                    self.engine.upload_ends(file);
+                }
+                self.calls.drafted.push((reply, id));
+            }
             Ok(Sendable::Waits(outgoing)) if wait != Wait::No && self.calls.parked.len() < PARKED_MAX => {
                 if wait == Wait::Asking {
                     self.engine.want_key(conversation);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, GoodbyeCode, Message, MessageId, Next, Seq, UserId};
+use whimbrel_core::{ConversationId, FileId, GoodbyeCode, Message, MessageId, Next, Seq, UserId};
 
 use crate::account::Credentials;
 use crate::builder::Settings;
@@ -25,7 +25,7 @@ use crate::keys::Directory;
 use crate::reconnect::Backoff;
 use crate::rest::{Auth, is_refusal};
 use crate::setting::Setting;
-use crate::store::{Snapshot, Store};
+use crate::store::{Snapshot, Store, UploadRow};
 
 mod calls;
 mod fetch;
@@ -40,17 +40,63 @@ const RELEASE_PAGE: usize = 500;
 
 /// What the application asks of the driver.
 pub(crate) enum Command {
-    Send { conversation: ConversationId, outgoing: Outgoing, reply: oneshot::Sender<Result<MessageId, Error>> },
-    Sent { conversation: ConversationId, message_id: MessageId, reply: oneshot::Sender<Result<Outcome, Error>> },
-    MarkRead { conversation: ConversationId, upto: Seq, reply: oneshot::Sender<Result<(), Error>> },
-    Advanced { conversation: ConversationId, upto: Seq, reply: oneshot::Sender<()> },
-    Typing { conversation: ConversationId, typing: bool },
-    Signal { conversation: ConversationId, data: Bytes, reply: oneshot::Sender<Result<(), Error>> },
-    Watch { users: Vec<UserId>, reply: oneshot::Sender<()> },
-    Setting { setting: Setting, reply: oneshot::Sender<Result<(), Error>> },
-    Older { conversation: ConversationId, messages: Vec<Message>, reply: oneshot::Sender<Result<(), Error>> },
-    OutboxLen { reply: oneshot::Sender<usize> },
+    Send {
+        conversation: ConversationId,
+        outgoing: Outgoing,
+        reply: oneshot::Sender<Result<MessageId, Error>>,
+    },
+    Sent {
+        conversation: ConversationId,
+        message_id: MessageId,
+        reply: oneshot::Sender<Result<Outcome, Error>>,
+    },
+    MarkRead {
+        conversation: ConversationId,
+        upto: Seq,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    Advanced {
+        conversation: ConversationId,
+        upto: Seq,
+        reply: oneshot::Sender<()>,
+    },
+    Typing {
+        conversation: ConversationId,
+        typing: bool,
+    },
+    Signal {
+        conversation: ConversationId,
+        data: Bytes,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    Watch {
+        users: Vec<UserId>,
+        reply: oneshot::Sender<()>,
+    },
+    Setting {
+        setting: Setting,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    Older {
+        conversation: ConversationId,
+        messages: Vec<Message>,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    /// An upload begins, or is given up: known to the store when it is answered.
+    Upload {
+        change: UploadChange,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    OutboxLen {
+        reply: oneshot::Sender<usize>,
+    },
     Close,
+}
+
+/// What becomes of an upload.
+pub(crate) enum UploadChange {
+    Begins(Box<UploadRow>),
+    Ends(FileId),
 }
 
 /// What the driver is made of.

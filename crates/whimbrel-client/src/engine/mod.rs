@@ -9,7 +9,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, ConversationKind, Cursors, DeviceId, Draft, Message, MessageId, Seq, UserId};
+use whimbrel_core::{
+    ConversationId, ConversationKind, Cursors, DeviceId, Draft, FileId, Message, MessageId, Seq, UserId,
+};
 use whimbrel_wire::convert::Welcome;
 
 use crate::builder::FirstSync;
@@ -21,7 +23,7 @@ use crate::message::show;
 use crate::outbox::Outbox;
 use crate::presence::Watched;
 use crate::relations::Due;
-use crate::store::{Commit, Snapshot};
+use crate::store::{Commit, Snapshot, UploadRow};
 use crate::sync::Syncs;
 
 mod fleeting;
@@ -209,6 +211,16 @@ impl Engine {
     pub(crate) fn draft(&mut self, conversation: ConversationId, draft: Draft) {
         self.batch.commit.drafts.push((conversation, draft.clone()));
         self.outbox.push(conversation, draft);
+    }
+
+    /// A file is on its way.
+    pub(crate) fn upload_begins(&mut self, row: UploadRow) {
+        self.batch.commit.uploads.push(row);
+    }
+
+    /// It is not any more.
+    pub(crate) fn upload_ends(&mut self, file: FileId) {
+        self.batch.commit.uploads_ended.push(file);
     }
 
     pub(crate) fn outbox(&self) -> &Outbox {

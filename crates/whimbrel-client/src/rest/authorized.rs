@@ -7,12 +7,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use parking_lot::RwLock;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use whimbrel_core::{ConversationId, DeviceId, Presence, Privacy, Seq, UserId};
+use whimbrel_core::{ConversationId, DeviceId, FileId, Presence, Privacy, Seq, UserId};
 
 use super::Rest;
+use super::files::{FileForm, FileState};
 use super::history::{ServerFollowUps, ServerPage};
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
@@ -226,6 +228,20 @@ calls! {
     history(conversation: ConversationId, at: HistoryAt, limit: usize) -> ServerPage;
     /// A page of what is about the messages at these places.
     follow_ups(conversation: ConversationId, range: (Seq, Seq), after: Option<&str>, limit: usize) -> ServerFollowUps;
+    /// Announces a file.
+    announce_file(form: &FileForm) -> FileState;
+    /// How far a file is.
+    file(file: FileId) -> FileState;
+    /// Has a file checked whose pieces are all there.
+    complete_file(file: FileId) -> FileState;
+    /// Proves that one has a file's content.
+    prove_file(file: FileId, mac: &str) -> FileState;
+    /// A part of a file.
+    download_range(file: FileId, offset: u64, length: u64) -> Bytes;
+    /// Gives up an upload, or a file that no message refers to.
+    discard_file(file: FileId) -> ();
+    /// Makes another file of the same content, which is one's own.
+    copy_file(from: FileId, to: FileId) -> FileState;
     /// A page of how one's conversations are shown.
     settings(after: Option<ConversationId>, limit: usize) -> Page<Setting, ConversationId>;
     /// Changes how a conversation is shown. [`Client`](crate::Client) has shorter ways, which hold on this device at once.
@@ -241,6 +257,21 @@ calls! {
 impl AuthorizedRest {
     pub(crate) fn new(auth: Arc<Auth>) -> Self {
         Self { auth }
+    }
+
+    /// Sends a piece of a file; how far it is then.
+    ///
+    /// # Errors
+    /// As [`Rest::upload_piece`], and [`Error::NoCredentials`] when the tokens cannot be renewed.
+    pub async fn upload_piece(&self, file: FileId, offset: u64, piece: Bytes) -> Result<u64, Error> {
+        let credentials = self.auth.fresh().await?;
+        match self.auth.rest.upload_piece(&credentials, file, offset, piece.clone()).await {
+            Err(error) if is_stale(&error) => {
+                let renewed = self.auth.renew(&credentials.access_token).await?;
+                self.auth.rest.upload_piece(&renewed, file, offset, piece).await
+            }
+            answer => answer,
+        }
     }
 
     /// Logs this device out, or all of the user's. The client then closes; it does not log in again.

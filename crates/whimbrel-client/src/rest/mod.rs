@@ -13,6 +13,7 @@ use crate::error::{ApiError, Error};
 use crate::relation::{Device, Profile, ProfileChange, Relation};
 
 mod authorized;
+mod files;
 mod group_words;
 mod groups;
 mod history;
@@ -22,6 +23,7 @@ mod words;
 
 pub use authorized::AuthorizedRest;
 pub(crate) use authorized::{Auth, Password, is_refusal};
+pub use files::{FileForm, FileProof, FileRange, FileState};
 pub(crate) use groups::{group_from_json, group_to_json, setting_from_json, setting_to_json};
 pub use history::{ServerFollowUps, ServerPage};
 
@@ -341,9 +343,17 @@ impl Rest {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let mut response = request.send().await.map_err(Error::http)?;
+        let response = request.send().await.map_err(Error::http)?;
         let status = response.status();
         let retry_after = words::retry_after(response.headers());
+        let answer = self.body(response).await?;
+        if status.is_success() { Ok(answer) } else { Err(refused(status, retry_after, &answer).into()) }
+    }
+}
+
+impl Rest {
+    /// An answer's body, which is at most [`ANSWER_MAX`] long.
+    async fn body(&self, mut response: reqwest::Response) -> Result<Vec<u8>, Error> {
         let mut answer = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(Error::http)? {
             if answer.len() + chunk.len() > ANSWER_MAX {
@@ -351,7 +361,7 @@ impl Rest {
             }
             answer.extend_from_slice(&chunk);
         }
-        if status.is_success() { Ok(answer) } else { Err(refused(status, retry_after, &answer).into()) }
+        Ok(answer)
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use whimbrel_core::{
-    ConversationId, ConversationKind, Cursors, DeviceId, Draft, Message, MessageId, MessageKind, Seq, UserId,
+    ConversationId, ConversationKind, Cursors, DeviceId, Draft, FileId, Message, MessageId, MessageKind, Seq, UserId,
 };
 use whimbrel_wire::seal::ConversationKey;
 
-use super::{Commit, ConversationRow, MemoryStore, SqliteStore, Store};
+use super::{Commit, ConversationRow, MemoryStore, SqliteStore, Store, UploadRow};
 use crate::account::Credentials;
 use crate::error::StoreError;
 use crate::group::{Group, GroupInfo, JoinMode};
@@ -327,6 +327,33 @@ async fn a_closed_store_says_so() {
     each(async |store| {
         store.close().await;
         assert_eq!(store.commit(run(1..=1)).await, Err(StoreError::Closed));
+    })
+    .await;
+}
+
+fn upload(n: u8) -> UploadRow {
+    UploadRow {
+        file: FileId::from_bytes([n; 16]),
+        conversation: CHAT,
+        kind: MessageKind::IMAGE,
+        path: format!("/home/ada/the sea {n} 🌊.png"),
+        keeps_metadata: n == 2,
+        content_hash: [n; 32],
+        attachment: Bytes::from(vec![n; 9]),
+    }
+}
+
+/// Its message leaves with it: the draft is there exactly when the upload is not any more.
+#[tokio::test]
+async fn an_upload_is_known_until_its_message_is_in_the_outbox() {
+    each(async |store| {
+        store.commit(Commit { uploads: vec![upload(1), upload(2)], ..Commit::default() }).await.expect("committed");
+        assert_eq!(store.uploads().await.expect("read"), [upload(1), upload(2)]);
+        let said = Commit { drafts: vec![(CHAT, draft(1))], uploads_ended: vec![upload(1).file], ..Commit::default() };
+        assert!(!said.is_empty());
+        store.commit(said).await.expect("committed");
+        assert_eq!(store.uploads().await.expect("read"), [upload(2)]);
+        assert_eq!(store.load().await.expect("loaded").outbox.len(), 1);
     })
     .await;
 }

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use whimbrel_core::{ConversationId, Draft, Message, MessageId, MessageKind, Seq, UserId};
+use whimbrel_core::{ConversationId, Draft, FileId, Message, MessageId, MessageKind, Seq, UserId};
 use whimbrel_wire::seal::TARGET_LEN;
 
-use super::{Commit, ConversationRow, Snapshot, Store, is_about};
+use super::{Commit, ConversationRow, Snapshot, Store, UploadRow, is_about};
 use crate::account::Credentials;
 use crate::error::StoreError;
 use crate::group::GroupInfo;
@@ -37,6 +37,7 @@ struct State {
     /// Gapless in each conversation, so the index of a seq is its distance from the first.
     runs: HashMap<ConversationId, VecDeque<Message>>,
     outbox: Vec<(ConversationId, Draft)>,
+    uploads: BTreeMap<FileId, UploadRow>,
     relations: HashMap<UserId, Relation>,
     relations_due: BTreeSet<UserId>,
     relations_loaded: bool,
@@ -149,6 +150,10 @@ impl State {
             let answered: hashbrown::HashSet<_> = commit.answered.into_iter().collect();
             self.outbox.retain(|(_, draft)| !answered.contains(&draft.message_id));
         }
+        self.uploads.extend(commit.uploads.into_iter().map(|row| (row.file, row)));
+        for file in commit.uploads_ended {
+            self.uploads.remove(&file);
+        }
         self.relations.extend(commit.relations.into_iter().map(|relation| (relation.peer.id, relation)));
         self.relations_due.extend(commit.relations_due);
         for user in commit.relations_settled {
@@ -222,6 +227,10 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
         Ok(self.open()?.after(conversation, after).take(limit).cloned().collect())
+    }
+
+    async fn uploads(&self) -> Result<Vec<UploadRow>, StoreError> {
+        Ok(self.open()?.uploads.values().cloned().collect())
     }
 
     async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError> {

@@ -14,7 +14,10 @@
 //! made with mode 0600. Whoever can read the file can read the messages.
 
 use async_trait::async_trait;
-use whimbrel_core::{ConversationId, ConversationKind, Cursors, DeviceId, Draft, Message, MessageId, Seq, UserId};
+use bytes::Bytes;
+use whimbrel_core::{
+    ConversationId, ConversationKind, Cursors, DeviceId, Draft, FileId, Message, MessageId, MessageKind, Seq, UserId,
+};
 
 use crate::account::Credentials;
 use crate::error::StoreError;
@@ -103,6 +106,26 @@ pub struct Snapshot {
     pub bodies_readable: Option<bool>,
 }
 
+/// A file on its way to the server, so that it can go on after the process was killed. Its message leaves with it: the draft
+/// is added in the same commit that drops this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadRow {
+    /// What the server calls it.
+    pub file: FileId,
+    /// Where it is to be said.
+    pub conversation: ConversationId,
+    /// As what.
+    pub kind: MessageKind,
+    /// Where it is on this machine.
+    pub path: String,
+    /// Its metadata stay in it.
+    pub keeps_metadata: bool,
+    /// SHA-256 of what is uploaded: of the sealed chunks, if it is sealed.
+    pub content_hash: [u8; 32],
+    /// The serialized Attachment that its message will hold. Its key is in it, as the conversations' keys are here.
+    pub attachment: Bytes,
+}
+
 /// Changes that become true together. Applied in the order of the fields.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
@@ -127,6 +150,10 @@ pub struct Commit {
     pub drafts: Vec<(ConversationId, Draft)>,
     /// Drafts that leave the outbox.
     pub answered: Vec<MessageId>,
+    /// Uploads that begin.
+    pub uploads: Vec<UploadRow>,
+    /// Uploads that are over, one way or the other.
+    pub uploads_ended: Vec<FileId>,
     /// Relations as they are now.
     pub relations: Vec<Relation>,
     /// Users whose relation has to be fetched.
@@ -164,6 +191,8 @@ impl Commit {
             && self.older.is_empty()
             && self.drafts.is_empty()
             && self.answered.is_empty()
+            && self.uploads.is_empty()
+            && self.uploads_ended.is_empty()
             && self.relations.is_empty()
             && self.relations_due.is_empty()
             && self.relations_settled.is_empty()
@@ -212,6 +241,9 @@ pub trait Store: Send + Sync + 'static {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Message>, StoreError>;
+
+    /// Uploads that have begun and are not over, in the order of their ids.
+    async fn uploads(&self) -> Result<Vec<UploadRow>, StoreError>;
 
     /// The follow-ups of the messages at `from` up to and with `upto`, in the order of their own places.
     async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError>;

@@ -8,6 +8,7 @@ mod accounts;
 mod company;
 mod devices;
 mod erasing;
+mod filing;
 mod follow_ups;
 mod group_changes;
 mod group_sync;
@@ -31,7 +32,7 @@ mod user_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Groups, History, Keeping, Presences, Settings, Timeline};
+use crate::{Directory, Files, Groups, History, Keeping, Presences, Settings, Timeline};
 
 /// The cases, for the macros.
 #[doc(hidden)]
@@ -39,6 +40,7 @@ pub mod cases {
     pub use super::accounts::*;
     pub use super::devices::*;
     pub use super::erasing::*;
+    pub use super::filing::*;
     pub use super::follow_ups::*;
     pub use super::group_changes::*;
     pub use super::group_sync::*;
@@ -77,6 +79,8 @@ pub struct Stores {
     pub keeping: Arc<dyn Keeping>,
     /// Presence in the same data.
     pub presences: Arc<dyn Presences>,
+    /// Files in the same data.
+    pub files: Arc<dyn Files>,
     /// What has to live as long: a temporary folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -140,7 +144,7 @@ macro_rules! timeline_and_directory_conformance {
     };
 }
 
-/// Makes a test of every case of groups, settings and follow-ups; `$open`: an `async fn() -> Stores`.
+/// Makes a test of every case of groups, settings, follow-ups and files; `$open`: an `async fn() -> Stores`.
 #[macro_export]
 macro_rules! groups_conformance {
     ($open:path) => {
@@ -181,6 +185,18 @@ macro_rules! groups_conformance {
             last_seen_only_grows_and_stands_still_for_the_invisible
             how_one_is_seen_is_told_to_oneself_once
             what_others_may_be_shown_anew_is_found_by_its_time
+            a_file_begins_with_room_and_ends_without
+            asking_again_gives_the_same_file
+            a_nonce_is_good_once
+            a_file_is_read_by_those_who_see_a_message_that_came_with_it
+            a_removed_member_reads_what_was_said_before_and_nothing_after
+            a_message_refers_only_to_whole_files_of_its_sender
+            what_is_taken_back_frees_its_file
+            what_is_not_kept_frees_its_file
+            what_a_message_refers_to_is_not_collected
+            content_ends_with_its_last_file
+            encrypted_content_is_not_found_by_its_hash
+            attaching_and_collecting_at_once_never_lose_a_file
         }
     };
     (@cases $open:path; $($case:ident)*) => {

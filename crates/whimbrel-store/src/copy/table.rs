@@ -218,6 +218,33 @@ pub(super) const TABLES: &[Table] = &[
     Table { name: "erasure", columns: &[number("user"), bytes("conv"), number("seq")], key: 1 },
     Table { name: "mark", columns: &[id("conv"), number("target"), number("seq")], key: 3 },
     Table {
+        name: "file",
+        columns: &[
+            id("id"),
+            number("owner"),
+            or_null(id("conv")),
+            text("name"),
+            text("content_type"),
+            number("size"),
+            hash("hash"),
+            number("encrypted"),
+            number("state"),
+            id("blob"),
+            or_null(id("nonce")),
+            or_null(number("idle_since")),
+            number("created_at"),
+        ],
+        key: 1,
+    },
+    Table { name: "file_blob", columns: &[id("id"), hash("hash"), number("size"), number("shared")], key: 1 },
+    Table { name: "file_use", columns: &[id("file"), id("conv"), number("seq")], key: 3 },
+    Table {
+        name: "file_usage",
+        columns: &[number("user"), number("bytes"), number("files"), number("uploads")],
+        key: 1,
+    },
+    Table { name: "file_trash", columns: &[id("id")], key: 1 },
+    Table {
         name: "message",
         columns: &[
             id("conv"),

@@ -1,5 +1,6 @@
 //! What rows do besides standing in their places: countable ones of groups raise their sender's own count, follow-ups
-//! are noted by their targets, those with content apart, and what is taken back loses its body.
+//! are noted by their targets, those with content apart, files by the messages that came with them, and what is taken back
+//! loses its body and its file.
 //!
 //! Statements of the placing transaction, behind its inserts, each for all rows of the batch. Places come before member
 //! rows, in changes of groups too: whoever waits for a place holds no member row that somebody else needs for it.
@@ -8,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use whimbrel_core::{ConversationId, Seq, UserId};
+use whimbrel_core::{ConversationId, FileId, Seq, UserId};
 
 use super::text::Text;
 use crate::timeline::NewRow;
@@ -35,6 +36,16 @@ const TAKE_BACK: &str = "UPDATE message FORCE INDEX (PRIMARY) SET body='' WHERE 
 const CUT: &str = "UPDATE follow_up f STRAIGHT_JOIN message m ON m.conv=f.conv AND m.seq=f.seq \
      SET m.body=LEFT(m.body,8) WHERE (";
 
+/// Whole files of the sender's: locked, then noted. `v`: file, sender, place.
+const FILES: &str = "UPDATE (";
+const FILES_NEEDED: &str = ") v STRAIGHT_JOIN file f ON f.id=v.f AND f.owner=v.u AND f.state=2 SET f.idle_since=NULL;";
+const FILES_BY: &str = "INSERT INTO file_use (file,conv,seq) SELECT f.id,v.c,v.s FROM (";
+const FILES_NOTED: &str = ") v STRAIGHT_JOIN file f ON f.id=v.f AND f.owner=v.u AND f.state=2 WHERE 1=1 \
+     ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
+/// Idle from now on. A file that came with other messages too is not: collecting finds out.
+const FREED: &str = "UPDATE file_use u STRAIGHT_JOIN file f ON f.id=u.file SET f.idle_since=";
+const UNUSED: &str = "DELETE FROM file_use WHERE (";
+
 /// Rows, or targets, of one statement: each is a range of its own for the server, whose room to find ranges in is bounded.
 const STATEMENT: usize = 512;
 
@@ -50,6 +61,10 @@ pub(super) struct Effects {
     /// The other follow-ups, the same way.
     marks: Vec<(Place, Seq)>,
     taken: BTreeSet<Place>,
+    /// When, milliseconds since 1970.
+    taken_at: u64,
+    /// In the order of the files' rows: file, sender, message.
+    files: BTreeMap<(FileId, Place), UserId>,
 }
 
 impl Effects {
@@ -59,6 +74,9 @@ impl Effects {
             if *in_group && message.kind.is_countable() {
                 *effects.own.entry((message.sender, message.conversation)).or_default() += 1;
             }
+            if let Some(file) = message.kind.file(&message.body) {
+                effects.files.insert((file, (message.conversation, message.seq)), message.sender);
+            }
             let Some(target) = message.kind.target(&message.body) else { continue };
             if message.kind.adds_content() {
                 effects.added.push(((message.conversation, target), message.seq));
@@ -67,6 +85,7 @@ impl Effects {
             effects.marks.push(((message.conversation, target), message.seq));
             if message.kind.takes_back() {
                 effects.taken.insert((message.conversation, target));
+                effects.taken_at = effects.taken_at.max(message.at);
             }
         }
         effects
@@ -107,6 +126,7 @@ impl Effects {
             });
             text.words(MARK_AGAIN);
         }
+        self.push_files(&mut text);
         let taken: Vec<_> = self.taken.iter().collect();
         for part in taken.chunks(STATEMENT) {
             for [statement, conv, seq] in [[TAKE_BACK, "(conv=", " AND seq="], [CUT, "(f.conv=", " AND f.target="]] {
@@ -115,7 +135,30 @@ impl Effects {
                 });
                 text.words(");");
             }
+            text.words(FREED).number(self.taken_at);
+            for [statement, conv, seq] in [[" WHERE (", "(u.conv=", " AND u.seq="], [UNUSED, "(conv=", " AND seq="]] {
+                text.words(statement).each(part, "", " OR ", |text, (conversation, target)| {
+                    text.words(conv).bytes(conversation.as_bytes()).words(seq).number(target.0).words(")");
+                });
+                text.words(");");
+            }
         }
         text
+    }
+
+    /// Files are needed by the messages that came with them.
+    fn push_files(&self, text: &mut Text) {
+        let files: Vec<_> = self.files.iter().collect();
+        for part in files.chunks(STATEMENT) {
+            for [begin, end] in [[FILES, FILES_NEEDED], [FILES_BY, FILES_NOTED]] {
+                text.words(begin);
+                text.each(part.iter().enumerate(), "", " UNION ALL ", |text, (index, ((file, (conv, seq)), user))| {
+                    let names = if index == 0 { [" AS f,", " AS u,", " AS c,", " AS s"] } else { [",", ",", ",", ""] };
+                    text.words("SELECT ").bytes(file.as_bytes()).words(names[0]).number(user.0).words(names[1]);
+                    text.bytes(conv.as_bytes()).words(names[2]).number(seq.0).words(names[3]);
+                });
+                text.words(end);
+            }
+        }
     }
 }

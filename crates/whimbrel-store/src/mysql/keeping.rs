@@ -12,7 +12,7 @@ use super::text::Text;
 use super::value::{conversation, number, number_or_zero, seq, user};
 use super::{MySqlStore, history};
 use crate::StoreError;
-use crate::keeping::{Keep, Keeping, Kept, Which};
+use crate::keeping::{Keep, Keeping, Kept, Which, now_ms};
 
 macro_rules! kept_sql {
     ($from:literal) => {
@@ -176,9 +176,26 @@ async fn raise_floor(db: &mut MySqlConnection, id: ConversationId, floor: Seq) -
     let mut text = Text::new("UPDATE conversation SET floor = ");
     text.number(floor.0).words(" WHERE id = ").bytes(id.as_bytes());
     text.words(";UPDATE message FORCE INDEX (PRIMARY) SET body = '' WHERE conv = ").bytes(id.as_bytes());
-    text.words(" AND seq = ").number(floor.0);
+    text.words(" AND seq = ").number(floor.0).words(";");
+    free_files(&mut text, None, id, (floor.0, floor.0));
     text.run(db).await?;
     Ok(floor)
+}
+
+/// What came with the messages at these places is needed by them no more; collecting finds out about others. `of`: only
+/// messages of this one. Ends without a semicolon.
+fn free_files(text: &mut Text, of: Option<UserId>, id: ConversationId, (from, upto): (u64, u64)) {
+    for free in [true, false] {
+        text.words(if free { "UPDATE file_use u" } else { ";DELETE u FROM file_use u" });
+        if let Some(user) = of {
+            text.words(" STRAIGHT_JOIN message m ON m.conv = u.conv AND m.seq = u.seq AND m.sender = ").number(user.0);
+        }
+        if free {
+            text.words(" STRAIGHT_JOIN file f ON f.id = u.file SET f.idle_since = ").number(now_ms());
+        }
+        text.words(" WHERE u.conv = ").bytes(id.as_bytes());
+        text.words(" AND u.seq BETWEEN ").number(from).words(" AND ").number(upto);
+    }
 }
 
 async fn erase_some(db: &mut MySqlConnection, user: UserId, look: usize) -> Result<bool, sqlx::Error> {
@@ -195,7 +212,8 @@ async fn erase_some(db: &mut MySqlConnection, user: UserId, look: usize) -> Resu
             "UPDATE message FORCE INDEX (PRIMARY) SET body = IF(kind < 500, '', LEFT(body, 8)) WHERE conv = ",
         );
         text.bytes(id.as_bytes()).words(" AND seq BETWEEN ").number(*range.start()).words(" AND ").number(*range.end());
-        text.words(" AND sender = ").number(user.0).words(" AND kind < 1000");
+        text.words(" AND sender = ").number(user.0).words(" AND kind < 1000;");
+        free_files(&mut text, Some(user), id, (*range.start(), *range.end()));
         text.run(db).await?;
     }
     let mut text = Text::default();
@@ -228,8 +246,12 @@ async fn sweep(db: &mut MySqlConnection, id: ConversationId, limit: usize) -> Re
         gone += text.affected(db).await?;
     }
     if first < floor {
+        let end = floor.min(first.saturating_add(limit as u64));
+        let mut text = Text::default();
+        free_files(&mut text, None, id, (0, end - 1));
+        text.run(db).await?;
         let mut text = Text::new("DELETE FROM message WHERE conv = ");
-        text.bytes(id.as_bytes()).words(" AND seq < ").number(floor.min(first.saturating_add(limit as u64)));
+        text.bytes(id.as_bytes()).words(" AND seq < ").number(end);
         gone += text.affected(db).await?;
     }
     Ok(usize::try_from(gone).unwrap_or(usize::MAX))

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0004_bounds.sql"),
     include_str!("../../../../migrations/mysql/0005_presence.sql"),
     include_str!("../../../../migrations/mysql/0006_history.sql"),
+    include_str!("../../../../migrations/mysql/0007_files.sql"),
 ];
 
 /// With this file, which brings the last of the columns that a group is read from, the groups that stand get what searches

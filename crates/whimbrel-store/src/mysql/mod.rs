@@ -16,6 +16,7 @@
 //! | `groups` | [`Groups`](crate::Groups) |
 //! | `settings` | [`Settings`](crate::Settings) |
 //! | `presence` | [`Presences`](crate::Presences) |
+//! | `filing` | [`Files`](crate::Files) |
 //!
 //! Absences: nobody waits for a database that is away longer than [`MySqlConfig`] says; no transaction and no row lock
 //! outlives a process that froze by more than `wait_timeout`; no connection whose state is not known is used again; no
@@ -26,6 +27,7 @@ mod change;
 mod directory;
 mod effects;
 mod error;
+mod filing;
 mod groups;
 mod head;
 mod history;

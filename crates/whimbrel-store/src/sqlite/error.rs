@@ -3,6 +3,7 @@
 use rusqlite::{Error, ErrorCode};
 
 use crate::directory::DirectoryError;
+use crate::filing::FileError;
 use crate::groups::GroupError;
 use crate::timeline::CommitError;
 use crate::{StoreError, keyring::KeyError};
@@ -33,6 +34,12 @@ impl From<Error> for DirectoryError {
 impl From<Error> for GroupError {
     fn from(error: Error) -> Self {
         GroupError::Store(error.into())
+    }
+}
+
+impl From<Error> for FileError {
+    fn from(error: Error) -> Self {
+        FileError::Store(error.into())
     }
 }
 

@@ -5,11 +5,11 @@ use rusqlite::{Connection, Row, params};
 use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 
 use super::head::read_kind;
-use super::history;
 use super::value::{all, conversation, first, number, number_or_zero, run, seq, sql, user};
 use super::{SqliteStore, head};
+use super::{filing, history};
 use crate::StoreError;
-use crate::keeping::{Keep, Keeping, Kept, Which};
+use crate::keeping::{Keep, Keeping, Kept, Which, now_ms};
 
 macro_rules! kept_sql {
     ($from:literal) => {
@@ -149,6 +149,7 @@ fn raise_floor(db: &Connection, id: ConversationId, floor: Seq) -> rusqlite::Res
     if run(db, FLOOR, params![id.as_bytes(), sql(floor.0)])? > 0 {
         let empty = "UPDATE message SET body = x'' WHERE conv = ?1 AND seq = ?2";
         run(db, empty, params![id.as_bytes(), sql(floor.0)])?;
+        filing::unused(db, id, floor, now_ms())?;
     }
     Ok(Seq(floor_of(db, id)?))
 }
@@ -163,7 +164,13 @@ fn erase_some(db: &Connection, user: UserId, look: usize) -> rusqlite::Result<bo
         // What names its target is left of a follow-up.
         let empty = "UPDATE message SET body = CASE WHEN kind < 500 THEN x'' ELSE substr(body, 1, 8) END \
              WHERE conv = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4 AND kind < 1000";
-        run(db, empty, params![id.as_bytes(), sql(*range.start()), sql(*range.end()), sql(user.0)])?;
+        let range = params![id.as_bytes(), sql(*range.start()), sql(*range.end()), sql(user.0)];
+        run(db, empty, range)?;
+        let with_files = "SELECT u.seq FROM file_use u CROSS JOIN message m ON m.conv = u.conv AND m.seq = u.seq \
+             WHERE u.conv = ?1 AND u.seq BETWEEN ?2 AND ?3 AND m.sender = ?4";
+        for place in all(db, with_files, range, |row| seq(row, 0))? {
+            filing::unused(db, id, place, now_ms())?;
+        }
     }
     match &next {
         Some((id, at)) => {
@@ -179,6 +186,11 @@ fn erase_some(db: &Connection, user: UserId, look: usize) -> rusqlite::Result<bo
 fn sweep(db: &Connection, id: ConversationId, limit: usize) -> rusqlite::Result<usize> {
     let (floor, limit) = (floor_of(db, id)?, sql(limit as u64));
     let mut gone = 0;
+    let with_files = "SELECT seq FROM file_use WHERE conv = ?1 AND seq < ?2 ORDER BY seq LIMIT ?3";
+    for place in all(db, with_files, params![id.as_bytes(), sql(floor), limit], |row| seq(row, 0))? {
+        filing::unused(db, id, place, now_ms())?;
+        gone += 1;
+    }
     for delete in [
         "DELETE FROM follow_up WHERE (conv, target, seq) IN \
          (SELECT conv, target, seq FROM follow_up WHERE conv = ?1 AND target < ?2 ORDER BY target, seq LIMIT ?3)",

@@ -15,6 +15,7 @@ mod backup;
 mod checkpoint;
 mod directory;
 mod error;
+mod filing;
 mod groups;
 mod head;
 mod history;

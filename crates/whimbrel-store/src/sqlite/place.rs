@@ -10,8 +10,8 @@ use whimbrel_core::{
     ConversationId, CursorMoved, Cursors, DeviceId, Members, Message, MessageId, MessageKind, PlacedRow, Seq, UserId,
 };
 
-use super::head;
 use super::value::{all, first, first_row, number, run, seq, sql};
+use super::{filing, head};
 use crate::Head;
 use crate::StoreError;
 use crate::timeline::{CommitError, CursorWrite, NewRow, PlaceBatch};
@@ -71,9 +71,9 @@ pub(super) fn batch(db: &Connection, batch: &PlaceBatch) -> Result<Vec<CursorMov
     Ok(moved)
 }
 
-/// What a row does to the message that it is about.
+/// What a row does to the file that it comes with, or to the message that it is about.
 fn follow(db: &Connection, message: &Message) -> rusqlite::Result<()> {
-    let Some(target) = message.kind.target(&message.body) else { return Ok(()) };
+    let Some(target) = message.kind.target(&message.body) else { return filing::used(db, message) };
     let conv = message.conversation.as_bytes();
     let note = if message.kind.adds_content() { FOLLOW_UP } else { MARK };
     run(db, note, params![conv, sql(target.0), sql(message.seq.0)])?;
@@ -82,6 +82,7 @@ fn follow(db: &Connection, message: &Message) -> rusqlite::Result<()> {
         for place in all(db, FOLLOW_UPS, params![conv, sql(target.0)], |row| seq(row, 0))? {
             run(db, CUT, params![conv, sql(place.0)])?;
         }
+        filing::unused(db, message.conversation, target, message.at)?;
     }
     Ok(())
 }

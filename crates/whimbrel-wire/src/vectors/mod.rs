@@ -3,6 +3,7 @@
 //! right for added vectors only: changed bytes are a broken protocol.
 
 mod bad_input;
+mod files;
 mod frames;
 mod guide;
 mod sealing;

@@ -37,6 +37,10 @@ pub(super) enum Command {
     Join(String),
     /// About the open group.
     InGroup(InGroup),
+    /// A file for the open conversation: its path, and what is said with it.
+    Send(String),
+    /// Give up the files that are on their way.
+    Cancel,
     /// About a message: what stands behind the command says which, and with what.
     About(About, String),
     /// How the open conversation is shown.
@@ -74,6 +78,10 @@ pub(super) enum About {
     Edit,
     Recall,
     Readers,
+    /// Keep the file that it came with.
+    Save,
+    /// Look at its picture.
+    Show,
 }
 
 /// Name, arguments, meaning: for the help screen, which is therefore complete, and for completion.
@@ -89,6 +97,10 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/edit", "[#N] TEXT", "say something else instead"),
     ("/recall", "[#N]", "take it back"),
     ("/readers", "[#N]", "who has read it, in a group"),
+    ("/send", "PATH [CAPTION]", "send a file"),
+    ("/save", "[#N] [FOLDER]", "keep a file that came"),
+    ("/show", "[#N]", "look at a picture that came"),
+    ("/cancel", "", "give up the files that are on their way"),
     ("/group", "NAME [@HANDLE …]", "make a group with these people"),
     ("/join", "HANDLE", "get into a group, or accept an invitation"),
     ("/invite", "HANDLE …", "ask people into this group"),
@@ -176,6 +188,10 @@ fn command(name: &str, arguments: &str) -> Result<Command, String> {
         ("edit", _) => Command::About(About::Edit, arguments.to_owned()),
         ("recall", _) => Command::About(About::Recall, arguments.to_owned()),
         ("readers", _) => Command::About(About::Readers, arguments.to_owned()),
+        ("save", _) => Command::About(About::Save, arguments.to_owned()),
+        ("show", _) => Command::About(About::Show, arguments.to_owned()),
+        ("send", "") => return example("~/sea.png The sea"),
+        ("send", _) => Command::Send(arguments.to_owned()),
         (_, arguments) => return alone(name, arguments),
     })
 }
@@ -188,6 +204,7 @@ fn alone(name: &str, arguments: &str) -> Result<Command, String> {
         "members" => Command::InGroup(InGroup::Members),
         "requests" => Command::InGroup(InGroup::Requests),
         "leave" => Command::InGroup(InGroup::Leave),
+        "cancel" => Command::Cancel,
         "dissolve" => Command::InGroup(InGroup::Dissolve),
         "pin" => Command::Pin,
         "quiet" => Command::Quiet,

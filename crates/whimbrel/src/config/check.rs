@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config, r: &mut Reader) {
     api(config, r);
     secrets(config, r);
     cluster(config, r);
+    config.files.check(r);
 }
 
 fn tls(config: &Config, r: &mut Reader) {

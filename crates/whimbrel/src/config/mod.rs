@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod cluster;
 mod env;
 mod file;
+pub(crate) mod files;
 pub(crate) mod flags;
 pub(crate) mod kind;
 pub(crate) mod print;
@@ -42,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) master_key: MasterKeySource,
     pub(crate) transfer: whimbrel_transfer::Config,
     pub(crate) archiver: whimbrel_archiver::Config,
+    pub(crate) files: files::Shelf,
     pub(crate) database: whimbrel_store::sqlite::SqliteConfig,
     pub(crate) cluster: cluster::Cluster,
     pub(crate) places: cluster::Places,
@@ -103,6 +105,7 @@ impl Config {
         let mut archiver = whimbrel_archiver::Config::default();
         let transfer = sections::messages(r, &mut connector, &mut archiver);
         sections::retention(r, &transfer, &mut archiver.retention);
+        let files = files::Shelf::read(r, &mut api, transfer.bodies_readable);
         let database = sections::database(r);
         let cluster = cluster::Cluster::read(r);
         let places = cluster::Places::read(r);
@@ -120,6 +123,7 @@ impl Config {
             master_key,
             transfer,
             archiver,
+            files,
             database,
             cluster,
             places,

@@ -25,6 +25,7 @@ mod args;
 mod clients;
 mod cluster;
 mod compose;
+mod couriers;
 mod dice;
 mod groups;
 mod ledger;
@@ -51,6 +52,7 @@ use indicatif::ProgressBar;
 pub(crate) use args::Args;
 use clients::Order;
 use compose::Project;
+use couriers::{Brought, Couriers};
 use plan::{Kill, Plan};
 use report::{Done, Grouped, Outcome};
 use settle::Unsettled;
@@ -161,6 +163,9 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let doors = house.doors();
     let mut stage = Stage::open(&doors, &plan, seed, args.rate, folder).await?;
 
+    let couriers = Couriers::open(&doors, seed, folder).await?;
+    let couriers = tokio::spawn(couriers.run(stage.world.order.clone()));
+
     let mut faults = Faults::default();
     let begin = || cluster::Load::new(&stage, args.duration(), &bar, folder);
     let troubles = || plan.troubles(seed, &args.kinds());
@@ -173,6 +178,8 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     bar.set_message("waiting until everything has arrived");
     stage.order(Order::Settle);
     let deeds = stage.deeds_done().await?;
+    let Brought { files, bytes, faults: lost_files } = couriers.await.context("What brings files failed")?;
+    lost_files.into_iter().for_each(|(kind, what)| faults.add(kind, what));
     let mut unsettled = Unsettled::default();
     settle::everything_shown(&mut unsettled, &stage.handles, stage.all()).await;
     bar.set_message("syncing fresh devices from zero");
@@ -212,6 +219,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
         reference,
         groups,
         receipts,
+        files: (files, bytes),
         done,
         left_out,
         settled,

@@ -41,6 +41,8 @@ pub(super) struct Outcome {
     pub(super) groups: Grouped,
     /// Receipts that were told to anybody.
     pub(super) receipts: u64,
+    /// Files that were sent, fetched and compared, and their bytes.
+    pub(super) files: (usize, u64),
     /// What was done to the server.
     pub(super) done: Done,
     /// What could not be done to it, and why.
@@ -157,6 +159,8 @@ impl Outcome {
                 self.reference.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string(),
             ),
             ("receipts", self.receipts.to_string()),
+            ("files compared", self.files.0.to_string()),
+            ("  bytes of them", self.files.1.to_string()),
         ];
         table.extend(self.group_lines());
         table.extend([("offline spells", plan.offline_spells().to_string())]);
@@ -204,6 +208,8 @@ impl Outcome {
             "sent": self.sent(),
             "shown": self.shown(),
             "receipts": self.receipts,
+            "files": self.files.0,
+            "file_bytes": self.files.1,
             "groups": plan.groups.len(),
             "members": members,
             "joins": came,

@@ -1,4 +1,4 @@
-//! The API role: REST for accounts, devices, relations, groups and settings.
+//! The API role: REST for accounts, devices, relations, groups, settings and files.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let render = Arc::new(move || figures.render());
     let api = ApiRole::new(
         api_config,
-        Stores::one(store.clone(), status),
+        Stores::one(store.clone(), status, super::blobs(config).await?),
         announcer,
         base.tokens(),
         base.refresh_secret(),

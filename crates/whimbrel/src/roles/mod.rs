@@ -11,13 +11,17 @@ pub(crate) mod standalone;
 pub(crate) mod transfer;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout_at};
+use whimbrel_store::Blobs;
+use whimbrel_store::blobs::{BucketBlobs, BucketConfig, FolderBlobs};
 use whimbrel_store::rabbit::RabbitConfig;
 
 use crate::config::Config;
+use crate::config::files::Bucket;
 use crate::house::secret_file;
 
 /// What access tokens are signed with, among what is derived from the master key. Never changes.
@@ -37,6 +41,38 @@ fn api_config(config: &Config) -> anyhow::Result<whimbrel_api::Config> {
     }
     api.check().map_err(|error| anyhow::anyhow!("the administrator's key cannot be used: {}", error.reason))?;
     Ok(api)
+}
+
+/// Where the content of files rests.
+async fn blobs(config: &Config) -> anyhow::Result<Arc<dyn Blobs>> {
+    if let Some(bucket) = &config.files.bucket {
+        return Ok(Arc::new(bucket_blobs(bucket)?));
+    }
+    let folder = config.files.folder(&config.data.folder);
+    let open = tokio::task::spawn_blocking({
+        let folder = folder.clone();
+        move || FolderBlobs::open(&folder)
+    });
+    let blobs = open.await?.with_context(|| format!("files.folder: {} cannot be used", folder.display()))?;
+    Ok(Arc::new(blobs))
+}
+
+/// A bucket; whether it can be reached shows with the first file.
+fn bucket_blobs(bucket: &Bucket) -> anyhow::Result<BucketBlobs> {
+    let secret_key = match (&bucket.secret_key, &bucket.secret_key_file) {
+        (Some(key), _) => key.clone(),
+        (None, Some(file)) => secret_file::read_first_line(file).context("files.s3_secret_key_file")?.into(),
+        (None, None) => anyhow::bail!("files.s3_secret_key is not set"),
+    };
+    let config = BucketConfig {
+        bucket: bucket.name.clone(),
+        endpoint: bucket.endpoint.clone(),
+        region: bucket.region.clone(),
+        access_key: bucket.access_key.clone().unwrap_or_default(),
+        secret_key,
+        prefix: bucket.prefix.clone(),
+    };
+    BucketBlobs::new(&config).map_err(|error| anyhow::anyhow!("files.s3_bucket cannot be used: {error}"))
 }
 
 /// Where RabbitMQ is; `who` stands in the connections' names there.

@@ -14,13 +14,14 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use whimbrel_core::{ConversationId, Message, MessageId, Seq, UserId};
 
-use super::{Commit, ConversationRow, Snapshot, Store};
+use super::{Commit, ConversationRow, Snapshot, Store, UploadRow};
 use crate::account::Credentials;
 use crate::error::StoreError;
 
 mod groups;
 mod read;
 mod schema;
+mod uploads;
 mod write;
 
 /// Jobs that wait for the store's thread.
@@ -124,6 +125,10 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Message>, StoreError> {
         self.call(move |connection| read::messages(connection, conversation, after, limit)).await
+    }
+
+    async fn uploads(&self) -> Result<Vec<UploadRow>, StoreError> {
+        self.call(|connection| uploads::read(connection).map_err(failed)).await
     }
 
     async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError> {

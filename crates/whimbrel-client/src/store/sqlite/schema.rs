@@ -12,7 +12,7 @@ use crate::error::StoreError;
 /// "WhDv": a file of anything else is not touched.
 const APPLICATION_ID: i32 = 0x5768_4476;
 /// The tables below, with all of [`STEPS`].
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 /// How long a file that somebody else has open is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -44,7 +44,7 @@ CREATE TABLE relation_due (user INTEGER PRIMARY KEY);
 ";
 
 /// What each version added to the one before it, from version 1 on. A file is brought to the present in one transaction.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 ALTER TABLE conversation ADD COLUMN mentions BLOB NOT NULL DEFAULT x'';
 CREATE INDEX follow_up ON message (conversation, substr(body, 1, 8)) WHERE kind BETWEEN 500 AND 999;
@@ -60,6 +60,12 @@ CREATE TABLE setting_due (id BLOB PRIMARY KEY) WITHOUT ROWID;
     "
 CREATE TABLE fleeting_begun (
     conversation BLOB NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (conversation, seq)
+) WITHOUT ROWID;
+",
+    "
+CREATE TABLE upload (
+    file BLOB PRIMARY KEY, conversation BLOB NOT NULL, kind INTEGER NOT NULL, path TEXT NOT NULL,
+    keeps_metadata INTEGER NOT NULL, content_hash BLOB NOT NULL, attachment BLOB NOT NULL
 ) WITHOUT ROWID;
 ",
 ];
@@ -149,6 +155,7 @@ mod tests {
         assert_eq!(&messages[0].body[..], &[1, 2]);
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
         assert_eq!(version, VERSION);
-        assert!(connection.execute_batch("SELECT * FROM setting_due; SELECT * FROM fleeting_begun").is_ok());
+        let new = "SELECT * FROM setting_due; SELECT * FROM fleeting_begun; SELECT * FROM upload";
+        assert!(connection.execute_batch(new).is_ok());
     }
 }

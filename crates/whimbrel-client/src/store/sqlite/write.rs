@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use whimbrel_core::Message;
 
 use super::super::{Commit, ConversationRow, check_owner};
-use super::{failed, groups, read};
+use super::{failed, groups, read, uploads};
 use crate::account::Credentials;
 use crate::error::StoreError;
 use crate::relation::{Relation, RelationState};
@@ -43,6 +43,7 @@ pub(super) fn commit(connection: &mut Connection, commit: Commit) -> rusqlite::R
     }
     taken_back(&transaction, &commit)?;
     outbox(&transaction, &commit)?;
+    uploads::write(&transaction, &commit)?;
     relations(&transaction, &commit)?;
     groups::write(&transaction, &commit)?;
     if let Some(loaded) = commit.settings_loaded {

@@ -3,16 +3,17 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use whimbrel_core::{ConversationId, Cursors, DeviceId, MessageId, Seq, UserId};
+use whimbrel_core::{ConversationId, Cursors, DeviceId, FileId, MessageId, Seq, UserId};
 
 use super::keyring;
 use crate::conformance::{Dice, Lane, befriend, draft_row};
 use crate::directory::{LogIn, NewUser, RelationChange};
+use crate::filing::{NewFile, Usage};
 use crate::groups::{Actor, GroupChange, JoinMode, NewGroup};
 use crate::presence::PrivacyChange;
 use crate::settings::SettingChange;
 use crate::sqlite::{SqliteConfig, SqliteStore};
-use crate::{CursorWrite, Directory, Groups, NewRow, PlaceBatch, Presences, Settings, Timeline};
+use crate::{CursorWrite, Directory, Files, Groups, NewRow, PlaceBatch, Presences, Settings, Timeline};
 
 /// Deleted at the end.
 const DELETED: usize = 6;
@@ -47,6 +48,7 @@ pub(super) async fn history() -> History {
     let groups = groups(&store, &users).await;
     settings(&store, &users, &conversations, &groups).await;
     presence(&store, &users).await;
+    files(&store, &users, conversations[0]).await;
     store.delete_user(users[DELETED], 900).await.expect("there");
     // One device's token is exchanged, another device is logged out.
     store.refresh(token(devices[0].1), [0xEE; 32], 50, 10).await.expect("answers");
@@ -197,6 +199,35 @@ async fn presence(store: &SqliteStore, users: &[UserId]) {
     store.seen(&[(users[0], 86), (users[1], 87), (users[2], 88)], 89).await.expect("answers");
     let hide = PrivacyChange { invisible: Some(true), last_seen_hidden: Some(true) };
     store.set_privacy(users[1], hide, 90).await.expect("theirs");
+}
+
+/// A whole file that a message came with, its copy, an upload that rests, and what was thrown away.
+async fn files(store: &SqliteStore, users: &[UserId], conversation: ConversationId) {
+    let room = Usage { bytes: 1 << 40, files: 10, uploads: 10 };
+    let new = |number: u8, nonce| NewFile {
+        id: FileId::from_bytes([number; 16]),
+        owner: users[0],
+        conversation: Some(conversation).filter(|_| number == 1),
+        name: "it's \\ \"quoted\" 🦀.png".into(),
+        content_type: "image/png".into(),
+        size: 1 << 33,
+        hash: [number; 32],
+        encrypted: number == 2,
+        nonce,
+    };
+    for (number, nonce) in [(1, None), (2, Some([7; 16])), (3, None)] {
+        store.announce(new(number, nonce), room, 90).await.expect("room");
+    }
+    let [first, _, third] = [1, 2, 3].map(|number| FileId::from_bytes([number; 16]));
+    store.complete(first, None, 91).await.expect("there");
+    store.copy_file(users[0], first, FileId::from_bytes([4; 16]), room, 92).await.expect("theirs");
+    store.discard(users[0], third).await.expect("theirs");
+    let head = store.heads(&[conversation]).await.expect("answers")[0].clone().expect("there");
+    let mut row = draft_row(conversation, head.seq.0 + 1, users[0], head.n + 1, head.first_own + 1);
+    row.message.kind = whimbrel_core::MessageKind::IMAGE;
+    row.message.body = [&first.as_bytes()[..], b"sealed"].concat().into();
+    let batch = PlaceBatch { rows: vec![row], cursors: Vec::new() };
+    store.commit(batch).await.map_err(|(_, error)| error).expect("places are free");
 }
 
 /// Of a direct conversation and of a group.

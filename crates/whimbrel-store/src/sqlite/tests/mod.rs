@@ -33,7 +33,8 @@ async fn stores() -> Stores {
         settings: store.clone(),
         history: store.clone(),
         keeping: store.clone(),
-        presences: store,
+        presences: store.clone(),
+        files: store,
         keep: Box::new(folder),
     }
 }

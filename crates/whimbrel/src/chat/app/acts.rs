@@ -68,6 +68,8 @@ impl App {
             Command::Group { name, handles } => vec![Effect::NewGroup { name, handles }],
             Command::Join(group) => vec![Effect::Join(group)],
             Command::InGroup(act) => self.act(act),
+            Command::Send(what) => self.set(|row| Effect::SendFile(row.id, what)),
+            Command::Cancel => vec![Effect::CancelFiles],
             Command::About(about, rest) => self.about(about, &rest),
             Command::Pin => self.set(|row| Effect::Pin(row.id, row.pinned_at == 0)),
             Command::Quiet => {
@@ -157,6 +159,11 @@ impl App {
                 let removed = given.is_some_and(|reaction| reaction.users.contains(&self.me));
                 vec![Effect::React { conversation, seq, emoji: rest, removed }]
             }
+            About::Save | About::Show => match item.content {
+                Content::Attachment(file) if about == About::Save => vec![Effect::SaveFile(file, rest)],
+                Content::Attachment(file) => vec![Effect::ShowFile(file)],
+                _ => self.wrong("", "that message came without a file"),
+            },
             About::Recall => vec![Effect::Recall(conversation, seq)],
             About::Readers if self.in_group() => vec![Effect::Readers(conversation, seq)],
             About::Readers => self.wrong("", "/readers is for groups; here the marks behind your messages say it"),

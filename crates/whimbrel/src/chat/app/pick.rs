@@ -76,15 +76,24 @@ impl App {
             return Ok((item, rest));
         }
         // A number alone is a number where that makes sense; otherwise it is what is said.
-        let enough = !behind.is_empty() || matches!(about, About::Recall | About::Readers);
+        let alone = matches!(about, About::Recall | About::Readers | About::Save | About::Show);
+        let enough = !behind.is_empty() || alone;
         if let Some(item) = first.parse().ok().filter(|_| enough).and_then(|number| self.numbered(number)) {
             return Ok((item, behind));
         }
         let own = match about {
-            About::Reply | About::React => false,
+            About::Reply | About::React | About::Save | About::Show => false,
             About::Edit | About::Recall | About::Readers => true,
         };
+        let with_file = matches!(about, About::Save | About::Show);
+        let fits = |item: &&Pictured| !with_file || matches!(item.content, Content::Attachment(_));
         let mut said = self.messages.values().rev().filter(|item| item.kind.is_countable() && item.gone.is_none());
+        if with_file {
+            return said
+                .find(fits)
+                .map(|item| (item, rest))
+                .ok_or_else(|| "nothing came with a file here yet".to_owned());
+        }
         let found = said.clone().find(|item| (item.sender == self.me) == own);
         let found = found.or_else(|| said.next().filter(|_| !own));
         let nothing = if own { "you have said nothing here yet" } else { "nothing was said here yet" };

@@ -1,8 +1,8 @@
 //! The words between the state and the world: what happened, and what is to be done.
 
 use whimbrel_client::{
-    ConversationId, ConversationSummary, Event, GroupRequest, History, MessageId, Outgoing, Pictured, Privacy, Relation,
-    Seq, UserId,
+    Attachment, ConversationId, ConversationSummary, Event, GroupRequest, History, MessageId, Outgoing, Pictured,
+    Privacy, Relation, Seq, UserId,
 };
 
 use super::drafts::Ticket;
@@ -62,10 +62,12 @@ pub(in crate::chat) enum Notice {
 }
 
 /// Lines to read, over everything else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::chat) struct Sheet {
     pub(in crate::chat) title: String,
     pub(in crate::chat) lines: Vec<String>,
+    /// A picture above them: rows of two pixels, upper and lower.
+    pub(in crate::chat) picture: Vec<Vec<[[u8; 3]; 2]>>,
 }
 
 /// What somebody is called.
@@ -123,6 +125,12 @@ pub(in crate::chat) enum Effect {
     },
     InGroup(ConversationId, InGroup),
     Readers(ConversationId, Seq),
+    /// A path, and perhaps what is said with it.
+    SendFile(ConversationId, String),
+    /// To this folder; empty: here.
+    SaveFile(Box<Attachment>, String),
+    ShowFile(Box<Attachment>),
+    CancelFiles,
     Pin(ConversationId, bool),
     Quiet(ConversationId, bool),
     Quit,
@@ -154,6 +162,11 @@ impl Effect {
                 | Pin(..)
                 | Quiet(..)
         )
+    }
+
+    /// Whether a file moves, which may take long: beside everything else.
+    pub(in crate::chat) fn moves_a_file(&self) -> bool {
+        matches!(self, Effect::SendFile(..) | Effect::SaveFile(..))
     }
 
     /// Whether it is something that the person said: it is not to get lost when they leave.

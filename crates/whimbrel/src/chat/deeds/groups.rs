@@ -171,7 +171,7 @@ async fn members(client: &Client, group: ConversationId) -> anyhow::Result<Sheet
         lines.push("… and more".to_owned());
     }
     let size = client.group(group).map_or(lines.len(), |info| info.group.size as usize);
-    Ok(Sheet { title: format!("{size} {}", if size == 1 { "member" } else { "members" }), lines })
+    Ok(Sheet { title: format!("{size} {}", if size == 1 { "member" } else { "members" }), lines, ..Sheet::default() })
 }
 
 async fn requests(client: &Client, group: ConversationId) -> anyhow::Result<Sheet> {
@@ -191,7 +191,7 @@ async fn requests(client: &Client, group: ConversationId) -> anyhow::Result<Shee
     } else {
         lines.extend([String::new(), "/approve HANDLE or /reject HANDLE answers.".to_owned()]);
     }
-    Ok(Sheet { title: "Who wants in".to_owned(), lines })
+    Ok(Sheet { title: "Who wants in".to_owned(), lines, ..Sheet::default() })
 }
 
 async fn readers(client: &Client, group: ConversationId, seq: Seq) -> anyhow::Result<Sheet> {
@@ -205,5 +205,5 @@ async fn readers(client: &Client, group: ConversationId, seq: Seq) -> anyhow::Re
     if by.next.is_some() {
         lines.push("… and more".to_owned());
     }
-    Ok(Sheet { title: format!("read by {} of {}", by.read, by.of), lines })
+    Ok(Sheet { title: format!("read by {} of {}", by.read, by.of), lines, ..Sheet::default() })
 }

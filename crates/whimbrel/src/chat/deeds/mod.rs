@@ -1,8 +1,9 @@
 //! What the state asks for, done through the SDK; the results come back as more that happened.
 //!
-//! Two lanes, each one thing after the other: what the SDK does on this device (a text that was entered first is sent
+//! Files move beside each other. Of the rest there are two lanes, each one thing after the other: what the SDK does on this device (a text that was entered first is sent
 //! first), and what is asked of the server by REST, which may take its time and holds up nothing of the first.
 
+mod files;
 mod groups;
 mod perform;
 
@@ -24,6 +25,7 @@ const LEAVING_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Deeds {
     here: Lane,
     server: Lane,
+    files: files::Moving,
 }
 
 struct Lane {
@@ -35,7 +37,7 @@ struct Lane {
 impl Deeds {
     pub(super) fn new(client: &Client) -> Self {
         let lane = || Lane { client: client.clone(), waiting: VecDeque::new(), doing: None };
-        Self { here: lane(), server: lane() }
+        Self { here: lane(), server: lane(), files: files::Moving::new(client) }
     }
 
     /// Queues what is to be done.
@@ -43,6 +45,8 @@ impl Deeds {
         for effect in effects {
             match effect {
                 Effect::Quit => {}
+                Effect::CancelFiles => self.files.cancel(),
+                effect if effect.moves_a_file() => self.files.push(effect),
                 effect if effect.asks_rest() => self.server.push(effect),
                 _ => self.here.push(effect),
             }
@@ -59,6 +63,7 @@ impl Deeds {
         tokio::select! {
             happened = self.here.next() => happened,
             happened = self.server.next() => happened,
+            happened = self.files.next() => happened,
         }
     }
 

@@ -4,7 +4,7 @@ use whimbrel_client::{
     Client, ConversationId, Error, GroupRequest, HistoryAt, Pictured, Relation, RelationState, RequestKind, Seq, UserId,
 };
 
-use super::groups;
+use super::{files, groups};
 use crate::chat::app::{Effect, Happened, Notice, Person, RelationDeed};
 
 /// Messages that are read when a conversation is opened, and each time that somebody scrolls back beyond them.
@@ -24,7 +24,7 @@ pub(in crate::chat) async fn perform(client: Client, effect: Effect) -> Option<H
 }
 
 /// What went wrong, with the reason that is furthest down.
-fn sentence(error: &anyhow::Error) -> String {
+pub(super) fn sentence(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Error>() {
         Some(Error::Api(refusal)) => refusal.message.clone(),
         Some(Error::NotInGroup(_)) => "you are not in this group any more".to_owned(),
@@ -99,6 +99,13 @@ async fn attempt(client: &Client, effect: Effect) -> anyhow::Result<Option<Happe
             client.mute(conversation, if quiet { u64::MAX } else { 0 }).await?;
             good(if quiet { "quiet: no alerts from here" } else { "alerts from here again" })
         }
+        Effect::SendFile(..) | Effect::SaveFile(..) => {
+            // Who waits for it is told of its end alone.
+            let told = files::carry(client, effect, &|_| {}, std::future::pending()).await;
+            Some(Happened::Notice(told))
+        }
+        Effect::ShowFile(file) => Some(files::show(&file)),
+        Effect::CancelFiles => bad("no file is on its way"),
         effect => groups::attempt(client, effect).await?,
     })
 }

@@ -180,11 +180,19 @@ fn who_has_read_it_is_a_sheet() {
     snapshots("readers", || {
         let mut app = lively();
         let lines = ["✓✓ read  Ann (@ann)", "✓✓ read  Bob (@bob)", "✓        Dora (@dora)"].map(str::to_owned);
-        app.update(Happened::Sheet(Sheet { title: "read by 2 of 3".to_owned(), lines: lines.into() }));
+        app.update(Happened::Sheet(Sheet {
+            title: "read by 2 of 3".to_owned(),
+            lines: lines.into(),
+            ..Sheet::default()
+        }));
         app
     });
     let mut app = lively();
-    app.update(Happened::Sheet(Sheet { title: "1 member".to_owned(), lines: vec!["you".to_owned()] }));
+    app.update(Happened::Sheet(Sheet {
+        title: "1 member".to_owned(),
+        lines: vec!["you".to_owned()],
+        ..Sheet::default()
+    }));
     screen(&mut app, (80, 24));
     app.update(Happened::Key(Key::Escape));
     assert_eq!((app.help, app.sheet), (None, None));

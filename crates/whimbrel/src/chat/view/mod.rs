@@ -63,7 +63,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, app: &App, look: Look) -> Drawn {
         let above = Rect { height: frame.area().height.saturating_sub(1), ..frame.area() };
         let width = sheet::width(above);
         drawn.help_next = match &app.sheet {
-            Some(open) => sheet::draw(frame, above, &open.title, &sheet::lines(open, width), first),
+            Some(open) => sheet::draw(frame, above, &open.title, &sheet::lines(open, width, look), first),
             None => sheet::draw(frame, above, "Help", &help::lines(width), first),
         };
     }

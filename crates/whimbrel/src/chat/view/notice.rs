@@ -33,6 +33,8 @@ fn typed(app: &App) -> Option<String> {
             About::Edit => "changes",
             About::Recall => "takes back",
             About::Readers => "asks who has read",
+            About::Save => "keeps what came with",
+            About::Show => "looks at",
         };
         return Some(match item {
             Some(item) => format!("  {what} {}", one(app, item)),

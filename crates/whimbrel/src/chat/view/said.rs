@@ -7,7 +7,8 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 use whimbrel_client::{
-    Content, ConversationKind, ConversationSummary, Cursors, GroupNews, MessageKind, Pictured, Quote, Reacted, Seq,
+    Attachment, AttachmentKind, Content, ConversationKind, ConversationSummary, Cursors, GroupNews, MessageKind,
+    Pictured, Quote, Reacted, Seq,
 };
 
 use super::messages::named;
@@ -78,6 +79,7 @@ pub(in crate::chat) fn words(content: &Content) -> Option<String> {
         }
         Content::Location(_) => clean(&format!("[place] {}", content.line())),
         Content::Link { url, title, .. } if !title.is_empty() => clean(&format!("{title} {url}")),
+        Content::Attachment(file) => attached(file),
         Content::File { name, size, .. } => clean(&format!("[file] {name}, {size} bytes")),
         Content::Card { name, .. } => clean(&format!("[card] {name}")),
         Content::Merged { title, messages } => clean(&format!("[{} messages] {title}", messages.len())),
@@ -85,6 +87,43 @@ pub(in crate::chat) fn words(content: &Content) -> Option<String> {
         Content::FollowUp { .. } | Content::System { .. } => return None,
         content => clean(&content.line()),
     })
+}
+
+/// `[picture] sea.png, 640×480, 1.2 MiB: The sea`
+fn attached(file: &Attachment) -> String {
+    let what = match file.kind {
+        AttachmentKind::Image => "picture",
+        AttachmentKind::Voice => "voice",
+        AttachmentKind::Video => "film",
+        AttachmentKind::File => "file",
+    };
+    let mut text = format!("[{what}] {}", file.name);
+    if file.dimensions != (0, 0) {
+        text.push_str(&format!(", {}×{}", file.dimensions.0, file.dimensions.1));
+    }
+    if file.duration_ms > 0 {
+        let seconds = file.duration_ms.div_ceil(1000);
+        text.push_str(&format!(", {}:{:02}", seconds / 60, seconds % 60));
+    }
+    text.push_str(&format!(", {}", size(file.size)));
+    if !file.caption.is_empty() {
+        text.push_str(&format!(": {}", file.caption));
+    }
+    clean(&text)
+}
+
+/// `1.2 MiB`
+pub(in crate::chat) fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} bytes");
+    }
+    let mut scaled = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while scaled >= 1024.0 && unit + 1 < units.len() {
+        (scaled, unit) = (scaled / 1024.0, unit + 1);
+    }
+    format!("{scaled:.1} {}", units[unit])
 }
 
 fn quoted(app: &App, quote: &Quote) -> String {

@@ -2,9 +2,11 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::style::{Color, Style};
+use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Clear, Paragraph};
 
+use super::Look;
 use super::text::{fit, one_line, wrap};
 use crate::chat::app::Sheet;
 
@@ -44,8 +46,21 @@ pub(super) fn draw(
 }
 
 /// A sheet's lines in so many columns.
-pub(super) fn lines(sheet: &Sheet, width: usize) -> Vec<Line<'static>> {
+pub(super) fn lines(sheet: &Sheet, width: usize, look: Look) -> Vec<Line<'static>> {
     let columns = width.saturating_sub(2);
+    let picture = sheet.picture.iter().map(|row| pixels(&row[..row.len().min(columns)], look));
     let lines = sheet.lines.iter().flat_map(|line| wrap(&one_line(line), columns));
-    lines.map(|line| Line::raw(format!(" {line}"))).collect()
+    picture.chain(lines.map(|line| Line::raw(format!(" {line}")))).collect()
+}
+
+/// A row of upper and lower pixels: half blocks in their colours, or shades where there are no colours.
+fn pixels(row: &[[[u8; 3]; 2]], look: Look) -> Line<'static> {
+    let colour = |[r, g, b]: [u8; 3]| Color::Rgb(r, g, b);
+    let light = |[r, g, b]: [u8; 3]| (u32::from(r) * 3 + u32::from(g) * 6 + u32::from(b)) / 10;
+    let shade = |up, down| [" ", "░", "▒", "▓", "█"][((light(up) + light(down)) / 2 * 5 / 256) as usize];
+    let pixels = row.iter().map(|[up, down]| match look.colour {
+        true => Span::styled("▀", Style::new().fg(colour(*up)).bg(colour(*down))),
+        false => Span::raw(shade(*up, *down)),
+    });
+    Line::from(std::iter::once(Span::raw(" ")).chain(pixels).collect::<Vec<_>>())
 }

@@ -68,7 +68,8 @@ pub(super) async fn build(
         metrics_handle.render()
     });
     let refresh = keyring.derive(REFRESH);
-    let stores = whimbrel_api::Stores::one(engine, status);
+    let blobs = super::super::blobs(config).await?;
+    let stores = whimbrel_api::Stores::one(engine, status, blobs);
     let api = ApiRole::new(api, stores, transfer.clone(), tokens, refresh, ready, render)?;
     Ok((Roles { connector, transfer, api, log, store }, archiver, retention))
 }

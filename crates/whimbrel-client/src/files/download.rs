@@ -1,0 +1,158 @@
+//! A file's way to this device: fetched in parts, opened chunk by chunk, checked whole, and only then there under its name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use whimbrel_core::limits::FILE_CHUNK;
+use whimbrel_wire::file_seal;
+use whimbrel_wire::seal::TAG_LEN;
+
+use super::blocking;
+use super::transfer::{FileTransfer, Reins, Stage};
+use super::upload::is_passing;
+use crate::client::Client;
+use crate::content::Attachment;
+use crate::error::Error;
+
+/// Chunks of one part.
+const CHUNKS: u64 = 32;
+/// Longest chunk that a message may ask for, bytes.
+const CHUNK_MAX: u32 = 1024 * 1024;
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) fn begin(client: &Client, attachment: Attachment, to: PathBuf) -> FileTransfer<PathBuf> {
+    let (client, total) = (client.clone(), attachment.size);
+    FileTransfer::start(attachment.file, total, |mut reins| async move {
+        let part = beside(&to);
+        match fetch(&client, &attachment, &part, &to, &mut reins).await {
+            Ok(()) => Ok(to),
+            Err(error) => {
+                if matches!(error, Error::Cancelled | Error::FileDamaged) {
+                    drop(fs::remove_file(&part));
+                }
+                Err(error)
+            }
+        }
+    })
+}
+
+/// Where it grows.
+fn beside(to: &Path) -> PathBuf {
+    let mut name = to.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
+}
+
+/// How a file is cut.
+struct Cut {
+    chunk: u64,
+    /// Bytes that a chunk has more where it rests.
+    more: u64,
+    chunks: u64,
+}
+
+impl Cut {
+    fn of(attachment: &Attachment) -> Result<Self, Error> {
+        let chunk = if attachment.key.is_some() { attachment.chunk_size } else { FILE_CHUNK as u32 };
+        if chunk == 0 || chunk > CHUNK_MAX {
+            return Err(Error::FileDamaged);
+        }
+        let more = if attachment.key.is_some() { TAG_LEN as u64 } else { 0 };
+        Ok(Self { chunk: chunk.into(), more, chunks: file_seal::chunks(attachment.size, chunk) })
+    }
+
+    /// Where these chunks rest: offset and length.
+    fn rests(&self, from: u64, upto: u64, size: u64) -> (u64, u64) {
+        let end = (upto * self.chunk).min(size) + upto * self.more;
+        let start = from * (self.chunk + self.more);
+        (start, end - start)
+    }
+}
+
+async fn fetch(
+    client: &Client,
+    attachment: &Attachment,
+    part: &Path,
+    to: &Path,
+    reins: &mut Reins,
+) -> Result<(), Error> {
+    let cut = Cut::of(attachment)?;
+    let (path, chunk) = (part.to_owned(), cut.chunk);
+    let (mut file, have) = blocking(move || open(&path, chunk)).await?;
+    let mut next = (have / cut.chunk).min(cut.chunks);
+    while next < cut.chunks {
+        let done = (next * cut.chunk).min(attachment.size);
+        reins.may_go(done).await?;
+        client.check_open()?;
+        reins.at(Stage::Moving, done);
+        let upto = (next + CHUNKS).min(cut.chunks);
+        let (offset, len) = cut.rests(next, upto, attachment.size);
+        let bytes = match client.rest().download_range(attachment.file, offset, len).await {
+            Err(error) if is_passing(&error) => {
+                reins.at(Stage::Waiting, done);
+                reins.wait(PAUSE).await?;
+                continue;
+            }
+            bytes => bytes?,
+        };
+        if bytes.len() as u64 != len {
+            return Err(Error::FileDamaged);
+        }
+        let of = attachment.clone();
+        file = blocking(move || write(file, &of, next, bytes)).await?;
+        next = upto;
+    }
+    reins.at(Stage::Checking, attachment.size);
+    let (part, to, sha256, size) = (part.to_owned(), to.to_owned(), attachment.sha256, attachment.size);
+    blocking(move || keep(file, &part, &to, size, sha256)).await
+}
+
+/// The growing file, cut back to whole chunks, and how long it is.
+fn open(path: &Path, chunk: u64) -> Result<(File, u64), Error> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path).map_err(Error::File)?;
+    let have = file.metadata().map_err(Error::File)?.len();
+    Ok((file, have / chunk * chunk))
+}
+
+/// Opens these chunks and writes them to their places.
+fn write(mut file: File, of: &Attachment, first: u64, bytes: Bytes) -> Result<File, Error> {
+    let cut = Cut::of(of)?;
+    file.seek(SeekFrom::Start(first * cut.chunk)).map_err(Error::File)?;
+    for (sealed, number) in bytes.chunks((cut.chunk + cut.more) as usize).zip(first..) {
+        let mut chunk = sealed.to_vec();
+        if let Some(key) = &of.key {
+            let is_last = number + 1 == cut.chunks;
+            file_seal::open_chunk(key, number, is_last, &mut chunk).map_err(|_| Error::FileDamaged)?;
+        }
+        file.write_all(&chunk).map_err(Error::File)?;
+    }
+    Ok(file)
+}
+
+/// Checks the whole and gives it its name, which must be free.
+fn keep(mut file: File, part: &Path, to: &Path, size: u64, sha256: [u8; 32]) -> Result<(), Error> {
+    file.set_len(size).map_err(Error::File)?;
+    file.seek(SeekFrom::Start(0)).map_err(Error::File)?;
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 * 1024]);
+    loop {
+        match file.read(&mut buffer).map_err(Error::File)? {
+            0 => break,
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+    if <[u8; 32]>::from(hasher.finalize()) != sha256 {
+        return Err(Error::FileDamaged);
+    }
+    file.sync_all().map_err(Error::File)?;
+    // The name is taken first: a rename alone would replace what somebody else put there.
+    OpenOptions::new().write(true).create_new(true).open(to).map_err(Error::File)?;
+    fs::rename(part, to).map_err(Error::File)
+}

@@ -1,0 +1,277 @@
+//! A file's way to the server, and its message after it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use prost::Message as _;
+use sha2::Sha256;
+use whimbrel_core::{ConversationId, FileId, MessageId, MessageKind};
+use whimbrel_wire::file_seal::FileKey;
+use whimbrel_wire::proto;
+
+use super::source::{Prepared, Source, again, prepare};
+use super::transfer::{FileTransfer, Reins, Stage};
+use super::{Sending, blocking};
+use crate::client::Client;
+use crate::content::{Attachment, Content};
+use crate::driver::UploadChange;
+use crate::error::Error;
+use crate::rest::{AuthorizedRest, FileForm, FileProof, FileState, is_refusal};
+use crate::store::UploadRow;
+
+/// Bytes of one piece, about.
+const PIECE: usize = 2 * 1024 * 1024;
+/// The first pause after a failure; it doubles up to the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+const PAUSE_LONGEST: Duration = Duration::from_secs(30);
+
+pub(super) async fn begin(
+    client: &Client,
+    conversation: ConversationId,
+    what: Sending,
+) -> Result<FileTransfer<MessageId>, Error> {
+    let key = if client.has_readable_bodies() { None } else { Some(FileKey::generate()) };
+    let (path, keeps_metadata) = (what.path.clone(), what.keeps_metadata);
+    let Prepared { source, attachment, content_hash } = blocking(move || prepare(&what, key)).await?;
+    let attachment = Attachment { file: FileId::generate(), ..attachment };
+    let row = UploadRow {
+        file: attachment.file,
+        conversation,
+        kind: attachment.kind.message_kind(),
+        path: text(&std::path::absolute(path).map_err(Error::File)?)?,
+        keeps_metadata,
+        content_hash,
+        attachment: attachment.to_wire().encode_to_vec().into(),
+    };
+    client.takes_up(row.file);
+    if let Err(error) = client.upload(UploadChange::Begins(Box::new(row.clone()))).await {
+        client.lets_go(row.file);
+        return Err(error);
+    }
+    let (client, total) = (client.clone(), source.content_size());
+    Ok(FileTransfer::start(
+        row.file,
+        total,
+        |reins| async move { run(client, row, attachment, Some(source), reins).await },
+    ))
+}
+
+/// A path that can be kept.
+fn text(path: &std::path::Path) -> Result<String, Error> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| Error::File(std::io::Error::other("its path is no text")))
+}
+
+/// Goes on with an upload of an earlier client's.
+pub(super) fn go_on(client: &Client, row: UploadRow) -> FileTransfer<MessageId> {
+    let client = client.clone();
+    FileTransfer::start(row.file, 0, |reins| async move {
+        match read_attachment(&row) {
+            Some(attachment) => run(client, row, attachment, None, reins).await,
+            None => {
+                client.lets_go(row.file);
+                Err(Error::FileChanged)
+            }
+        }
+    })
+}
+
+fn read_attachment(row: &UploadRow) -> Option<Attachment> {
+    let from = proto::Attachment::decode(row.attachment.clone()).ok()?;
+    Attachment::from_wire(row.kind, row.file, from)
+}
+
+/// Gives an upload up, here and on the server.
+pub(super) async fn forget(client: &Client, file: FileId) -> Result<(), Error> {
+    client.upload(UploadChange::Ends(file)).await?;
+    // What the server still has of it, it collects by itself.
+    let _ = client.rest().discard_file(file).await;
+    Ok(())
+}
+
+async fn run(
+    client: Client,
+    row: UploadRow,
+    attachment: Attachment,
+    source: Option<Source>,
+    reins: Reins,
+) -> Result<MessageId, Error> {
+    let (of, file) = (client.clone(), row.file);
+    let done = to_its_end(client, row, attachment, source, reins).await;
+    of.lets_go(file);
+    done
+}
+
+async fn to_its_end(
+    client: Client,
+    row: UploadRow,
+    attachment: Attachment,
+    source: Option<Source>,
+    mut reins: Reins,
+) -> Result<MessageId, Error> {
+    match upload(&client, &row, &attachment, source, &mut reins).await {
+        Ok(()) => {
+            let content = Content::Attachment(Box::new(attachment));
+            client.send(row.conversation, content).await
+        }
+        // Nothing will make it better: it is not tried again by a later client.
+        Err(error) if matches!(error, Error::Cancelled | Error::FileChanged) || is_final(&error) => {
+            forget(&client, row.file).await?;
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The server said no for good; not: come back, go on elsewhere, log in.
+fn is_final(error: &Error) -> bool {
+    let passing = ["wrong_offset", "upload_busy", "too_many_uploads", "token_expired", "unauthenticated", "logged_out"];
+    is_refusal(error) && error.code().is_some_and(|code| !passing.contains(&code) && !code.is_empty())
+}
+
+async fn upload(
+    client: &Client,
+    row: &UploadRow,
+    attachment: &Attachment,
+    source: Option<Source>,
+    reins: &mut Reins,
+) -> Result<(), Error> {
+    let mut source = match source {
+        Some(source) => source,
+        None => {
+            let (path, keeps, of, hash) = (row.path.clone(), row.keeps_metadata, attachment.clone(), row.content_hash);
+            blocking(move || again(path.as_ref(), keeps, &of, hash)).await?
+        }
+    };
+    let (rest, total) = (client.rest(), source.content_size());
+    reins.total(total);
+    let form = form(attachment, total, row.content_hash);
+    let mut state = with_patience(reins, 0, || rest.announce_file(&form)).await?;
+    if let Some(asked) = state.proof.take()
+        && !state.is_whole()
+    {
+        (state, source) = prove(&rest, row.file, asked, state, source).await?;
+    }
+    while !state.is_whole() {
+        source = send_rest(client, row.file, source, state.received, reins).await?;
+        reins.at(Stage::Checking, total);
+        state = match with_patience(reins, total, || rest.complete_file(row.file)).await {
+            // Not all of it is there after all: from there on again.
+            Err(error) if error.code() == Some("wrong_offset") => rest.file(row.file).await?,
+            state => state?,
+        };
+    }
+    reins.at(Stage::Checking, total);
+    Ok(())
+}
+
+fn form(attachment: &Attachment, size: u64, hash: [u8; 32]) -> FileForm {
+    let sealed = attachment.key.is_some();
+    let content_type = if sealed { "application/octet-stream".into() } else { attachment.content_type.clone() };
+    FileForm {
+        id: attachment.file.to_string(),
+        name: if sealed { String::new() } else { attachment.name.clone() },
+        content_type,
+        size,
+        sha256: hex(&hash),
+        encrypted: sealed,
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Sends the pieces from `at` on; the source again.
+async fn send_rest(
+    client: &Client,
+    file: FileId,
+    mut source: Source,
+    mut at: u64,
+    reins: &mut Reins,
+) -> Result<Source, Error> {
+    let (rest, total) = (client.rest(), source.content_size());
+    // An empty file is one empty piece.
+    let mut is_first = true;
+    while at < total || std::mem::take(&mut is_first) && total == 0 {
+        is_first = false;
+        reins.may_go(at).await?;
+        client.check_open()?;
+        reins.at(Stage::Moving, at);
+        let piece: Bytes;
+        (source, piece) = blocking(move || {
+            let piece = source.read(at, PIECE)?;
+            Ok((source, piece))
+        })
+        .await?;
+        let sent = with_patience(reins, at, || rest.upload_piece(file, at, piece.clone())).await;
+        at = match sent {
+            Err(error) if error.code() == Some("wrong_offset") => rest.file(file).await?.received,
+            received => received?,
+        };
+        reins.at(Stage::Moving, at);
+    }
+    Ok(source)
+}
+
+/// Shows that this device has the content. If the server does not have it, or does not believe it, it is sent.
+async fn prove(
+    rest: &AuthorizedRest,
+    file: FileId,
+    asked: FileProof,
+    state: FileState,
+    mut source: Source,
+) -> Result<(FileState, Source), Error> {
+    let (mac, source) = blocking(move || {
+        let nonce: Vec<u8> = (0..asked.nonce.len() / 2)
+            .filter_map(|at| u8::from_str_radix(asked.nonce.get(at * 2..at * 2 + 2)?, 16).ok())
+            .collect();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&nonce).expect("any length is a key");
+        for range in &asked.ranges {
+            mac.update(&range.offset.to_be_bytes());
+            mac.update(&range.length.to_be_bytes());
+            mac.update(&source.read_exact(range.offset, range.length)?);
+        }
+        Ok((hex(&mac.finalize().into_bytes()), source))
+    })
+    .await?;
+    match rest.prove_file(file, &mac).await {
+        Ok(proved) => Ok((proved, source)),
+        Err(_) => Ok((state, source)),
+    }
+}
+
+/// Tries again what failed because the server is away, busy, or somebody else is at it.
+async fn with_patience<T, F>(reins: &mut Reins, done: u64, call: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut pause = PAUSE_FIRST;
+    loop {
+        reins.may_go(done).await?;
+        match call().await {
+            Err(error) if is_passing(&error) => {
+                reins.at(Stage::Waiting, done);
+                reins.wait(pause).await?;
+                pause = (pause * 2).min(PAUSE_LONGEST);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+pub(super) fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::Http(_) => true,
+        Error::Api(refused) => {
+            refused.status >= 500
+                || refused.status == 429
+                || ["upload_busy", "too_many_uploads"].contains(&&*refused.code)
+        }
+        _ => false,
+    }
+}
+
+/// Kinds whose messages come with files.
+const _: () = assert!(MessageKind::ATTACHMENT.has_file() && MessageKind::VIDEO.has_file());

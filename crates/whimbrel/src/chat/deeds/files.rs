@@ -1,0 +1,235 @@
+//! Files: several on their way beside each other, each telling how far it is; what was on its way when the program ended
+//! last goes on by itself.
+
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{mpsc, watch};
+use whimbrel_client::{Attachment, Client, FileTransfer, Progress, Sending, Stage};
+
+use super::perform::sentence;
+use crate::chat::app::{Effect, Happened, Notice, Sheet};
+use crate::chat::view::said::size;
+
+/// Files on their way at a time.
+const MOVING_MAX: usize = 8;
+/// Told between two looks of the screen.
+const TOLD_MAX: usize = 64;
+/// Columns and rows of pixels of a picture that is shown.
+const PICTURE: (u32, u32) = (64, 36);
+
+/// Files on their way.
+pub(super) struct Moving {
+    client: Client,
+    tell: mpsc::Sender<Happened>,
+    told: mpsc::Receiver<Happened>,
+    /// Counts how often was cancelled.
+    cancelled: watch::Sender<u64>,
+}
+
+impl Moving {
+    pub(super) fn new(client: &Client) -> Self {
+        let (tell, told) = mpsc::channel(TOLD_MAX);
+        let moving = Self { client: client.clone(), tell, told, cancelled: watch::Sender::new(0) };
+        moving.go_on();
+        moving
+    }
+
+    /// What an earlier run of the program left.
+    fn go_on(&self) {
+        let (client, tell, cancelled) = (self.client.clone(), self.tell.clone(), self.cancelled.subscribe());
+        tokio::spawn(async move {
+            for transfer in client.resume_files().await.unwrap_or_default() {
+                let (tell, mut cancelled) = (tell.clone(), cancelled.clone());
+                tokio::spawn(async move {
+                    let cancel = async move { drop(cancelled.changed().await) };
+                    let say = |notice| drop(tell.try_send(notice));
+                    let notice = match follow(transfer, "a file of before", &say, cancel).await {
+                        Ok(_) => Notice::Good("sent a file of before".to_owned()),
+                        Err(error) => Notice::Bad(format!("a file of before was not sent: {}", sentence(&error))),
+                    };
+                    drop(tell.send(Happened::Notice(notice)).await);
+                });
+            }
+        });
+    }
+
+    pub(super) fn push(&self, effect: Effect) {
+        if self.cancelled.receiver_count() >= MOVING_MAX {
+            let notice = Notice::Bad("enough files are on their way; wait for one, or /cancel".to_owned());
+            return drop(self.tell.try_send(Happened::Notice(notice)));
+        }
+        let (client, tell, mut cancelled) = (self.client.clone(), self.tell.clone(), self.cancelled.subscribe());
+        tokio::spawn(async move {
+            let cancel = async move { drop(cancelled.changed().await) };
+            let notice = carry(&client, effect, &|notice| drop(tell.try_send(notice)), cancel).await;
+            drop(tell.send(Happened::Notice(notice)).await);
+        });
+    }
+
+    /// Gives up all of them.
+    pub(super) fn cancel(&self) {
+        self.cancelled.send_modify(|count| *count += 1);
+    }
+
+    pub(super) async fn next(&mut self) -> Happened {
+        // One's own end of it stays open.
+        match self.told.recv().await {
+            Some(happened) => happened,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Moves a file, telling how far it is; what became of it.
+pub(super) async fn carry(
+    client: &Client,
+    effect: Effect,
+    tell: &(dyn Fn(Happened) + Send + Sync),
+    cancel: impl Future<Output = ()> + Send,
+) -> Notice {
+    let done = match effect {
+        Effect::SendFile(conversation, words) => {
+            let (path, caption) = path_and_caption(&words);
+            let name = path.display().to_string();
+            let sent = async {
+                let what = Sending { caption, ..Sending::new(&path) };
+                let transfer = client.send_file(conversation, what).await?;
+                follow(transfer, &name, tell, cancel).await?;
+                Ok(format!("sent {name}"))
+            };
+            sent.await.map_err(|error: anyhow::Error| format!("{name} was not sent: {}", sentence(&error)))
+        }
+        Effect::SaveFile(file, folder) => {
+            let to = free(&home(&folder), &file.name);
+            let name = to.display().to_string();
+            let saved = async {
+                follow(client.fetch_file(&file, &to), &name, tell, cancel).await?;
+                Ok(format!("saved {name}, {}", size(file.size)))
+            };
+            saved.await.map_err(|error: anyhow::Error| format!("{name} was not saved: {}", sentence(&error)))
+        }
+        _ => Err("that is no file".to_owned()),
+    };
+    done.map_or_else(Notice::Bad, Notice::Good)
+}
+
+/// Waits for a transfer's end; cancels it when that is asked for.
+async fn follow<T: Send + 'static>(
+    mut transfer: FileTransfer<T>,
+    name: &str,
+    tell: &(dyn Fn(Happened) + Send + Sync),
+    cancel: impl Future<Output = ()> + Send,
+) -> anyhow::Result<T> {
+    let mut cancel = std::pin::pin!(cancel);
+    let (mut is_cancelled, mut last) = (false, String::new());
+    loop {
+        tokio::select! {
+            () = &mut cancel, if !is_cancelled => {
+                is_cancelled = true;
+                transfer.cancel();
+            }
+            progress = transfer.changed() => {
+                let Some(progress) = progress else { break };
+                let now = line(name, progress);
+                if now != last {
+                    tell(Happened::Notice(Notice::Good(now.clone())));
+                    last = now;
+                }
+            }
+        }
+    }
+    Ok(transfer.finished().await?)
+}
+
+/// `sea.png: 40 %`, in steps of ten.
+fn line(name: &str, progress: Progress) -> String {
+    let tenths = (progress.done * 10).checked_div(progress.total).unwrap_or(0);
+    match progress.stage {
+        Stage::Preparing => format!("{name}: looking at it"),
+        Stage::Waiting => format!("{name}: waiting for the server"),
+        Stage::Paused => format!("{name}: paused"),
+        Stage::Checking | Stage::Over => format!("{name}: checking"),
+        Stage::Moving => format!("{name}: {} %", tenths * 10),
+    }
+}
+
+/// All of it is a path if there is such a file; else its first word is.
+fn path_and_caption(words: &str) -> (PathBuf, String) {
+    let whole = home(words);
+    if whole.exists() {
+        return (whole, String::new());
+    }
+    let (path, caption) = words.split_once(' ').unwrap_or((words, ""));
+    (home(path), caption.trim().to_owned())
+}
+
+/// A path as people write it.
+fn home(path: &str) -> PathBuf {
+    let own = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    match (path.strip_prefix("~/"), own) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.into(),
+    }
+}
+
+/// Where a file of this name can be in a folder without being in another one's place. The name is somebody else's words:
+/// nothing of it leads elsewhere.
+fn free(folder: &Path, name: &str) -> PathBuf {
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let plain: String = last.chars().filter(|c| !c.is_control()).take(100).collect();
+    let plain = if plain.trim_matches(['.', ' ']).is_empty() { "file".to_owned() } else { plain };
+    let (stem, extension) = match plain.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem.to_owned(), format!(".{extension}")),
+        _ => (plain.clone(), String::new()),
+    };
+    let numbered = (2..1000).map(|number| format!("{stem} ({number}){extension}"));
+    let names = std::iter::once(plain.clone()).chain(numbered);
+    let mut free = names.map(|name| folder.join(name)).filter(|path| !path.exists());
+    free.next().unwrap_or_else(|| folder.join(plain))
+}
+
+/// A picture as blocks, and what is known of the file.
+pub(super) fn show(file: &Attachment) -> Happened {
+    let Some(picture) = file.thumbnail.pixels(PICTURE.0, PICTURE.1) else {
+        return Happened::Notice(Notice::Bad("there is nothing to look at".to_owned()));
+    };
+    let rows = picture.chunks(2).map(|rows| {
+        let below = rows.get(1).unwrap_or(&rows[0]);
+        rows[0].iter().zip(below).map(|(up, down)| [*up, *down]).collect()
+    });
+    let lines = vec![format!("{}, {}", file.content_type, size(file.size)), file.caption.clone()];
+    Happened::Sheet(Sheet { title: file.name.clone(), lines, picture: rows.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_somebody_elses_leads_nowhere_else_and_replaces_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| free(folder.path(), name).strip_prefix(folder.path()).expect("in it").to_owned();
+        for (name, expected) in [
+            ("sea.png", "sea.png"),
+            ("../../.bashrc", ".bashrc"),
+            ("C:\\x\\boot.ini", "boot.ini"),
+            ("..", "file"),
+            ("", "file"),
+            ("a\n\u{1b}[31m.txt", "a[31m.txt"),
+        ] {
+            assert_eq!(at(name), Path::new(expected), "{name:?}");
+        }
+        std::fs::write(folder.path().join("sea.png"), b"").expect("written");
+        assert_eq!(at("sea.png"), Path::new("sea (2).png"));
+    }
+
+    #[test]
+    fn a_path_may_have_spaces_if_it_is_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("the sea.png");
+        std::fs::write(&path, b"").expect("written");
+        let words = path.display().to_string();
+        assert_eq!(path_and_caption(&words), (path, String::new()));
+        assert_eq!(path_and_caption("/nowhere/sea.png The sea"), ("/nowhere/sea.png".into(), "The sea".into()));
+    }
+}
