@@ -119,6 +119,12 @@ pub trait Keeping: Send + Sync + 'static {
     async fn sweep(&self, conversation: ConversationId, limit: usize) -> Result<usize, StoreError>;
 }
 
+/// Milliseconds since 1970, by this machine's clock.
+pub(crate) fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,10 +136,4 @@ mod tests {
         assert_eq!(keep(9, 5).and(keep(7, 6)), keep(7, 5));
         assert!(keep(0, 0).and(keep(0, 0)).is_all() && !keep(0, 1).is_all());
     }
-}
-
-/// Milliseconds since 1970, by this machine's clock.
-pub(crate) fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
