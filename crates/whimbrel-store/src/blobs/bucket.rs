@@ -1,5 +1,5 @@
 //! Content in a bucket of a store that speaks S3. An upload is a row of objects, `<prefix><two digits>/<id>/<number>`, each
-//! of [`CHUNK`] bytes but the last, and is kept for good once `…/whole` stands beside them. Nothing is moved or copied:
+//! of 1 MiB but the last, and is kept for good once `…/whole` stands beside them. Nothing is moved or copied:
 //! what was uploaded is what is read.
 //!
 //! Objects are written only where none is (`If-None-Match: *`), so what was checked does not change. A piece that was cut

@@ -1,6 +1,6 @@
 //! Who may change what in a group, and what a change leads to: the same for every engine, and pure.
 //!
-//! An engine asks what a change [`needs`](needs), reads that under its lock on the group into a [`Scene`], and writes the
+//! An engine asks what a change [`needs()`], reads that under its lock on the group into a [`Scene`], and writes the
 //! [`Effect`] that [`decide`] makes of it, with the row that tells of it, in the same transaction. An effect without
 //! [`Effect::told`] places no row in the group: nothing is different for its members, only somebody waits for an answer.
 //!
