@@ -2,8 +2,9 @@
 -- Names and columns are those of the SQLite schema of the same number.
 --
 -- state: 1 it is being uploaded, 2 it is whole. blob: its content, also while it is uploaded; a name that this program
--- made and that is never used again. nonce: what a proof of having the content is made with, once. idle_since: since when nothing has needed it (milliseconds since 1970): an upload that
--- rests, a file that no message refers to; NULL as long as one does.
+-- made and that is never used again. nonce: what a proof of having the content is made with, once. idle_since: since when
+-- nothing has needed it (milliseconds since 1970): an upload that rests, a file that no message refers to; NULL as long as
+-- one does.
 CREATE TABLE file (
     id           BINARY(16)       NOT NULL PRIMARY KEY,
     owner        BIGINT UNSIGNED  NOT NULL,

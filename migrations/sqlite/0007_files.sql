@@ -1,8 +1,9 @@
 -- Files, their content, and the messages that they came with.
 --
 -- state: 1 it is being uploaded, 2 it is whole. blob: its content, also while it is uploaded; a name that this program
--- made and that is never used again. nonce: what a proof of having the content is made with, once. idle_since: since when nothing has needed it (milliseconds since 1970): an upload that
--- rests, a file that no message refers to; NULL as long as one does.
+-- made and that is never used again. nonce: what a proof of having the content is made with, once. idle_since: since when
+-- nothing has needed it (milliseconds since 1970): an upload that rests, a file that no message refers to; NULL as long as
+-- one does.
 CREATE TABLE file (
     id           BLOB    NOT NULL PRIMARY KEY,
     owner        INTEGER NOT NULL,

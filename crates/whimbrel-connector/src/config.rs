@@ -49,7 +49,8 @@ pub struct Config {
     /// Members in the rosters that are remembered. [`limits::ROSTER_MEMBERS_CACHED`].
     pub roster_members_cached: u64,
     /// Requests of one session per second; 0 for no limit. A draft counts as one, a signal too, an Advance as one and one more for
-    /// every ten conversations, a Watch as one and one more for every ten users, a Sync as 25. Whoever sends faster is read from more slowly. 500.
+    /// every ten conversations, a Watch as one and one more for every ten users, a Sync as 25. Whoever sends faster is read
+    /// from more slowly. 500.
     pub requests_per_second: u32,
     /// Requests that may come at once after a pause. 2,000.
     pub requests_burst: u32,
