@@ -32,6 +32,7 @@ mod append;
 mod attach;
 mod audience;
 mod check;
+mod clock;
 mod closings;
 mod config;
 mod cursors;

@@ -6,7 +6,6 @@
 //! question that it answers again, since the connector names the time from which on it has not heard.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::time::timeout;
 use tracing::debug;
@@ -16,6 +15,7 @@ use whimbrel_rpc::{Stirred, Stirring};
 use whimbrel_store::Presences;
 
 use crate::Config;
+use crate::clock::now_ms;
 use crate::reach::{Reach, Whereabouts};
 use crate::seen::Seen;
 
@@ -88,10 +88,4 @@ impl Presence {
         found.dedup();
         Some(Some(users.iter().copied().filter(|user| found.binary_search(user).is_ok()).collect()))
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

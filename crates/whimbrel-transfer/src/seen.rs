@@ -19,7 +19,7 @@ use whimbrel_core::limits::LAST_SEEN_ROWS;
 use whimbrel_store::Presences;
 
 use crate::Config;
-use crate::presence::now_ms;
+use crate::clock::now_ms;
 
 pub(crate) struct Seen {
     config: Arc<Config>,

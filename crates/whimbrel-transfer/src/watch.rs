@@ -8,7 +8,7 @@
 //! An engine that fails is written down once, and what was missed meanwhile is found by the look that succeeds.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hashbrown::HashSet;
 use metrics::counter;
@@ -22,6 +22,7 @@ use whimbrel_store::{Directory, StoreError};
 use crate::Config;
 use crate::announcing::Announcing;
 use crate::attach::Attaching;
+use crate::clock::now_ms;
 use crate::closings::Closings;
 
 /// Log-outs that are remembered; beyond it they are closed again, which harms nobody.
@@ -164,11 +165,6 @@ fn place(row: &PlacedRow) -> (ConversationId, Seq) {
 
 fn places(rows: &[PlacedRow]) -> Vec<(ConversationId, Seq)> {
     rows.iter().map(place).collect()
-}
-
-/// Milliseconds since 1970.
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn before(at: u64, by: Duration) -> u64 {

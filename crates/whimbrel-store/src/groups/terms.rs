@@ -21,8 +21,13 @@ pub(crate) fn of(group: &Group) -> BTreeSet<String> {
     if !group.listed || group.dissolved_at.is_some() {
         return BTreeSet::new();
     }
-    let handle = group.handle.as_deref().map(|handle| cut(&plain(handle)));
-    beginnings(&plain(&group.name)).chain(handle).filter(|term| !term.is_empty()).collect()
+    of_listed(&group.name, group.handle.as_deref())
+}
+
+/// What leads to a group of this name and handle that is listed and stands.
+pub(crate) fn of_listed(name: &str, handle: Option<&str>) -> BTreeSet<String> {
+    let handle = handle.map(|handle| cut(&plain(handle)));
+    beginnings(&plain(name)).chain(handle).filter(|term| !term.is_empty()).collect()
 }
 
 /// What a change takes away, and what it adds. `before`: the same group as it was, or one that has no row yet.

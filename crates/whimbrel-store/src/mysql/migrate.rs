@@ -27,9 +27,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0007_files.sql"),
 ];
 
-/// With this file, which brings the last of the columns that a group is read from, the groups that stand get what searches
-/// find them by: as often as it takes, before it is counted.
-const WITH_TERMS: u32 = 6;
+/// With this file the groups that stand get what searches find them by: as often as it takes, before it is counted.
+const WITH_TERMS: u32 = 4;
 
 /// How long one waits for another node that migrates, in seconds, before saying that it is not done yet.
 const LOCK_WAIT_S: u32 = 60;

@@ -15,9 +15,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0007_files.sql"),
 ];
 
-/// With this file, which brings the last of the columns that a group is read from, the groups that stand get what searches
-/// find them by.
-const WITH_TERMS: usize = 6;
+/// With this file the groups that stand get what searches find them by.
+const WITH_TERMS: usize = 4;
 
 /// The schema's number.
 pub(super) fn known() -> u64 {
@@ -44,4 +43,36 @@ pub(super) fn run(db: &mut Connection) -> Result<(), StoreError> {
         step.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From before there were terms: what is listed and stands gets its own, whatever columns came since.
+    #[test]
+    fn groups_from_before_are_found() {
+        let mut db = Connection::open_in_memory().expect("memory");
+        for migration in &MIGRATIONS[..WITH_TERMS - 1] {
+            db.execute_batch(migration).expect("a good file");
+        }
+        db.pragma_update(None, "user_version", WITH_TERMS as i64 - 1).expect("a number");
+        let insert = "INSERT INTO chat_group (conv, handle, name, owner, join_mode, listed, history_for_all, member_limit, \
+             size, created_at, dissolved_at) VALUES (?1, ?2, ?3, 1, 1, ?4, 0, 10, 1, 1, ?5)";
+        let rows = [
+            (1_u8, Some("owls"), "Night Birds", 1, None),
+            (2, None, "Hidden", 0, None),
+            (3, None, "Former", 1, Some(9)),
+        ];
+        for (id, handle, name, listed, ended) in rows {
+            db.execute(insert, rusqlite::params![[id; 16], handle, name, listed, ended]).expect("a row");
+        }
+        run(&mut db).expect("whole");
+        let mut terms =
+            db.prepare("SELECT CAST(term AS TEXT), hex(conv) FROM group_term ORDER BY term").expect("a table");
+        let terms = terms.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("answers");
+        let terms: Vec<(String, String)> = terms.map(|row| row.expect("text")).collect();
+        let of_one = |term: &str| (term.to_owned(), "01".repeat(16));
+        assert_eq!(terms, ["birds", "night birds", "owls"].map(of_one));
+    }
 }

@@ -5,6 +5,7 @@ use whimbrel_core::ConversationId;
 
 use super::super::directory::work::{Stop, Work};
 use super::super::text::Text;
+use super::super::value::conversation;
 use super::read;
 use super::value::{GROUP_COLUMNS, get, group, group_columns};
 use crate::StoreError;
@@ -85,32 +86,25 @@ fn push<'a>(text: &mut Text, terms: impl Iterator<Item = (&'a str, ConversationI
     });
 }
 
-/// The terms of all of these; nothing where there is none.
-fn insert(groups: &[Group]) -> Option<Text> {
-    let terms: Vec<_> = groups.iter().map(|group| (group.id, terms::of(group))).collect();
-    let mut all = terms.iter().flat_map(|(id, terms)| terms.iter().map(|term| (term.as_str(), *id))).peekable();
-    all.peek()?;
-    let mut text = Text::default();
-    push(&mut text, all);
-    Some(text)
-}
-
-/// All groups of a database that has no terms yet, or not all.
+/// All groups of a database that has no terms yet, or not all. Reads only what is there since groups are.
 pub(in crate::mysql) async fn all(db: &mut MySqlConnection) -> Result<(), sqlx::Error> {
-    let page = concat!(
-        "SELECT ",
-        group_columns!(),
-        " FROM chat_group g FORCE INDEX (PRIMARY) WHERE g.conv > ? ORDER BY g.conv LIMIT ?"
-    );
+    let page = "SELECT conv, name, handle FROM chat_group FORCE INDEX (PRIMARY) WHERE conv > ? AND listed = 1 \
+         AND dissolved_at IS NULL ORDER BY conv LIMIT ?";
     let mut after = vec![0; 16];
     loop {
         let rows = query(page).bind(after).bind(PAGE as u64).fetch_all(&mut *db).await?;
-        let groups = rows.iter().map(group).collect::<sqlx::Result<Vec<_>>>()?;
-        if let Some(text) = insert(&groups) {
+        let mut terms = Vec::new();
+        for row in &rows {
+            let (id, name, handle) = (conversation(row, 0)?, get::<String>(row, 1)?, get::<Option<String>>(row, 2)?);
+            terms.extend(terms::of_listed(&name, handle.as_deref()).into_iter().map(|term| (term, id)));
+        }
+        if !terms.is_empty() {
+            let mut text = Text::default();
+            push(&mut text, terms.iter().map(|(term, id)| (term.as_str(), *id)));
             text.run(&mut *db).await?;
         }
-        match groups.last() {
-            Some(last) if groups.len() == PAGE => after = last.id.as_bytes().to_vec(),
+        match rows.last() {
+            Some(last) if rows.len() == PAGE => after = conversation(last, 0)?.as_bytes().to_vec(),
             _ => return Ok(()),
         }
     }

@@ -80,6 +80,42 @@ async fn an_interrupted_migration_goes_on() {
     }
 }
 
+/// From before there were terms, and more than are written at once: what is listed and stands gets its own, also when the
+/// first try was interrupted among them.
+#[tokio::test]
+async fn groups_from_before_are_found() {
+    let database = TestDatabase::migrated().await;
+    let mut db = database.connect().await;
+    let number = WITH_TERMS as usize - 1;
+    let later: Vec<_> = MIGRATIONS[number..].iter().flat_map(|migration| statements(migration)).collect();
+    for statement in later.iter().rev() {
+        db.execute(sqlx::raw_sql(AssertSqlSafe(undo(statement)))).await.expect("it is there");
+    }
+    let row = |id: u32, name: &str, listed: u8, ended: &str| {
+        format!("(UNHEX('{id:032x}'),'{name}','','',1,1,{listed},0,10,1,1,{ended})")
+    };
+    let listed = (1..=520).map(|id| row(id, "Night Birds", 1, "NULL"));
+    let rows: Vec<_> = listed.chain([row(600, "Hidden", 0, "NULL"), row(601, "Former", 1, "9")]).collect();
+    let insert = "INSERT INTO chat_group (conv,name,avatar,announcement,owner,join_mode,listed,history_for_all,\
+         member_limit,size,created_at,dissolved_at) VALUES ";
+    db.execute(sqlx::raw_sql(AssertSqlSafe(format!("{insert}{}", rows.join(","))))).await.expect("rows");
+    let state = State { number: number as u32, done: 0, begun: false };
+    let whole = State { done: statements(MIGRATIONS[number]).len() as u32, ..state };
+    for (state, lose) in [(state, None), (whole, Some("DELETE FROM group_term WHERE term = 'birds' LIMIT 300"))] {
+        if let Some(lose) = lose {
+            for statement in MIGRATIONS[number + 1..].iter().flat_map(|migration| statements(migration)).rev() {
+                db.execute(sqlx::raw_sql(AssertSqlSafe(undo(&statement)))).await.expect("it is there");
+            }
+            db.execute(lose).await.expect("there are some");
+        }
+        write_state(&mut db, state).await.expect("answers");
+        migrate(&database.config(), &mut |_| {}).await.expect("it goes on");
+        let counts = "SELECT CONVERT(term USING utf8mb4), COUNT(*) FROM group_term GROUP BY term ORDER BY term";
+        let counts: Vec<(String, i64)> = sqlx::query_as(counts).fetch_all(&mut db).await.expect("answers");
+        assert_eq!(counts, [("birds".to_owned(), 520), ("night birds".to_owned(), 520)]);
+    }
+}
+
 /// A table of somebody else's in the way is no work of ours: it stops, and says where.
 #[tokio::test]
 async fn a_foreign_table_is_not_taken_for_our_own() {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 use whimbrel_core::ConversationId;
 
-use super::super::value::{all as rows, run, sql};
+use super::super::value::{all as rows, conversation, run, sql};
 use super::read::{self, GROUP_COLUMNS, group, group_columns};
 use crate::groups::Group;
 use crate::groups::terms::{self, Search};
@@ -58,15 +58,15 @@ pub(super) fn update(db: &Connection, before: &Group, after: &Group) -> rusqlite
     Ok(())
 }
 
-/// All groups of a database that has no terms yet.
+/// All groups of a database that has no terms yet. Reads only what is there since groups are.
 pub(in crate::sqlite) fn all(db: &Connection) -> rusqlite::Result<()> {
-    let listed = concat!("SELECT ", group_columns!(), " FROM chat_group g WHERE g.listed = 1");
+    let listed = "SELECT conv, name, handle FROM chat_group WHERE listed = 1 AND dissolved_at IS NULL";
     let mut listed = db.prepare(listed)?;
     let mut groups = listed.query([])?;
     while let Some(row) = groups.next()? {
-        let group = group(row)?;
-        for term in terms::of(&group) {
-            run(db, ADD, params![term.as_bytes(), group.id.as_bytes()])?;
+        let (id, name, handle) = (conversation(row, 0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?);
+        for term in terms::of_listed(&name, handle.as_deref()) {
+            run(db, ADD, params![term.as_bytes(), id.as_bytes()])?;
         }
     }
     Ok(())
