@@ -84,9 +84,8 @@ impl Client {
         loop {
             let rows = self.stored_before(conversation, run, before, limit).await?;
             let next = rows.first().map_or(run.low, |first| first.seq.0);
-            let ends = |older: u64| Seq(older);
             if rows.len() >= limit || run.low == 1 {
-                let older = (next > 1).then(|| ends(next));
+                let older = Some(Seq(next)).filter(|older| older.0 > 1);
                 return self.near(conversation, rows, older, before, run).await;
             }
             match self.extend(conversation, run).await {
@@ -102,7 +101,7 @@ impl Client {
                 Err(error) if rows.is_empty() => return Err(error),
                 Err(error) => {
                     tracing::debug!(%conversation, error = &error as &dyn std::error::Error, "no older messages for now");
-                    return self.near(conversation, rows, Some(ends(run.low)), before, run).await;
+                    return self.near(conversation, rows, Some(Seq(run.low)), before, run).await;
                 }
             }
         }
