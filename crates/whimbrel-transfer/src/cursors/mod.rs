@@ -6,7 +6,8 @@
 //!   group, and says something of it, tells nobody but themselves; the store drops it.
 //! - Receipts are pushed at once, and once; they are pushed again when they are durable, for those who came between.
 //! - What is durable gathers, one cursor for each user and conversation, for at most [`Config::cursor_delay`]; then it
-//!   goes to the log like everything else. The owner is answered when it has been committed.
+//!   goes to the log like everything else, those of many spread over that time. The owner is answered when it has been
+//!   committed.
 //! - Whoever asks again for what is durable is answered where it asked, whatever UserStatus knows.
 //! - Nothing is kept for sure here: a device repeats its cursors until they are answered.
 //! - What is remembered is forgotten when the database was reached anew ([`Timeline::connections`]): one that went back
