@@ -3,6 +3,7 @@
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashMap};
 use metrics::counter;
@@ -14,6 +15,8 @@ use crate::outgoing::Waiter;
 
 /// Parts of [`Config::cursor_delay`](crate::Config) over which the cursors of many are spread.
 const PARTS: usize = 16;
+/// What is shorter is not worth spreading over.
+const PART_TIME_MIN: Duration = Duration::from_millis(10);
 /// A part with fewer waits for the end of the delay, and goes with the others: a record for a handful costs more than it
 /// spreads.
 const PART_MIN: usize = 16;
@@ -101,8 +104,12 @@ impl CursorDesk {
     }
 
     async fn log_gathered(self: Arc<Self>) {
-        let pause = self.config.cursor_delay / PARTS as u32;
-        for number in (0..PARTS).cycle() {
+        let delay = self.config.cursor_delay;
+        let (pause, first) = match delay / PARTS as u32 {
+            pause if pause >= PART_TIME_MIN => (pause, 0),
+            _ => (delay, PARTS - 1),
+        };
+        for number in (first..PARTS).cycle() {
             tokio::select! {
                 () = self.stop.cancelled() => self.log_now(),
                 () = tokio::time::sleep(pause) => {

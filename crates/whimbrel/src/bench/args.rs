@@ -32,6 +32,9 @@ pub(super) enum What {
     /// Make a very long conversation, and see how long its pages take, by REST, wherever they lie
     #[command(after_help = HISTORY)]
     History(HistoryArgs),
+    /// See how long the list of many conversations with their unread counts takes, and reading on in a very long group
+    #[command(after_help = UNREAD)]
+    Unread(UnreadArgs),
 }
 
 const IDLE: &str = "\
@@ -67,6 +70,14 @@ Examples:
   whimbrel bench history --local cluster --messages 1000000 --json
 
 The messages are written into the private server's database past the server: it has to be private.";
+
+const UNREAD: &str = "\
+Examples:
+  whimbrel bench unread --local standalone
+  whimbrel bench unread --local cluster --conversations 200 --long 100000 --json
+
+Every count is compared with what was written. The messages are written into the private server's database past the server:
+it has to be private.";
 
 /// Which server is measured.
 #[derive(Debug, Clone, ClapArgs)]
@@ -233,6 +244,28 @@ pub(super) struct HistoryArgs {
     /// Bytes of each body
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) bytes: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench unread`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct UnreadArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Conversations in the list: half of them with one other user, half of them groups
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=20_000))]
+    pub(super) conversations: u32,
+    /// Messages of each
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
+    pub(super) messages: u64,
+    /// Messages of one group more, which is read on in
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
+    pub(super) long: u64,
+    /// Times that each thing is done, one after the other
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) samples: u32,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

@@ -6,21 +6,16 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
+use anyhow::bail;
 use whimbrel_client::{Credentials, HistoryAt, Rest};
-use whimbrel_core::{ConversationId, DeviceId, Message, MessageId, MessageKind, Seq, UserId};
-use whimbrel_store::{CommitError, NewRow, PlaceBatch, Timeline};
+use whimbrel_core::{ConversationId, Message, Seq};
+use whimbrel_store::Timeline;
 
 use super::args::HistoryArgs;
-use super::report::Report;
+use super::filling::{APART_MS, Filling};
+use super::report::{Report, share};
 use super::target::{TOKEN_TTL, Target};
 use crate::prove::progress;
-
-/// Rows that are written at once.
-const BATCH: u64 = 2000;
-/// Milliseconds between two messages.
-const APART_MS: u64 = 1000;
 
 /// Runs it.
 pub(super) async fn run(args: HistoryArgs) -> anyhow::Result<ExitCode> {
@@ -30,7 +25,9 @@ pub(super) async fn run(args: HistoryArgs) -> anyhow::Result<ExitCode> {
     let account = target.accounts.devices(&users[..1], TOKEN_TTL).await?.remove(0);
     let chat = target.accounts.befriend(&[(users[0], users[1])]).await?.remove(0);
     let began = Instant::now();
-    target.fill(async |timeline: &dyn Timeline| fill(timeline, chat, [users[0], users[1]], &args, &bar).await).await?;
+    let sender = |seq: Seq| users[(seq.0 % 2) as usize];
+    let filling = Filling { conversation: chat, upto: Seq(args.messages), sender: &sender, bytes: args.bytes as usize };
+    target.fill(async |timeline: &dyn Timeline| filling.write(timeline, &bar).await.map(drop)).await?;
     let filled = began.elapsed();
     bar.finish_and_clear();
 
@@ -61,55 +58,10 @@ pub(super) async fn run(args: HistoryArgs) -> anyhow::Result<ExitCode> {
         (["around_middle_p50_ms", "around_middle_p99_ms"], around),
         (["at_time_in_middle_p50_ms", "at_time_in_middle_p99_ms"], at),
     ] {
-        report.measured(p50, share(&times, 50)).measured(p99, share(&times, 99));
+        report.measured(p50, share(times.clone(), 50)).measured(p99, share(times, 99));
     }
     report.print(args.json);
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes the conversation behind what stands in it.
-async fn fill(
-    timeline: &dyn Timeline,
-    chat: ConversationId,
-    users: [UserId; 2],
-    args: &HistoryArgs,
-    bar: &indicatif::ProgressBar,
-) -> anyhow::Result<()> {
-    let head = timeline.heads(&[chat]).await?.remove(0).context("The conversation is missing")?;
-    let first = users[0].min(users[1]);
-    let (mut n, mut first_own, mut seq) = (head.n, head.first_own, head.seq.0);
-    while seq < args.messages {
-        let count = BATCH.min(args.messages - seq);
-        let rows = (1..=count).map(|step| {
-            let sender = users[(step % 2) as usize];
-            n += 1;
-            first_own += u64::from(sender == first);
-            let body = Bytes::from(vec![step as u8; args.bytes as usize]);
-            NewRow {
-                // Nobody sends them again.
-                hash: [0; 32],
-                message: Message {
-                    conversation: chat,
-                    seq: Seq(seq + step),
-                    sender,
-                    device: DeviceId::from_bytes([1; 16]),
-                    message_id: MessageId::generate(),
-                    kind: MessageKind::TEXT,
-                    key_version: 1,
-                    body,
-                    at: head.at + (seq + step) * APART_MS,
-                },
-                n,
-                own: if sender == first { first_own } else { n - first_own },
-                in_group: false,
-            }
-        });
-        let batch = PlaceBatch { rows: rows.collect(), cursors: Vec::new() };
-        timeline.commit(batch).await.map_err(|(_, error): (_, CommitError)| error)?;
-        seq += count;
-        bar.set_position(seq);
-    }
-    Ok(())
 }
 
 /// Who asks for what.
@@ -137,13 +89,6 @@ impl Asked<'_> {
                 bail!("{place:?} gave {} messages, dense: {is_dense}", page.len());
             }
         }
-        times.sort();
         Ok(times)
     }
-}
-
-/// The time within which so many of a hundred pages came, in milliseconds.
-fn share(times: &[Duration], percent: usize) -> Option<f64> {
-    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-    times.get(at).map(|time| time.as_secs_f64() * 1000.0)
 }

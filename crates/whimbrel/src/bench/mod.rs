@@ -11,11 +11,13 @@
 //! | `usage` | processor time and memory of a process |
 //! | `session` | one connection |
 //! | `body`, `places` | what messages consist of, and which came |
-//! | `idle`, `direct`, `group`, `history` | the measurements |
+//! | `filling` | messages that are there before |
+//! | `idle`, `direct`, `group`, `history`, `unread` | the measurements |
 
 mod args;
 mod body;
 mod direct;
+mod filling;
 mod group;
 mod history;
 mod idle;
@@ -23,6 +25,7 @@ mod places;
 mod report;
 mod session;
 mod target;
+mod unread;
 mod usage;
 
 use std::process::ExitCode;
@@ -44,6 +47,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         args::What::Group(args) => group::run(args).await,
         args::What::LargeGroup(args) => group::run_large(args).await,
         args::What::History(args) => history::run(args).await,
+        args::What::Unread(args) => unread::run(args).await,
     }
 }
 

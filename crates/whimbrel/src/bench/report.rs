@@ -1,5 +1,7 @@
 //! Figures for people and for machines: a table, or one object.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 /// A list of figures in the order in which they are printed. Names end with their unit.
@@ -36,6 +38,13 @@ impl Report {
             println!("{name:width$}  {value}");
         }
     }
+}
+
+/// The time within which so many of a hundred came, in milliseconds; none of nothing.
+pub(super) fn share(mut times: Vec<Duration>, percent: usize) -> Option<f64> {
+    times.sort();
+    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
+    times.get(at).map(|time| time.as_secs_f64() * 1000.0)
 }
 
 /// Four digits, or all that stand before the point.
