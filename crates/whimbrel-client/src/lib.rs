@@ -165,6 +165,7 @@ mod reconnect;
 mod relation;
 mod relations;
 mod rest;
+mod search;
 mod setting;
 pub mod store;
 mod sync;
@@ -194,8 +195,10 @@ pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, Relati
 pub use rest::{
     AuthorizedRest, FileForm, FileProof, FileRange, FileState, PAGE, RELATIONS_PAGE, Rest, ServerFollowUps, ServerPage,
 };
+pub use search::{Search, SearchHit, SearchPlace, Searched};
 pub use setting::{Setting, SettingChange};
 
+pub use whimbrel_core::search::{Snippet, Terms, TermsError};
 pub use whimbrel_core::{
     ConversationId, ConversationKind, Cursors, DeviceId, FileId, GoodbyeCode, MessageId, MessageKind, Presence,
     PresenceState, Privacy, Refusal, Role, Seq, UserId,

@@ -20,9 +20,9 @@ const BACK: u64 = 128;
 
 /// What the store has of a conversation: `low ..= high`, nothing when `low` is beyond.
 #[derive(Debug, Clone, Copy)]
-struct Run {
-    low: u64,
-    high: u64,
+pub(super) struct Run {
+    pub(super) low: u64,
+    pub(super) high: u64,
 }
 
 /// What became of a try to make the run longer.
@@ -122,7 +122,7 @@ impl Client {
     }
 
     /// The last `limit` messages of the store before a place.
-    async fn stored_before(
+    pub(super) async fn stored_before(
         &self,
         conversation: ConversationId,
         run: Run,
@@ -194,10 +194,15 @@ impl Client {
             let page = self.rest().history(conversation, HistoryAt::At(ms), 1).await?;
             return Ok(page.messages.first().map_or(run.high + 1, |first| first.seq.0));
         }
+        self.stored_since(conversation, run, ms).await
+    }
+
+    /// The first place of the run of this time or later; behind its end, if there is none.
+    pub(super) async fn stored_since(&self, conversation: ConversationId, run: Run, ms: u64) -> Result<u64, Error> {
         let (mut low, mut high) = (run.low, run.high + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            let found = store.messages(conversation, Seq(middle - 1), 1).await?;
+            let found = self.inner.store.messages(conversation, Seq(middle - 1), 1).await?;
             match found.first() {
                 Some(row) if row.at >= ms => high = middle,
                 _ => low = middle + 1,

@@ -22,6 +22,7 @@ mod chats;
 mod follow_ups;
 mod history;
 mod presence;
+mod search;
 
 /// Calls that wait for the driver.
 const COMMANDS_MAX: usize = 256;
