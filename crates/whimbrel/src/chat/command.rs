@@ -43,6 +43,8 @@ pub(super) enum Command {
     Cancel,
     /// About a message: what stands behind the command says which, and with what.
     About(About, String),
+    /// Look for messages with these words, everywhere.
+    Search(String),
     /// How the open conversation is shown.
     Pin,
     Quiet,
@@ -101,6 +103,7 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/save", "[#N] [FOLDER]", "keep a file that came"),
     ("/show", "[#N]", "look at a picture that came"),
     ("/cancel", "", "give up the files that are on their way"),
+    ("/search", "WORDS", "look for messages, in all conversations"),
     ("/group", "NAME [@HANDLE …]", "make a group with these people"),
     ("/join", "HANDLE", "get into a group, or accept an invitation"),
     ("/invite", "HANDLE …", "ask people into this group"),
@@ -190,6 +193,8 @@ fn command(name: &str, arguments: &str) -> Result<Command, String> {
         ("readers", _) => Command::About(About::Readers, arguments.to_owned()),
         ("save", _) => Command::About(About::Save, arguments.to_owned()),
         ("show", _) => Command::About(About::Show, arguments.to_owned()),
+        ("search", "") => return example("night train"),
+        ("search", _) => Command::Search(arguments.to_owned()),
         ("send", "") => return example("~/sea.png The sea"),
         ("send", _) => Command::Send(arguments.to_owned()),
         (_, arguments) => return alone(name, arguments),

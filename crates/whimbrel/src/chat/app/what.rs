@@ -125,6 +125,7 @@ pub(in crate::chat) enum Effect {
     },
     InGroup(ConversationId, InGroup),
     Readers(ConversationId, Seq),
+    Search(String),
     /// A path, and perhaps what is said with it.
     SendFile(ConversationId, String),
     /// To this folder; empty: here.
@@ -137,11 +138,11 @@ pub(in crate::chat) enum Effect {
 }
 
 impl Effect {
-    /// Whether the server is asked by REST, which may take its time.
+    /// Whether the server is asked by REST, or much is read, which may take its time.
     pub(in crate::chat) fn asks_rest(&self) -> bool {
         use Effect::{
             Add, InGroup, Invisible, Invitation, Join, Members, Names, NewGroup, Older, Pin, Quiet, Readers,
-            RefreshInvitations, RefreshPrivacy, RefreshRequests, Relation,
+            RefreshInvitations, RefreshPrivacy, RefreshRequests, Relation, Search,
         };
         matches!(
             self,
@@ -158,6 +159,7 @@ impl Effect {
                 | Invitation { .. }
                 | InGroup(..)
                 | Readers(..)
+                | Search(_)
                 | Older(..)
                 | Pin(..)
                 | Quiet(..)

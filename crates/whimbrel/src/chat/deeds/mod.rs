@@ -6,6 +6,7 @@
 mod files;
 mod groups;
 mod perform;
+mod search;
 
 use std::collections::VecDeque;
 use std::pin::Pin;

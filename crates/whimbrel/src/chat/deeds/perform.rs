@@ -4,6 +4,7 @@ use whimbrel_client::{
     Client, ConversationId, Error, GroupRequest, HistoryAt, Pictured, Relation, RelationState, RequestKind, Seq, UserId,
 };
 
+use super::search::search;
 use super::{files, groups};
 use crate::chat::app::{Effect, Happened, Notice, Person, RelationDeed};
 
@@ -104,6 +105,7 @@ async fn attempt(client: &Client, effect: Effect) -> anyhow::Result<Option<Happe
             let told = files::carry(client, effect, &|_| {}, std::future::pending()).await;
             Some(Happened::Notice(told))
         }
+        Effect::Search(words) => Some(Happened::Sheet(search(client, &words).await?)),
         Effect::ShowFile(file) => Some(files::show(&file)),
         Effect::CancelFiles => bad("no file is on its way"),
         effect => groups::attempt(client, effect).await?,
@@ -133,7 +135,7 @@ async fn invitations(client: &Client) -> anyhow::Result<Vec<GroupRequest>> {
 }
 
 /// What people are called. Those whom the server does not tell of now are left out.
-async fn names(client: &Client, users: Vec<UserId>) -> Vec<Person> {
+pub(super) async fn names(client: &Client, users: Vec<UserId>) -> Vec<Person> {
     let mut people = Vec::new();
     for user in users {
         if let Ok(profile) = client.rest().user(user).await {
