@@ -167,7 +167,8 @@ pub async fn keys_are_of_the_time_in_which_one_is_in_the_group(stores: &Stores) 
     assert_eq!((keys(goes, 0, 10).await, keys(late, 0, 10).await), (vec![1], vec![1, 2]));
     assert_eq!((keys(stays, 0, 10).await, keys(stays, 1, 1).await), (vec![1, 2, 3], vec![2]));
     company.does(goes, join()).await;
-    assert_eq!(keys(goes, 0, 10).await, [3], "who comes back is there from then on");
+    assert_eq!(keys(goes, 0, 10).await, [1, 3], "who comes back has those of both times, and none between");
+    assert_eq!((keys(goes, 0, 1).await, keys(goes, 1, 10).await, keys(goes, 3, 10).await), (vec![1], vec![3], vec![]));
     let all = GroupSettings { history_for_all: Some(true), ..Default::default() };
     company.does(owner, GroupChange::Settle(all)).await;
     company.does(late, join()).await;

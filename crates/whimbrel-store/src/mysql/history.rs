@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
-use sqlx::Executor;
 use sqlx::mysql::MySqlConnection;
+use sqlx::{Executor, Row};
 use whimbrel_core::{ConversationId, Message, Seq, UserId};
 
 use super::MySqlStore;
@@ -21,6 +21,9 @@ const SIGHT: &str = concat!(
     last_seq!("m.conv"),
     " FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv WHERE m.user = "
 );
+
+/// The times before the present one of somebody who came back to a group.
+const EARLIER: &str = " UNION ALL SELECT since, until, NULL, NULL FROM member_span FORCE INDEX (PRIMARY) WHERE user = ";
 
 const ROWS: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
      FROM message FORCE INDEX (PRIMARY) WHERE conv = ";
@@ -148,9 +151,16 @@ async fn sight(
 ) -> Result<Option<Sight>, sqlx::Error> {
     let mut text = Text::new(SNAPSHOT);
     text.words(SIGHT).number(user.0).words(" AND m.conv = ").bytes(conversation.as_bytes());
-    let rows = text.rows(db).await?;
-    let sight = |row| Ok(Sight::of(number(row, 0)?, number(row, 1)?, number(row, 2)?, number_or_zero(row, 3)?));
-    rows.first().map(sight).transpose()
+    text.words(EARLIER).number(user.0).words(" AND conv = ").bytes(conversation.as_bytes());
+    let (mut spans, mut ends) = (Vec::new(), None);
+    for row in &text.rows(db).await? {
+        spans.push((number(row, 0)?, number(row, 1)?));
+        // The ends stand with the present time alone.
+        if let Some(floor) = row.try_get::<Option<u64>, _>(2)? {
+            ends = Some((floor, number_or_zero(row, 3)?));
+        }
+    }
+    Ok(ends.map(|(floor, head)| Sight::of(spans, floor, head)))
 }
 
 async fn page(
@@ -162,7 +172,7 @@ async fn page(
 ) -> Result<Option<HistoryPage>, sqlx::Error> {
     let Some(sight) = sight(db, user, conversation).await? else { return Ok(None) };
     let at = match from {
-        PageAt::At(at) => first_since(db, conversation, sight.first - 1, sight.last, at).await?,
+        PageAt::At(at) => first_since(db, conversation, sight.first() - 1, sight.last(), at).await?,
         _ => 0,
     };
     let [down, up] = sight.page(from, at, limit);
@@ -175,7 +185,7 @@ async fn page(
             messages.reverse();
         }
     }
-    Ok(Some(HistoryPage { first: Seq(sight.first), last: Seq(sight.last), messages }))
+    Ok(Some(HistoryPage { first: Seq(sight.first()), last: Seq(sight.last()), messages }))
 }
 
 /// Those of the range that fit. Where bodies are long, rows beyond them cross the wire for nothing, in vain but in bounds:
@@ -247,7 +257,7 @@ async fn follow_ups(
 ) -> Result<Option<FollowUps>, sqlx::Error> {
     let Some(sight) = sight(db, user, conversation).await? else { return Ok(None) };
     let mut found = FollowUps { messages: Vec::new(), next: None };
-    let (from, to) = (about.start().0.max(sight.first), about.end().0.min(sight.last));
+    let (from, to) = (about.start().0.max(sight.first()), about.end().0.min(sight.last()));
     if from > to {
         return Ok(Some(found));
     }
@@ -258,9 +268,10 @@ async fn follow_ups(
         if !room.fits(message.body.len()) {
             return Ok(Some(found));
         }
-        found.next = Some((seq(row, 9)?, message.seq));
-        // After the user's time others go on.
-        if message.seq.0 <= sight.last {
+        let target = seq(row, 9)?;
+        found.next = Some((target, message.seq));
+        // When the user is away others go on.
+        if sight.sees(target) && sight.sees(message.seq) {
             found.messages.push(message);
         }
     }
