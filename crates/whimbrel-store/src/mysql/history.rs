@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
+use sqlx::Executor;
 use sqlx::mysql::MySqlConnection;
-use sqlx::{Executor, Row};
 use whimbrel_core::{ConversationId, Message, Seq, UserId};
 
 use super::MySqlStore;
@@ -16,14 +16,13 @@ use super::value::{conversation, number, number_or_zero, seq};
 use crate::StoreError;
 use crate::history::{FollowUps, History, HistoryPage, PageAt, Ranges, Room, Said, Sight, next_places};
 
+/// With the times before the present one of somebody who came back to a group: a row for each, or one without.
 const SIGHT: &str = concat!(
     "SELECT m.since, m.until, c.floor, ",
     last_seq!("m.conv"),
-    " FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv WHERE m.user = "
+    ", s.since, s.until FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv \
+     LEFT JOIN member_span s FORCE INDEX (PRIMARY) ON s.user = m.user AND s.conv = m.conv WHERE m.user = "
 );
-
-/// The times before the present one of somebody who came back to a group.
-const EARLIER: &str = " UNION ALL SELECT since, until, NULL, NULL FROM member_span FORCE INDEX (PRIMARY) WHERE user = ";
 
 const ROWS: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
      FROM message FORCE INDEX (PRIMARY) WHERE conv = ";
@@ -151,16 +150,14 @@ async fn sight(
 ) -> Result<Option<Sight>, sqlx::Error> {
     let mut text = Text::new(SNAPSHOT);
     text.words(SIGHT).number(user.0).words(" AND m.conv = ").bytes(conversation.as_bytes());
-    text.words(EARLIER).number(user.0).words(" AND conv = ").bytes(conversation.as_bytes());
-    let (mut spans, mut ends) = (Vec::new(), None);
-    for row in &text.rows(db).await? {
-        spans.push((number(row, 0)?, number(row, 1)?));
-        // The ends stand with the present time alone.
-        if let Some(floor) = row.try_get::<Option<u64>, _>(2)? {
-            ends = Some((floor, number_or_zero(row, 3)?));
-        }
+    let rows = text.rows(db).await?;
+    let Some(present) = rows.first() else { return Ok(None) };
+    let mut spans = vec![(number(present, 0)?, number(present, 1)?)];
+    for row in &rows {
+        // A time that is over has an end; an outer join that met no row has none.
+        spans.extend(Some((number_or_zero(row, 4)?, number_or_zero(row, 5)?)).filter(|(_, until)| *until > 0));
     }
-    Ok(ends.map(|(floor, head)| Sight::of(spans, floor, head)))
+    Ok(Some(Sight::of(spans, number(present, 2)?, number_or_zero(present, 3)?)))
 }
 
 async fn page(
