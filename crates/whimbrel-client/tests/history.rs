@@ -10,7 +10,7 @@ use whimbrel_client::store::MemoryStore;
 use whimbrel_client::testing::FakeServer;
 use whimbrel_client::{
     Client, ClientBuilder, Content, ConversationId, Error, Event, Events, FirstSync, FollowUp, Gone, History,
-    HistoryAt, Pictured, Seq, UserId,
+    HistoryAt, MessageKind, Pictured, Seq, UserId,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -241,4 +241,93 @@ async fn what_is_gone_ends_history() {
     let before = client.history(house.chat, HistoryAt::Around(Seq(5)), 4).await.unwrap();
     assert_eq!(of(&before.items), [1001, 1002, 1003, 1004]);
     client.close().await;
+}
+
+/// Bob says something, is sent away and comes back, twice; meanwhile others talk, and react to and take back what was said
+/// before. His device that was there all along, one that comes later, and one of little room show the same when they scroll
+/// back: each of his times, opened, with what became of it and nothing of what was said between. What is unread is of the
+/// present time.
+#[tokio::test]
+async fn who_comes_back_to_a_group_scrolls_to_what_they_saw_before() {
+    let fake = FakeServer::start().await;
+    let (ann, bob, _) = fake.friends("ann", "bob");
+    let chat = fake.group("birds", ann, &[bob]);
+    let there = builder(&fake, bob).first_sync(FirstSync::Everything);
+    let (there, _events) = online(there).await;
+    let mut expected = vec![1];
+    let say = |count: u64, who: &str| {
+        let said = (0..count).map(|number| fake.say(chat, ann, &format!("{who} {number}")).seq.0);
+        said.collect::<Vec<u64>>()
+    };
+    let early = say(5, "seen");
+    expected.extend(&early);
+    for time in 0..2 {
+        fake.remove(chat, bob, ann);
+        expected.push(fake.messages(chat).last().unwrap().seq.0);
+        say(4, "secret");
+        fake.say_content(chat, ann, about(early[2], FollowUp::Recall));
+        fake.join(chat, bob);
+        expected.push(fake.messages(chat).last().unwrap().seq.0);
+        if time == 0 {
+            expected.extend(say(3, "seen"));
+        }
+    }
+    let emoji = "👍".to_owned();
+    fake.say_content(chat, ann, about(early[1], FollowUp::React { emoji, removed: false }));
+    expected.extend(say(6, "seen"));
+    let last = Seq(*expected.last().unwrap());
+    let house = House { fake, chat, bob, whole: Vec::new() };
+    let builders = [
+        builder(&house.fake, bob).first_sync(FirstSync::Everything),
+        house.recent(),
+        house.recent().store(Arc::new(MemoryStore::keeping(3))),
+    ];
+    let mut devices = vec![there];
+    for builder in builders {
+        devices.push(online(builder).await.0);
+    }
+    for device in &devices {
+        let arrived = async {
+            while device.messages(chat, Seq(last.0 - 1), 1).await.unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, arrived).await.unwrap();
+    }
+    for (limit, device) in [1, 2, 3, 50].into_iter().flat_map(|limit| devices.iter().map(move |device| (limit, device)))
+    {
+        let seen = house.scroll(device, limit).await;
+        assert_eq!(of(&seen), expected, "by {limit}");
+        for item in &seen {
+            match &item.content {
+                Content::Text(text) => assert!(text.starts_with("seen"), "{text}"),
+                Content::Gone => assert_eq!(item.seq.0, early[2]),
+                other => assert_eq!(item.kind, MessageKind::GROUP, "{other:?}"),
+            }
+        }
+        assert_eq!(
+            seen.iter().filter(|item| !item.reactions.is_empty()).map(|item| item.seq.0).collect::<Vec<_>>(),
+            [early[1]]
+        );
+        assert_eq!(seen.iter().filter(|item| item.content == Content::Gone).count(), 1);
+    }
+    let mut after = Seq::ZERO;
+    let mut forth = Vec::new();
+    loop {
+        let page = devices[1].history(chat, HistoryAt::After(after), 4).await.unwrap();
+        forth.extend(of(&page.items));
+        match page.newer {
+            Some(newer) => after = newer,
+            None => break,
+        }
+    }
+    assert_eq!(forth, expected, "and forth again");
+    let around = devices[1].history(chat, HistoryAt::Around(Seq(early[4] + 3)), 4).await.unwrap();
+    let at = expected.iter().position(|seq| *seq > early[4] + 3).unwrap();
+    assert_eq!(of(&around.items), expected[at - 2..at + 2], "around a place between");
+    for device in devices {
+        let list = device.conversations().await.unwrap();
+        assert_eq!(list.iter().find(|row| row.id == chat).unwrap().unread, 6);
+        device.close().await;
+    }
 }

@@ -63,6 +63,8 @@ pub const GROUP_MEMBERS_MAX: u32 = 100_000;
 pub const GROUPS_MAX: u64 = 1000;
 /// Requests and invitations of one group that wait for an answer.
 pub const GROUP_REQUESTS_MAX: u64 = 1000;
+/// Earlier times in a group that somebody who left and came back still sees; older ones are forgotten.
+pub const GROUP_SPANS_MAX: usize = 100;
 /// Users named in one change of a group.
 pub const GROUP_CHANGE_USERS_MAX: usize = 1000;
 /// Up to so many members, a group's messages are routed by member, its members see each other's DELIVERED, and signals

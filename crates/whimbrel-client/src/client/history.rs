@@ -3,6 +3,10 @@
 //! What lies next to the device's run is taken into it: the run grows downwards, without a gap, and from then on is read
 //! here. What lies farther away is shown and not kept, so that the run stays one; with it come the follow-ups of its
 //! messages, wherever they stand, and the picture is that of a device which was there all along.
+//!
+//! So is what was said in an earlier time in a group that one left and came back to: what stands between is not for this
+//! user, so it never becomes part of the run. Whoever scrolls comes from the first message of one time to the last of the
+//! one before.
 
 use whimbrel_core::{ConversationId, Message, Seq};
 
@@ -31,7 +35,7 @@ enum Extended {
     To(u64),
     /// Nothing older is there.
     Whole,
-    /// The store does not keep more.
+    /// The store does not keep more; or what is older is of an earlier time in the group, and not next to the run.
     NotKept,
 }
 
@@ -157,7 +161,7 @@ impl Client {
             }
         }
         if messages.is_empty() {
-            return Ok(Extended::Whole);
+            return Ok(if page.older.is_some() { Extended::NotKept } else { Extended::Whole });
         }
         self.ask(|reply| Command::Older { conversation, messages, reply }).await??;
         let low = self.run(conversation).await?.low;

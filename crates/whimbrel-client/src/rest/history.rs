@@ -14,7 +14,8 @@ use crate::history::HistoryAt;
 /// A page of a conversation, as the server has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerPage {
-    /// In the order of their places, without a gap; sealed.
+    /// In the order of their places, without a gap; sealed. A page ends where the user was not in the group, and `older` and
+    /// `newer` lead over that.
     pub messages: Vec<Message>,
     /// The first place that the user sees.
     pub first: Seq,

@@ -22,8 +22,8 @@ pub(super) struct FakeGroup {
 struct FakeMember {
     user: UserId,
     role: Role,
-    /// The versions of the key that they get.
-    keys: (u32, u32),
+    /// The versions of the key that they get, of each of their times.
+    keys: Vec<(u32, u32)>,
 }
 
 #[derive(Default, Clone)]
@@ -65,7 +65,10 @@ impl State {
         }
         if let Some(group) = self.groups.get_mut(&id) {
             let newest = group.keys.len() as u32;
-            group.members.iter_mut().filter(|member| member.user == user).for_each(|member| member.keys.1 = newest);
+            let member = group.members.iter_mut().find(|member| member.user == user);
+            if let Some((_, last)) = member.and_then(|member| member.keys.last_mut()) {
+                *last = newest;
+            }
         }
         self.add_group_key(id);
         self.group_row(id, by, if user == by { "left" } else { "removed" }, &[user]);
@@ -77,12 +80,16 @@ impl State {
         for user in users {
             timeline.members.retain(|member| member != user);
             timeline.members.push(*user);
-            timeline.spans.insert(*user, Span { since, until: Seq::ZERO });
+            if let Some(over) = timeline.spans.insert(*user, Span { since, until: Seq::ZERO }) {
+                timeline.earlier.entry(*user).or_default().push(over);
+            }
             let before = Seq(since.0 - 1);
             timeline.cursors.insert(*user, Cursors { delivered: before, read: before });
-            group.members.retain(|member| member.user != *user);
+            let before = group.members.iter().position(|member| member.user == *user);
+            let mut keys = before.map_or_else(Vec::new, |at| group.members.swap_remove(at).keys);
+            keys.push((group.keys.len() as u32, u32::MAX));
             let role = if *user == group.owner { Role::Owner } else { Role::Member };
-            group.members.push(FakeMember { user: *user, role, keys: (group.keys.len() as u32, u32::MAX) });
+            group.members.push(FakeMember { user: *user, role, keys });
         }
     }
 
@@ -195,8 +202,8 @@ fn membership(state: &State, id: ConversationId, user: UserId) -> Answer {
 fn keys(state: &State, id: ConversationId, user: UserId, after: u32, limit: usize) -> Answer {
     let known = state.groups.get(&id).ok_or((404, "no_such_group"))?;
     let member = known.members.iter().find(|member| member.user == user).ok_or((403, "forbidden"))?;
-    let (from, to) = member.keys;
-    let given = known.keys.iter().filter(|key| (from..=to).contains(&key.version) && key.version > after);
+    let is_theirs = |version| member.keys.iter().any(|(from, to)| (*from..=*to).contains(&version));
+    let given = known.keys.iter().filter(|key| is_theirs(key.version) && key.version > after);
     let page: Vec<_> = given.take(limit).collect();
     let next = page.last().filter(|_| page.len() == limit).map(|key| key.version);
     let keys = page.iter().map(|key| json!({ "version": key.version, "key": STANDARD.encode(key.key.expose()) }));

@@ -12,12 +12,16 @@ fn number(query: &str, name: &str) -> Option<u64> {
     query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-/// What `user` sees: messages, the first place, the last.
-fn seen(state: &State, id: ConversationId, user: UserId) -> Option<(Vec<Message>, u64, u64)> {
-    let (floor, head) = state.sight(id, user)?;
-    let timeline = state.timeline(id);
-    let seen = timeline.into_iter().filter(|message| message.seq > floor && message.seq <= head);
-    Some((seen.collect(), floor.0 + 1, head.0))
+/// Those that follow each other from the first on; a page does not reach over what its reader did not see.
+fn run<'a>(page: impl Iterator<Item = &'a Message>) -> Vec<&'a Message> {
+    let mut run: Vec<&Message> = Vec::new();
+    for message in page {
+        if run.last().is_some_and(|last| last.seq.0.abs_diff(message.seq.0) != 1) {
+            break;
+        }
+        run.push(message);
+    }
+    run
 }
 
 fn words(state: &State, message: &Message) -> Value {
@@ -33,16 +37,18 @@ fn words(state: &State, message: &Message) -> Value {
 
 pub(super) fn messages(state: &mut State, id: ConversationId, user: UserId, query: &str) -> Answer {
     state.counts.pages += 1;
-    let (seen, first, last) = seen(state, id, user).ok_or((404, "no_such_conversation"))?;
+    let seen = state.seen(id, user).ok_or((404, "no_such_conversation"))?;
+    let (first, last) = (seen.first().map_or(1, |first| first.seq.0), seen.last().map_or(0, |last| last.seq.0));
     let limit = number(query, "limit").unwrap_or(100) as usize;
     let before = number(query, "before").unwrap_or(u64::MAX);
     let page: Vec<&Message> = if let Some(after) = number(query, "after") {
-        seen.iter().filter(|message| message.seq.0 > after).take(limit).collect()
+        run(seen.iter().filter(|message| message.seq.0 > after).take(limit))
     } else if let Some(at) = number(query, "at") {
-        seen.iter().filter(|message| message.at >= at).take(limit).collect()
+        run(seen.iter().filter(|message| message.at >= at).take(limit))
     } else {
-        let below: Vec<_> = seen.iter().filter(|message| message.seq.0 < before).collect();
-        below[below.len().saturating_sub(limit)..].to_vec()
+        let mut below = run(seen.iter().rev().filter(|message| message.seq.0 < before).take(limit));
+        below.reverse();
+        below
     };
     let older = page.first().map(|oldest| oldest.seq.0).filter(|oldest| *oldest > first);
     let newer = page.last().map(|newest| newest.seq.0).filter(|newest| *newest < last);
@@ -52,7 +58,7 @@ pub(super) fn messages(state: &mut State, id: ConversationId, user: UserId, quer
 
 /// Two at a time, so that there are pages.
 pub(super) fn follow_ups(state: &State, id: ConversationId, user: UserId, query: &str) -> Answer {
-    let (seen, ..) = seen(state, id, user).ok_or((404, "no_such_conversation"))?;
+    let seen = state.seen(id, user).ok_or((404, "no_such_conversation"))?;
     let range = number(query, "from").unwrap_or(0)..=number(query, "upto").unwrap_or(0);
     let about = |message: &Message| Some((message.kind.target(&message.body)?, message.seq));
     let mut found: Vec<_> = seen.iter().filter_map(|message| Some((about(message)?, message))).collect();

@@ -86,6 +86,8 @@ pub(super) struct Timeline {
     pub(super) members: Vec<UserId>,
     /// Of each member, in groups: what they see.
     pub(super) spans: HashMap<UserId, Span>,
+    /// Of who came back: what they saw before, oldest first.
+    pub(super) earlier: HashMap<UserId, Vec<Span>>,
     /// Of each user: what they cleared.
     pub(super) cleared: HashMap<UserId, Seq>,
     pub(super) is_group: bool,
@@ -238,11 +240,16 @@ impl State {
         self.conversations.get(&conversation).map_or_else(Cursors::default, |timeline| timeline.cursors_of(user))
     }
 
-    /// Floor and head, as the user sees them.
-    pub(super) fn sight(&self, conversation: ConversationId, user: UserId) -> Option<(Seq, Seq)> {
+    /// The messages that the user sees, of each of their times.
+    pub(super) fn seen(&self, conversation: ConversationId, user: UserId) -> Option<Vec<Message>> {
         let timeline = self.conversations.get(&conversation).filter(|timeline| timeline.members.contains(&user))?;
         let view = timeline.view(conversation, user, None, &mut 0);
-        Some((view.floor, view.head))
+        let gone = timeline.cleared.get(&user).copied().unwrap_or_default().max(timeline.floor);
+        let earlier = timeline.earlier.get(&user).map_or(&[][..], Vec::as_slice);
+        let is_seen = |seq: Seq| {
+            (seq > view.floor && seq <= view.head) || (seq > gone && earlier.iter().any(|span| span.covers(seq)))
+        };
+        Some(timeline.messages.iter().filter(|message| is_seen(message.seq)).cloned().collect())
     }
 
     pub(super) fn timeline(&self, conversation: ConversationId) -> Vec<Message> {
@@ -348,6 +355,7 @@ impl Timeline {
         Self {
             members,
             spans: HashMap::new(),
+            earlier: HashMap::new(),
             cleared: HashMap::new(),
             is_group: false,
             floor: Seq::ZERO,

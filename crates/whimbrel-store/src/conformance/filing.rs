@@ -189,10 +189,23 @@ pub async fn a_removed_member_reads_what_was_said_before_and_nothing_after(store
     let after = say(&company).await;
     assert_eq!([reads(stores, member, before).await, reads(stores, member, after).await], [true, false]);
     assert_eq!([reads(stores, late, before).await, reads(stores, late, after).await], [false, true]);
+    company.does(member, join()).await;
+    let since = say(&company).await;
+    let seen = [reads(stores, member, before).await, reads(stores, member, after).await];
+    assert_eq!(
+        (seen, reads(stores, member, since).await),
+        ([true, false], true),
+        "who is back reads what they saw before"
+    );
+    company.does(member, GroupChange::Leave).await;
+    assert!(reads(stores, member, before).await && reads(stores, member, since).await);
     let clear = crate::settings::SettingChange { clear: true, ..Default::default() };
     stores.settings.change_setting(late, company.id, clear, 60).await.expect("answers").expect("theirs");
     assert!(!reads(stores, late, after).await);
     assert!(reads(stores, owner, after).await);
+    let clear = crate::settings::SettingChange { clear: true, ..Default::default() };
+    stores.settings.change_setting(member, company.id, clear, 60).await.expect("answers").expect("theirs");
+    assert!(!reads(stores, member, before).await && !reads(stores, member, since).await);
 }
 
 /// Another's file, one that is not whole, one that is not there: the message is placed, and gives nobody anything.

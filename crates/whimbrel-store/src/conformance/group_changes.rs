@@ -167,7 +167,8 @@ pub async fn keys_are_of_the_time_in_which_one_is_in_the_group(stores: &Stores) 
     assert_eq!((keys(goes, 0, 10).await, keys(late, 0, 10).await), (vec![1], vec![1, 2]));
     assert_eq!((keys(stays, 0, 10).await, keys(stays, 1, 1).await), (vec![1, 2, 3], vec![2]));
     company.does(goes, join()).await;
-    assert_eq!(keys(goes, 0, 10).await, [3], "who comes back is there from then on");
+    assert_eq!(keys(goes, 0, 10).await, [1, 3], "who comes back has those of both times, and none between");
+    assert_eq!((keys(goes, 0, 1).await, keys(goes, 1, 10).await, keys(goes, 3, 10).await), (vec![1], vec![3], vec![]));
     let all = GroupSettings { history_for_all: Some(true), ..Default::default() };
     company.does(owner, GroupChange::Settle(all)).await;
     company.does(late, join()).await;
@@ -197,8 +198,9 @@ pub async fn a_group_has_as_many_keys_as_members_left(stores: &Stores) {
     }
     let version = company.group().await.key_version;
     assert_eq!(version, whimbrel_core::limits::KEY_VERSIONS_MAX + 2);
-    let keys = stores.groups.group_keys(company.id, other, 0, 10).await.expect("theirs");
-    assert_eq!(keys.0.iter().map(|(version, _)| *version).collect::<Vec<_>>(), [version]);
+    let keys = stores.groups.group_keys(company.id, other, 0, 1000).await.expect("theirs");
+    let oldest = version - u32::try_from(whimbrel_core::limits::GROUP_SPANS_MAX).expect("not many");
+    assert_eq!(keys.0.iter().map(|(version, _)| *version).collect::<Vec<_>>(), (oldest..=version).collect::<Vec<_>>());
 }
 
 /// An account with groups of its own and of others: the oldest admin inherits, else the oldest member, else the group

@@ -13,7 +13,7 @@ use crate::history::{HistoryPage, PageAt};
 use crate::settings::SettingChange;
 use crate::{NewRow, PlaceBatch};
 
-async fn page(
+pub(super) async fn page(
     stores: &Stores,
     user: UserId,
     conversation: ConversationId,
@@ -29,7 +29,7 @@ async fn commit(stores: &Stores, rows: Vec<NewRow>) {
 }
 
 /// What a page has to be: of the rows that are seen, the nearest ones to the place that was asked for.
-fn expected(seen: &[Message], from: PageAt, limit: usize) -> Vec<u64> {
+pub(super) fn expected(seen: &[Message], from: PageAt, limit: usize) -> Vec<u64> {
     let all = seqs(seen);
     let (below, above): (Vec<u64>, Vec<u64>) = match from {
         PageAt::After(seq) => (Vec::new(), all.into_iter().filter(|place| *place > seq.0).collect()),

@@ -23,6 +23,7 @@ mod places;
 mod presence;
 mod relations;
 mod remembering;
+mod returning;
 mod settings;
 mod standing;
 mod sync;
@@ -54,6 +55,7 @@ pub mod cases {
     pub use super::presence::*;
     pub use super::relations::*;
     pub use super::remembering::*;
+    pub use super::returning::*;
     pub use super::settings::*;
     pub use super::standing::*;
     pub use super::sync::*;
@@ -231,6 +233,12 @@ macro_rules! history_conformance {
             what_is_erased_is_empty_and_the_rest_as_it_was
             floors_rise_while_messages_are_placed
             several_at_once_end_as_one
+            who_comes_back_sees_each_of_their_times_and_nothing_between
+            who_comes_back_to_a_group_that_shows_its_history_sees_all_of_it
+            what_is_about_an_earlier_time_is_seen_if_it_was_said_in_one
+            who_has_read_a_message_of_an_earlier_time_is_told_as_it_was_then
+            the_oldest_times_beyond_what_is_kept_are_forgotten
+            the_earlier_times_of_a_deleted_user_are_gone
         }
     };
 }

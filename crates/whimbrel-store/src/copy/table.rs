@@ -182,6 +182,21 @@ pub(super) const TABLES: &[Table] = &[
         key: 2,
     },
     Table {
+        name: "member_span",
+        columns: &[
+            number("user"),
+            id("conv"),
+            number("until"),
+            number("since"),
+            number("came"),
+            number("key_from"),
+            number("key_to"),
+            number("delivered"),
+            number("read"),
+        ],
+        key: 3,
+    },
+    Table {
         name: "group_request",
         columns: &[id("conv"), number("user"), number("kind"), number("by_user"), text("message"), number("at")],
         key: 2,

@@ -16,10 +16,12 @@ use super::value::{conversation, number, number_or_zero, seq};
 use crate::StoreError;
 use crate::history::{FollowUps, History, HistoryPage, PageAt, Ranges, Room, Said, Sight, next_places};
 
+/// With the times before the present one of somebody who came back to a group: a row for each, or one without.
 const SIGHT: &str = concat!(
     "SELECT m.since, m.until, c.floor, ",
     last_seq!("m.conv"),
-    " FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv WHERE m.user = "
+    ", s.since, s.until FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv \
+     LEFT JOIN member_span s FORCE INDEX (PRIMARY) ON s.user = m.user AND s.conv = m.conv WHERE m.user = "
 );
 
 const ROWS: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
@@ -149,8 +151,13 @@ async fn sight(
     let mut text = Text::new(SNAPSHOT);
     text.words(SIGHT).number(user.0).words(" AND m.conv = ").bytes(conversation.as_bytes());
     let rows = text.rows(db).await?;
-    let sight = |row| Ok(Sight::of(number(row, 0)?, number(row, 1)?, number(row, 2)?, number_or_zero(row, 3)?));
-    rows.first().map(sight).transpose()
+    let Some(present) = rows.first() else { return Ok(None) };
+    let mut spans = vec![(number(present, 0)?, number(present, 1)?)];
+    for row in &rows {
+        // A time that is over has an end; an outer join that met no row has none.
+        spans.extend(Some((number_or_zero(row, 4)?, number_or_zero(row, 5)?)).filter(|(_, until)| *until > 0));
+    }
+    Ok(Some(Sight::of(spans, number(present, 2)?, number_or_zero(present, 3)?)))
 }
 
 async fn page(
@@ -162,7 +169,7 @@ async fn page(
 ) -> Result<Option<HistoryPage>, sqlx::Error> {
     let Some(sight) = sight(db, user, conversation).await? else { return Ok(None) };
     let at = match from {
-        PageAt::At(at) => first_since(db, conversation, sight.first - 1, sight.last, at).await?,
+        PageAt::At(at) => first_since(db, conversation, sight.first() - 1, sight.last(), at).await?,
         _ => 0,
     };
     let [down, up] = sight.page(from, at, limit);
@@ -175,7 +182,7 @@ async fn page(
             messages.reverse();
         }
     }
-    Ok(Some(HistoryPage { first: Seq(sight.first), last: Seq(sight.last), messages }))
+    Ok(Some(HistoryPage { first: Seq(sight.first()), last: Seq(sight.last()), messages }))
 }
 
 /// Those of the range that fit. Where bodies are long, rows beyond them cross the wire for nothing, in vain but in bounds:
@@ -247,7 +254,7 @@ async fn follow_ups(
 ) -> Result<Option<FollowUps>, sqlx::Error> {
     let Some(sight) = sight(db, user, conversation).await? else { return Ok(None) };
     let mut found = FollowUps { messages: Vec::new(), next: None };
-    let (from, to) = (about.start().0.max(sight.first), about.end().0.min(sight.last));
+    let (from, to) = (about.start().0.max(sight.first()), about.end().0.min(sight.last()));
     if from > to {
         return Ok(Some(found));
     }
@@ -258,9 +265,10 @@ async fn follow_ups(
         if !room.fits(message.body.len()) {
             return Ok(Some(found));
         }
-        found.next = Some((seq(row, 9)?, message.seq));
-        // After the user's time others go on.
-        if message.seq.0 <= sight.last {
+        let target = seq(row, 9)?;
+        found.next = Some((target, message.seq));
+        // When the user is away others go on.
+        if sight.sees(target) && sight.sees(message.seq) {
             found.messages.push(message);
         }
     }

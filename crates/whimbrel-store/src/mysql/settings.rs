@@ -166,6 +166,9 @@ async fn clear(work: &mut Work, user: UserId, conversation: ConversationId, end:
          n_read = ?, own_read = own_total WHERE user = ? AND conv = ?";
     let clear = query(clear).bind(end.seen.0 + 1).bind(end.seen.0).bind(end.seen.0).bind(end.n);
     clear.bind(user.0).bind(&conversation.as_bytes()[..]).execute(work.db()).await?;
+    // Nor is anything of an earlier time: the end is behind all of these.
+    let earlier = "UPDATE member_span SET since = until + 1 WHERE user = ? AND conv = ?";
+    query(earlier).bind(user.0).bind(&conversation.as_bytes()[..]).execute(work.db()).await?;
     Ok(())
 }
 

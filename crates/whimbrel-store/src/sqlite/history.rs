@@ -3,18 +3,21 @@
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use whimbrel_core::{ConversationId, Message, Seq, UserId};
 
 use super::SqliteStore;
 use super::timeline::read_message;
-use super::value::{first_row, number, number_or_zero, sql};
+use super::value::{all, first_row, number, number_or_zero, sql};
 use crate::StoreError;
 use crate::history::{FollowUps, History, HistoryPage, PageAt, Ranges, Room, Said, Sight, next_places};
 
 /// What the user sees of it, if they are or were in it.
 pub(super) const SIGHT: &str = "SELECT m.since, m.until, c.floor, (SELECT max(seq) FROM message WHERE conv = ?2) \
      FROM member m CROSS JOIN conversation c ON c.id = m.conv WHERE m.user = ?1 AND m.conv = ?2";
+
+/// The times before the present one of somebody who came back to a group.
+pub(super) const EARLIER: &str = "SELECT since, until FROM member_span WHERE user = ?1 AND conv = ?2";
 
 pub(super) const AT: &str = "SELECT at FROM message WHERE conv = ?1 AND seq = ?2";
 
@@ -128,9 +131,13 @@ fn said_by(db: &Connection, user: UserId, after: Option<(ConversationId, Seq)>, 
 }
 
 fn sight(db: &Connection, user: UserId, conversation: ConversationId) -> rusqlite::Result<Option<Sight>> {
-    first_row(db, SIGHT, params![sql(user.0), conversation.as_bytes()], |row| {
-        Ok(Sight::of(number(row, 0)?, number(row, 1)?, number(row, 2)?, number_or_zero(row, 3)?))
-    })
+    let key = params![sql(user.0), conversation.as_bytes()];
+    let span = |row: &Row<'_>| Ok((number(row, 0)?, number(row, 1)?));
+    let ends = first_row(db, SIGHT, key, |row| Ok((span(row)?, number(row, 2)?, number_or_zero(row, 3)?)))?;
+    let Some((present, floor, head)) = ends else { return Ok(None) };
+    let mut spans = all(db, EARLIER, key, span)?;
+    spans.push(present);
+    Ok(Some(Sight::of(spans, floor, head)))
 }
 
 fn page(
@@ -142,7 +149,7 @@ fn page(
 ) -> rusqlite::Result<Option<HistoryPage>> {
     let Some(sight) = sight(db, user, conversation)? else { return Ok(None) };
     let at = match from {
-        PageAt::At(at) => first_since(db, conversation, sight.first - 1, sight.last, at)?,
+        PageAt::At(at) => first_since(db, conversation, sight.first() - 1, sight.last(), at)?,
         _ => 0,
     };
     let [down, up] = sight.page(from, at, limit);
@@ -150,7 +157,7 @@ fn page(
     let mut messages = read(db, DOWN, conversation, down, directions)?;
     messages.reverse();
     messages.extend(read(db, UP, conversation, up, directions)?);
-    Ok(Some(HistoryPage { first: Seq(sight.first), last: Seq(sight.last), messages }))
+    Ok(Some(HistoryPage { first: Seq(sight.first()), last: Seq(sight.last()), messages }))
 }
 
 fn read(
@@ -205,7 +212,7 @@ fn follow_ups(
 ) -> rusqlite::Result<Option<FollowUps>> {
     let Some(sight) = sight(db, user, conversation)? else { return Ok(None) };
     let mut found = FollowUps { messages: Vec::new(), next: None };
-    let (from, to) = (about.start().0.max(sight.first), about.end().0.min(sight.last));
+    let (from, to) = (about.start().0.max(sight.first()), about.end().0.min(sight.last()));
     if from > to {
         return Ok(Some(found));
     }
@@ -216,15 +223,14 @@ fn follow_ups(
     while let Some(row) = rows.next()? {
         let message = read_message(row)?;
         let fits = room.fits(message.body.len());
-        if fits {
-            read += 1;
-            found.next = Some((Seq(number(row, 9)?), message.seq));
-        }
         if !fits {
             return Ok(Some(found));
         }
-        // After the user's time others go on.
-        if message.seq.0 <= sight.last {
+        read += 1;
+        let target = Seq(number(row, 9)?);
+        found.next = Some((target, message.seq));
+        // When the user is away others go on.
+        if sight.sees(target) && sight.sees(message.seq) {
             found.messages.push(message);
         }
     }

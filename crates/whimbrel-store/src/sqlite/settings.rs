@@ -33,6 +33,9 @@ const UPSERT: &str = "INSERT OR REPLACE INTO setting \
      (user, conv, pinned_at, muted_until, archived, draft_key_version, draft, cleared, hidden, changed_at) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
+/// Nor is anything of an earlier time: the end is behind all of these.
+const CLEAR_EARLIER: &str = "UPDATE member_span SET since = until + 1 WHERE user = ?1 AND conv = ?2";
+
 /// Nothing before the end is seen any more, and all of it is read.
 const CLEAR: &str = "UPDATE member SET since = max(since, ?3 + 1), delivered = max(delivered, ?3), \
      read = max(read, ?3), n_read = ?4, own_read = own_total WHERE user = ?1 AND conv = ?2";
@@ -130,6 +133,7 @@ fn clear(db: &Connection, user: UserId, conversation: ConversationId, end: Seq) 
     // Where there is no row there is nothing to count either.
     let n = place::n_at(db, conversation, end)?.unwrap_or(0);
     super::value::run(db, CLEAR, params![sql(user.0), conversation.as_bytes(), sql(end.0), sql(n)])?;
+    super::value::run(db, CLEAR_EARLIER, params![sql(user.0), conversation.as_bytes()])?;
     Ok(())
 }
 

@@ -141,7 +141,7 @@ async fn talk(
     said
 }
 
-/// One group with members who came, left, are muted for good, asked and are invited, with messages, edits and cursors;
+/// One group with members who came, left, came back, are muted for good, asked and are invited, with messages, edits and cursors;
 /// one whose owner is deleted.
 async fn groups(store: &SqliteStore, users: &[UserId]) -> Vec<ConversationId> {
     let mut ids = Vec::new();
@@ -165,6 +165,8 @@ async fn groups(store: &SqliteStore, users: &[UserId]) -> Vec<ConversationId> {
     };
     change(Actor::Operator, GroupChange::Add { users: users[2..5].to_vec() }).await;
     change(Actor::User(users[4]), GroupChange::Leave).await;
+    change(Actor::User(users[1]), GroupChange::Leave).await;
+    change(Actor::Operator, GroupChange::Add { users: vec![users[1]] }).await;
     let keep = crate::keeping::Keep { age_ms: 90_000_000, messages: 1000 };
     let settings = crate::groups::GroupSettings { keep: Some(keep), ..Default::default() };
     change(Actor::User(users[0]), GroupChange::Settle(settings)).await;

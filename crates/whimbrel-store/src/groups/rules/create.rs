@@ -32,7 +32,7 @@ pub(crate) fn begin(id: ConversationId, new: NewGroup, people: &[Person], now: u
     }
     let mut effect = Effect::on(&empty(id, &new, now));
     effect.group.size = 1;
-    effect.joined.push(Joiner { user: new.owner, role: Role::Owner });
+    effect.joined.push(Joiner { user: new.owner, role: Role::Owner, returns: false });
     effect.concerns.push(new.owner);
     effect.new_key = true;
     let mut friends = Vec::new();

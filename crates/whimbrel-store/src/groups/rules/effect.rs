@@ -12,6 +12,8 @@ use super::Person;
 pub(crate) struct Joiner {
     pub(crate) user: UserId,
     pub(crate) role: Role,
+    /// They were in it before: they keep what they saw then.
+    pub(crate) returns: bool,
 }
 
 /// A request to write, over one that may be there.
@@ -85,7 +87,7 @@ impl Effect {
             if person.groups >= GROUPS_MAX {
                 return Err(GroupError::TooManyGroups);
             }
-            self.joined.push(Joiner { user: person.user, role: Role::Member });
+            self.joined.push(Joiner { user: person.user, role: Role::Member, returns: person.member.is_some() });
             self.concerns.push(person.user);
             if person.request.is_some() {
                 self.answered.push(person.user);

@@ -83,7 +83,11 @@ impl Change for Delete {
         if !peers(work.db(), self.user).await?.is_empty() || !groups_of(work.db(), self.user, 1).await?.is_empty() {
             return Ok(false);
         }
-        for own in ["DELETE FROM group_request WHERE user = ?", "DELETE FROM setting WHERE user = ?"] {
+        for own in [
+            "DELETE FROM group_request WHERE user = ?",
+            "DELETE FROM setting WHERE user = ?",
+            "DELETE FROM member_span WHERE user = ?",
+        ] {
             query(own).bind(self.user.0).execute(work.db()).await?;
         }
         let removed: Vec<devices::Key> =

@@ -21,7 +21,9 @@ macro_rules! columns {
 
 const READABLE: &str = columns!(
     "WHERE id = ? AND state = 2 AND (owner = ? OR EXISTS (SELECT 1 FROM file_use u STRAIGHT_JOIN member m \
-     ON m.user = ? AND m.conv = u.conv WHERE u.file = f.id AND u.seq >= m.since AND (m.until = 0 OR u.seq <= m.until)))"
+     ON m.user = ? AND m.conv = u.conv WHERE u.file = f.id AND u.seq >= m.since AND (m.until = 0 OR u.seq <= m.until)) \
+     OR EXISTS (SELECT 1 FROM file_use u STRAIGHT_JOIN member_span s ON s.user = ? AND s.conv = u.conv \
+     AND s.until >= u.seq WHERE u.file = f.id AND u.seq >= s.since))"
 );
 
 pub(super) fn id(row: &MySqlRow, column: usize) -> sqlx::Result<FileId> {
@@ -68,7 +70,7 @@ pub(super) async fn locked(db: &mut MySqlConnection, id: FileId) -> sqlx::Result
 }
 
 pub(super) async fn readable(db: &mut MySqlConnection, user: UserId, id: FileId) -> sqlx::Result<Option<FileRow>> {
-    let read_it = query(READABLE).bind(&id.as_bytes()[..]).bind(user.0).bind(user.0);
+    let read_it = query(READABLE).bind(&id.as_bytes()[..]).bind(user.0).bind(user.0).bind(user.0);
     read_it.fetch_optional(db).await?.as_ref().map(read).transpose()
 }
 

@@ -1,6 +1,7 @@
 //! What a group becomes with the row that tells of it: its revision, and who begins and ends with that row. All of it in
 //! one round trip, however many come or go.
 
+use whimbrel_core::limits::GROUP_SPANS_MAX;
 use whimbrel_core::{ConversationId, GroupStanding, Role, RosterChange, Seq, UserId};
 
 use super::super::directory::work::{Stop, Work};
@@ -14,6 +15,16 @@ const JOIN_MEMBERS: &str = " ON DUPLICATE KEY UPDATE role=VALUES(role),since=VAL
 const SEE: &str = " ON DUPLICATE KEY UPDATE delivered=GREATEST(delivered,VALUES(delivered)),\
      `read`=GREATEST(`read`,VALUES(`read`)),since=VALUES(since),until=0,n_read=VALUES(n_read),own_read=own_total;";
 
+/// Who comes back sees what they saw before: the time that is over, with its keys, and how far they had got in it.
+const KEEP_SPANS: &str = "INSERT INTO member_span (user,conv,until,since,came,key_from,key_to,delivered,`read`) \
+     SELECT g.user,g.conv,g.until,m.since,g.since,g.key_from,g.key_to,m.delivered,m.`read` \
+     FROM group_member g FORCE INDEX (PRIMARY) STRAIGHT_JOIN member m ON m.user=g.user AND m.conv=g.conv \
+     WHERE g.until>0 AND g.conv=";
+const FORGET_SPANS: &str = "DELETE s FROM (SELECT user,conv,until,ROW_NUMBER() OVER (PARTITION BY user ORDER BY until DESC) AS nth \
+     FROM member_span FORCE INDEX (PRIMARY) WHERE conv=";
+const FORGET_BEYOND: &str =
+    ") o JOIN member_span s ON s.user=o.user AND s.conv=o.conv AND s.until=o.until WHERE o.nth>";
+
 /// What begins and ends with one row of a group.
 #[derive(Debug)]
 pub(in crate::mysql) struct Turn {
@@ -23,6 +34,8 @@ pub(in crate::mysql) struct Turn {
     pub(in crate::mysql) after: GroupStanding,
     /// Who comes, as what.
     pub(super) joined: Vec<(UserId, Role)>,
+    /// Of these, those who were in it before: they keep what they saw then.
+    pub(super) returning: Vec<UserId>,
     /// Who goes.
     pub(super) left: Vec<UserId>,
     /// Those who come see what was said before, but for what they cleared.
@@ -52,6 +65,9 @@ impl Turn {
         let mut text = Text::new("UPDATE chat_group SET revision=");
         text.number(end.seq.0).words(",size=").number(self.after.size.into());
         text.words(" WHERE conv=").bytes(conversation.as_bytes()).words(";");
+        if !self.returning.is_empty() {
+            self.push_returning(&mut text, conversation);
+        }
         if !self.joined.is_empty() {
             self.push_joined(&mut text, conversation, end);
         }
@@ -60,6 +76,15 @@ impl Turn {
         }
         text.run(work.db()).await?;
         Ok(())
+    }
+
+    /// The time that is over, and not more such times than are kept: the oldest go.
+    fn push_returning(&self, text: &mut Text, conversation: ConversationId) {
+        text.words(KEEP_SPANS).bytes(conversation.as_bytes());
+        push_users(text, " AND g.user IN (", &self.returning);
+        text.words(";").words(FORGET_SPANS).bytes(conversation.as_bytes());
+        push_users(text, " AND user IN (", &self.returning);
+        text.words(FORGET_BEYOND).number(GROUP_SPANS_MAX as u64).words(";");
     }
 
     fn push_joined(&self, text: &mut Text, conversation: ConversationId, end: &Head) {
@@ -89,16 +114,17 @@ impl Turn {
         text.words("UPDATE group_member FORCE INDEX (PRIMARY) SET until=").number(until.0);
         text.words(",key_to=").number(self.key_to.into());
         text.words(" WHERE conv=").bytes(conversation.as_bytes());
-        self.push_users(text);
-        text.words("UPDATE member FORCE INDEX (PRIMARY) SET until=").number(until.0);
+        push_users(text, " AND user IN (", &self.left);
+        text.words(";UPDATE member FORCE INDEX (PRIMARY) SET until=").number(until.0);
         text.words(" WHERE conv=").bytes(conversation.as_bytes());
-        self.push_users(text);
+        push_users(text, " AND user IN (", &self.left);
+        text.words(";");
     }
+}
 
-    fn push_users(&self, text: &mut Text) {
-        text.each(&self.left, " AND user IN (", ",", |text, user| {
-            text.number(user.0);
-        });
-        text.words(");");
-    }
+fn push_users(text: &mut Text, which: &'static str, users: &[UserId]) {
+    text.each(users, which, ",", |text, user| {
+        text.number(user.0);
+    });
+    text.words(")");
 }

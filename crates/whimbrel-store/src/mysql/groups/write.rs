@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use sqlx::query;
 use whimbrel_core::limits::GROUP_ANSWERERS_TOLD;
-use whimbrel_core::{ConversationId, ConversationKind, GroupStanding, MessageKind, Role, UserId};
+use whimbrel_core::{ConversationId, ConversationKind, GroupStanding, MessageKind, UserId};
 
 use super::super::directory::many::{repeat, rows};
 use super::super::directory::tell::Letter;
@@ -18,7 +18,7 @@ use super::load;
 use super::turn::Turn;
 use super::value::request_kind;
 use crate::Keyring;
-use crate::groups::rules::{Effect, Request};
+use crate::groups::rules::{Effect, Joiner, Request};
 use crate::groups::{Group, RequestKind, words};
 
 /// Writes it all. `by`: who acts, nobody (0) for the operator. `before`: the group as it was, nothing of a new one.
@@ -57,19 +57,19 @@ pub(super) async fn effect(
     if let Some(told) = effect.told {
         let (sender, kind) = (by, MessageKind::GROUP);
         work.letters.push(Letter { conversation: id, sender, kind, body: told.body(by), now });
-        let joined = effect.joined.iter().map(|joiner| (joiner.user, joiner.role)).collect();
-        work.turns.insert(id, turn(&group, joined, effect.left, now));
+        work.turns.insert(id, turn(&group, &effect.joined, effect.left, now));
     }
     tell(work, id, concerns, now).await?;
     Ok(group)
 }
 
-fn turn(group: &Group, joined: Vec<(UserId, Role)>, left: Vec<UserId>, now: u64) -> Turn {
+fn turn(group: &Group, joined: &[Joiner], left: Vec<UserId>, now: u64) -> Turn {
     let Group { revision, size, muted_until, history_for_all, key_version, dissolved_at, .. } = *group;
     Turn {
         before: revision,
         after: GroupStanding { revision, size, muted_until, dissolved: dissolved_at.is_some() },
-        joined,
+        joined: joined.iter().map(|joiner| (joiner.user, joiner.role)).collect(),
+        returning: joined.iter().filter(|joiner| joiner.returns).map(|joiner| joiner.user).collect(),
         left,
         history_for_all,
         key_from: if history_for_all { 1 } else { key_version },

@@ -154,5 +154,6 @@ pub(super) fn delete(db: &Connection, keyring: &Keyring, user: UserId, now: u64)
     }
     leave_all(db, keyring, &mut teller, user, now)?;
     run(db, "DELETE FROM setting WHERE user = ?1", [sql(user.0)])?;
+    run(db, "DELETE FROM member_span WHERE user = ?1", [sql(user.0)])?;
     Ok(teller.into_rows())
 }

@@ -32,8 +32,17 @@ pub(super) use leaving::leave_all;
 
 /// What a change of a large group runs that names few people: a test looks at how SQLite finds the rows.
 #[cfg(test)]
-pub(super) const BY_KEY: &[&str] =
-    &[scene::PERSON, scene::GROUPS, write::MEMBER, write::CURSORS, write::ANSWERERS, write::OLDEST, find::SEARCH];
+pub(super) const BY_KEY: &[&str] = &[
+    scene::PERSON,
+    scene::GROUPS,
+    write::KEEP_SPAN,
+    write::FORGET_SPANS,
+    write::MEMBER,
+    write::CURSORS,
+    write::ANSWERERS,
+    write::OLDEST,
+    find::SEARCH,
+];
 
 #[async_trait]
 impl Groups for SqliteStore {

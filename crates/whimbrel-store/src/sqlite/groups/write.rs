@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use whimbrel_core::limits::GROUP_ANSWERERS_TOLD;
+use whimbrel_core::limits::{GROUP_ANSWERERS_TOLD, GROUP_SPANS_MAX};
 use whimbrel_core::{Audience, ConversationId, MessageKind, PlacedRow, Role, RosterChange, Seq, UserId};
 
 use super::super::directory::keys;
@@ -21,7 +21,18 @@ const GROUP: &str = "UPDATE chat_group SET handle = ?2, name = ?3, avatar = ?4, 
      join_mode = ?7, listed = ?8, history_for_all = ?9, member_limit = ?10, size = ?11, muted_until = ?12, \
      revision = ?13, key_version = ?14, dissolved_at = ?15, keep_age = ?16, keep_messages = ?17 WHERE conv = ?1";
 
-/// Who comes back begins anew, but for a mute: leaving does not end it.
+/// Who comes back sees what they saw before: the time that is over, with its keys, and how far they had got in it.
+pub(super) const KEEP_SPAN: &str = "INSERT INTO member_span \
+     (user, conv, until, since, came, key_from, key_to, delivered, read) \
+     SELECT p.user, p.conv, p.until, m.since, p.since, p.key_from, p.key_to, m.delivered, m.read \
+     FROM group_member p CROSS JOIN member m ON m.user = p.user AND m.conv = p.conv \
+     WHERE p.conv = ?1 AND p.user = ?2 AND p.until > 0";
+
+/// But for the oldest, beyond the number that is kept.
+pub(super) const FORGET_SPANS: &str = "DELETE FROM member_span WHERE user = ?2 AND conv = ?1 AND until <= \
+     (SELECT until FROM member_span WHERE user = ?2 AND conv = ?1 ORDER BY until DESC LIMIT 1 OFFSET ?3)";
+
+/// Who comes back begins another time, but for a mute: leaving does not end it.
 pub(super) const MEMBER: &str = "INSERT INTO group_member (conv, user, role, since, key_from, joined_at) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (conv, user) DO UPDATE SET role = excluded.role, \
      since = excluded.since, until = 0, key_from = excluded.key_from, key_to = 0, joined_at = excluded.joined_at";
@@ -76,6 +87,9 @@ impl Writing<'_> {
                 head::head(db, id)?.ok_or_else(|| StoreError::Corrupt(format!("conversation {id} is missing")))?;
             group.revision = head.seq.next();
             for joiner in &joined {
+                if joiner.returns {
+                    self.keep_span(id, joiner.user)?;
+                }
                 self.join(&group, &head, joiner.user, joiner.role as u8)?;
             }
             for user in &left {
@@ -139,6 +153,12 @@ impl Writing<'_> {
             sql(group.keep.messages),
         ];
         run(self.db, GROUP, values)?;
+        Ok(())
+    }
+
+    fn keep_span(&self, group: ConversationId, user: UserId) -> rusqlite::Result<()> {
+        run(self.db, KEEP_SPAN, params![group.as_bytes(), sql(user.0)])?;
+        run(self.db, FORGET_SPANS, params![group.as_bytes(), sql(user.0), sql(GROUP_SPANS_MAX as u64)])?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::groups::BY_KEY;
-use super::super::{DATABASE_FILE, head};
+use super::super::{DATABASE_FILE, head, history};
 use super::open;
 
 /// Every step of every plan is a search of an index, and of none of the large ones by its first column alone (which
@@ -13,7 +13,7 @@ async fn heads_standings_targets_and_joining_read_rows_by_key() {
     let folder = tempfile::tempdir().expect("a folder");
     open(folder.path()).close().await.expect("in order");
     let db = Connection::open(folder.path().join(DATABASE_FILE)).expect("a database");
-    for statement in [head::HEAD, head::MEMBERS, head::STANDING, head::TARGET].iter().chain(BY_KEY) {
+    for statement in [head::HEAD, head::MEMBERS, head::STANDING, head::TARGET, history::EARLIER].iter().chain(BY_KEY) {
         let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect(statement);
         let count = explain.parameter_count();
         let steps = explain.query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get::<_, String>(3));

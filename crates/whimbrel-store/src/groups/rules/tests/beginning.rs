@@ -18,7 +18,7 @@ fn begins(members: &[UserId], limit: u32, change: impl FnOnce(&mut Vec<Person>))
 fn friends_are_in_a_new_group_and_others_are_invited() {
     let effect = begins(&[BOB, ANN, ADMIN, OWNER, ANN], 3, |_| {}).expect("it fits");
     let joined = [(OWNER, Role::Owner), (ADMIN, Role::Member), (ANN, Role::Member)];
-    assert_eq!(effect.joined, joined.map(|(user, role)| Joiner { user, role }));
+    assert_eq!(effect.joined, joined.map(|(user, role)| Joiner { user, role, returns: false }));
     assert_eq!(effect.asked[0].user, BOB);
     assert_eq!((effect.group.size, effect.group.key_version, effect.new_key), (3, 1, true));
     assert_eq!(effect.told.expect("a row").users, [OWNER, ADMIN, ANN]);

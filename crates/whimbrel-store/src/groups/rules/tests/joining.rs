@@ -11,7 +11,7 @@ fn joining_is_at_once_where_it_is_open_or_invited_and_asks_where_it_is_not() {
     for (stage, user) in [(open(), EVE), (open(), ASKS), (open(), GONE), (stage(), INVITED)] {
         let effect = stage.does(user, join());
         assert_eq!(effect.told, Some(Told { what: What::Joined, users: vec![user] }));
-        assert_eq!(effect.joined, [Joiner { user, role: Role::Member }]);
+        assert_eq!(effect.joined, [Joiner { user, role: Role::Member, returns: user == GONE }]);
         assert_eq!((effect.group.size, effect.group.key_version, effect.new_key), (5, 3, false));
         assert_eq!(effect.answered.is_empty(), user == EVE || user == GONE);
     }
