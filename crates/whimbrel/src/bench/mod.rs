@@ -11,11 +11,12 @@
 //! | `usage` | processor time and memory of a process |
 //! | `session` | one connection |
 //! | `body`, `places` | what messages consist of, and which came |
-//! | `idle`, `direct`, `group`, `history` | the measurements |
+//! | `idle`, `direct`, `group`, `history`, `files` | the measurements |
 
 mod args;
 mod body;
 mod direct;
+mod files;
 mod group;
 mod history;
 mod idle;
@@ -44,6 +45,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         args::What::Group(args) => group::run(args).await,
         args::What::LargeGroup(args) => group::run_large(args).await,
         args::What::History(args) => history::run(args).await,
+        args::What::Files(args) => files::run(args).await,
     }
 }
 
