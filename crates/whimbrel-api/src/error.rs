@@ -84,6 +84,8 @@ codes! {
     NoSuchConversation = "no_such_conversation", NOT_FOUND, "There is no such conversation.";
     /// There is no such file, or not for the one who asks.
     NoSuchFile = "no_such_file", NOT_FOUND, "There is no such file.";
+    /// There is no small picture of the file.
+    NoThumbnail = "no_thumbnail", NOT_FOUND, "There is no small picture of this file.";
     /// The path exists, with other methods.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "This path does not take this method.";
     /// The handle is somebody's, or another group's.
@@ -124,6 +126,10 @@ codes! {
     ContentMismatch = "content_mismatch", UNPROCESSABLE_ENTITY, "These are not the bytes that were announced.";
     /// The file is not of the type that it claims; the upload was given up.
     TypeMismatch = "type_mismatch", UNPROCESSABLE_ENTITY, "The file is not of the type that it claims to be.";
+    /// What cameras write into pictures cannot be taken out of this one: it is of a kind that is not known here, damaged, or
+    /// too long; an upload was given up.
+    MetadataStays = "metadata_stays", UNPROCESSABLE_ENTITY, "What a camera may have written into this picture cannot be \
+        taken out. Announce it with keeps_metadata, or as application/octet-stream.";
     /// The picture has more pixels than pictures may have; the upload was given up.
     TooManyPixels = "too_many_pixels", UNPROCESSABLE_ENTITY, "The picture has too many pixels.";
     /// Nothing of the range is in the file.

@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     /// Transfers of files under way.
     pub(crate) lanes: Lanes,
+    /// Pictures that are looked at.
+    pub(crate) pictures: Arc<Semaphore>,
     turns: Turns,
     pub(crate) draining: AtomicBool,
     /// Changes under way; the server waits for them before it is gone.
@@ -81,6 +83,7 @@ impl Shared {
             admin_hash: config.admin_key.as_ref().map(|key| sha256(key.expose_secret().as_bytes())),
             limits: Limits::new(&config),
             lanes: Lanes::new(config.files.transfers_max, config.files.transfers_per_user),
+            pictures: crate::files::places(),
             turns: Turns::new(config.delays_remembered),
             changes_max: Arc::new(Semaphore::new(config.changes_max)),
             standings: Cache::new(STANDINGS_REMEMBERED),

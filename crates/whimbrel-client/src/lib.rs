@@ -193,7 +193,8 @@ pub use picture::{Earlier, Gone, Picture, Pictured, Reacted};
 pub use presence::PrivacyChange;
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
 pub use rest::{
-    AuthorizedRest, FileForm, FileProof, FileRange, FileState, PAGE, RELATIONS_PAGE, Rest, ServerFollowUps, ServerPage,
+    AuthorizedRest, FileForm, FileProof, FileRange, FileState, FileUsage, OwnFile, OwnFiles, PAGE, RELATIONS_PAGE,
+    Rest, ServerFollowUps, ServerPage,
 };
 pub use search::{Search, SearchHit, SearchPlace, Searched};
 pub use setting::{Setting, SettingChange};

@@ -7,10 +7,13 @@
 //! | a message refers only to whole files of its sender | the placing transaction |
 //! | a file is collected only while nothing refers to it | the file's row, which placing and collecting both lock |
 //! | content is removed only when no file has it, and its name is never used again | a row in the trash, written with the last file's end |
+//! | what an upload left beside what is kept of it is removed too, whenever it was interrupted | [`FileRow::made`]: its name is known beforehand |
 //!
 //! Absences: no byte of content; no user's path or name finds anything; encrypted content is never found by its hash.
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
 use whimbrel_core::{ConversationId, FileId, UserId};
 
 use crate::StoreError;
@@ -59,6 +62,8 @@ pub struct NewFile {
     pub hash: ContentHash,
     /// Its content is sealed: nothing of it is looked at, and it is shared with nobody by its hash.
     pub encrypted: bool,
+    /// A readable picture is kept as it comes: nothing of what cameras write is taken out.
+    pub keeps_metadata: bool,
     /// What a proof of having it is to be made with.
     pub nonce: Option<Nonce>,
 }
@@ -66,8 +71,12 @@ pub struct NewFile {
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRow {
-    /// What was announced, with the nonce as long as it is unused.
+    /// What was announced, with the nonce as long as it is unused; size and hash of what is kept, once it is whole.
     pub file: NewFile,
+    /// Size and hash that were announced, where what is kept is something else.
+    pub announced: Option<(u64, ContentHash)>,
+    /// What it looks like, if it is a picture and whole.
+    pub picture: Option<Picture>,
     /// How far it is.
     pub state: FileState,
     /// What its content is called where it rests: made here, and never used again.
@@ -76,6 +85,44 @@ pub struct FileRow {
     pub idle_since: Option<u64>,
     /// Milliseconds since 1970.
     pub created_at: u64,
+}
+
+/// What content looks like that is a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Pixels; 0 where not known.
+    pub width: u32,
+    /// Pixels; 0 where not known.
+    pub height: u32,
+    /// What to show until there is a picture (BlurHash); empty where there is none.
+    pub blur_hash: String,
+    /// There is a small one: [`Files::thumbnail`].
+    pub has_thumbnail: bool,
+}
+
+/// The same with the small one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPicture {
+    /// What it looks like.
+    pub picture: Picture,
+    /// A JPEG, or nothing.
+    pub thumbnail: Bytes,
+}
+
+/// What the content of a whole file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// What was uploaded.
+    Own,
+    /// Other content that is there already.
+    Shared(FileId),
+    /// What was made of the upload; it rests as [`FileRow::made`].
+    Made {
+        /// Of these bytes.
+        hash: ContentHash,
+        /// Bytes.
+        size: u64,
+    },
 }
 
 /// What one user's files may take up, or do.
@@ -148,11 +195,29 @@ pub trait Files: Send + Sync + 'static {
     /// Shared content with this hash.
     async fn shared(&self, hash: ContentHash, size: u64) -> Result<Option<FileId>, StoreError>;
 
-    /// An upload is whole: with content of its own, or with other content that is there already. Harmless when it is whole.
+    /// An upload is whole, with this content, which looks so. What else was uploaded or made goes to the trash, and the
+    /// owner gets back what the file takes up less than was announced. Harmless when it is whole: then it stays as it is.
     ///
     /// # Errors
-    /// [`FileError::NoSuchFile`] when the file or the other content is gone.
-    async fn complete(&self, id: FileId, other: Option<FileId>, now: u64) -> Result<FileRow, FileError>;
+    /// [`FileError::NoSuchFile`] when the file or the shared content is gone.
+    async fn complete(
+        &self,
+        id: FileId,
+        kept: Kept,
+        picture: Option<NewPicture>,
+        now: u64,
+    ) -> Result<FileRow, FileError>;
+
+    /// The small picture of content; `None` if it has none.
+    async fn thumbnail(&self, blob: FileId) -> Result<Option<Bytes>, StoreError>;
+
+    /// A user's files and uploads, the newest first, of those that began before this one: its time, and its id.
+    async fn files_of(
+        &self,
+        owner: UserId,
+        before: Option<(u64, FileId)>,
+        limit: usize,
+    ) -> Result<Vec<FileRow>, StoreError>;
 
     /// Another file of the same content, for a user who may read the first: nothing travels. Harmless again.
     async fn copy_file(
@@ -180,8 +245,10 @@ pub trait Files: Send + Sync + 'static {
 impl FileRow {
     /// The same words again under its id: it as it is; other words: refused.
     pub(crate) fn asked_again(self, new: &NewFile) -> Result<Self, FileError> {
-        let of = |file: &NewFile| (file.owner, file.size, file.hash, file.encrypted);
-        if of(&self.file) == of(new) { Ok(self) } else { Err(FileError::Taken) }
+        let of = |file: &NewFile, (size, hash)| (file.owner, file.encrypted, file.keeps_metadata, size, hash);
+        let said = self.announced.unwrap_or((self.file.size, self.file.hash));
+        let is_it = of(&self.file, said) == of(new, (new.size, new.hash));
+        if is_it { Ok(self) } else { Err(FileError::Taken) }
     }
 
     /// The same copy again: it as it is; otherwise refused.
@@ -193,18 +260,34 @@ impl FileRow {
     /// A file that was just announced.
     pub(crate) fn begin(file: NewFile, now: u64) -> Self {
         let (state, blob) = (FileState::Uploading, FileId::generate());
-        Self { file, state, blob, idle_since: Some(now), created_at: now }
+        Self { file, announced: None, picture: None, state, blob, idle_since: Some(now), created_at: now }
+    }
+
+    /// What content that is made of this upload is called where it rests. It follows from the upload's own name, so that a
+    /// process that takes over from one that was killed finds it, and so that it is thrown away with it.
+    pub fn made(&self) -> FileId {
+        let digest = Sha256::new().chain_update(b"whimbrel made of ").chain_update(self.blob.as_bytes()).finalize();
+        FileId::from_bytes(std::array::from_fn(|at| digest[at]))
+    }
+
+    /// Under which names something of this upload may rest: its own, and what may have been made of it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = FileId> + use<> {
+        let is_made = !self.file.encrypted && !self.file.keeps_metadata && self.file.content_type.starts_with("image/");
+        std::iter::once(self.blob).chain(is_made.then(|| self.made()))
     }
 
     /// The same with all of its content, which is called so.
-    pub(crate) fn whole(self, blob: FileId, now: u64) -> Self {
-        let file = NewFile { nonce: None, ..self.file };
-        Self { file, state: FileState::Whole, blob, idle_since: Some(now), ..self }
+    pub(crate) fn whole(self, blob: FileId, (size, hash): (u64, ContentHash), now: u64) -> Self {
+        let said = (self.file.size, self.file.hash);
+        let announced = (said != (size, hash)).then_some(said);
+        let file = NewFile { nonce: None, size, hash, ..self.file };
+        Self { file, announced, state: FileState::Whole, blob, idle_since: Some(now), ..self }
     }
 
     /// Another file of its content.
     pub(crate) fn copy(&self, owner: UserId, id: FileId, now: u64) -> Self {
         let file = NewFile { id, owner, conversation: None, nonce: None, ..self.file.clone() };
-        Self { file, state: FileState::Whole, blob: self.blob, idle_since: Some(now), created_at: now }
+        let (state, blob, picture) = (FileState::Whole, self.blob, self.picture.clone());
+        Self { file, announced: None, picture, state, blob, idle_since: Some(now), created_at: now }
     }
 }

@@ -10,8 +10,8 @@ use whimbrel_core::limits::{FILE_NAME_MAX, FILE_TYPE_MAX};
 use whimbrel_core::{ConversationId, FileId, Members, UserId};
 use whimbrel_store::filing::{FileRow, FileState, NewFile};
 
-use super::named;
 use super::views::{FileView, LimitsView, unhex};
+use super::{named, pictures};
 use crate::auth::Caller;
 use crate::error::{ApiError, Code};
 use crate::extract::{Body, OptionalBody, PathOf};
@@ -42,6 +42,10 @@ pub(crate) struct FileForm {
     /// Its content is sealed by your device: nothing of it is looked at, and nothing is shared by its hash.
     #[serde(default)]
     encrypted: bool,
+    /// A readable picture is kept as it comes. Otherwise what cameras write into it (place, time, device) is taken out when
+    /// it is completed.
+    #[serde(default)]
+    keeps_metadata: bool,
 }
 
 impl FileForm {
@@ -69,7 +73,7 @@ impl FileForm {
             let why = format!("Files of type {content_type} are not taken here.");
             return Err(ApiError::new(Code::TypeNotAllowed).says(why));
         }
-        Ok(NewFile {
+        let new = NewFile {
             id: self.id.map_or_else(FileId::generate, named),
             owner,
             conversation: self.conversation.map(crate::groups::named),
@@ -78,9 +82,12 @@ impl FileForm {
             size: self.size,
             hash,
             encrypted: self.encrypted,
+            keeps_metadata: self.keeps_metadata,
             // Also when nobody has the content: whether somebody does is not told.
             nonce: (!self.encrypted && self.size > 0).then(rand::random),
-        })
+        };
+        pictures::check(&new, limits)?;
+        Ok(new)
     }
 }
 
@@ -104,7 +111,8 @@ async fn is_in(app: &Shared, user: UserId, id: ConversationId) -> Result<bool, A
 ///
 /// Takes room for it, or says by name which limit it would break, before any byte is sent. With the same `id` and content
 /// it can be asked again. Then send its pieces, and complete it; or, if you think that the server has this content
-/// already, prove that you have it.
+/// already, prove that you have it. What is kept of a readable picture may be shorter and have another hash: see
+/// `keeps_metadata`, and what completing answers.
 #[utoipa::path(post, path = "/v1/files", tag = "files", security(("access_token" = [])),
     request_body(content = FileForm, example = json!({"id": "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f", "name": "sea.png",
         "type": "image/png", "size": 70000,
@@ -115,7 +123,7 @@ async fn is_in(app: &Shared, user: UserId, id: ConversationId) -> Result<bool, A
         "encrypted": false, "received": 0, "piece_max": 8388608,
         "proof": {"nonce": "000102030405060708090a0b0c0d0e0f", "ranges": [{"offset": 12, "length": 4096}]},
         "created_at": 1790000000000_u64}))),
-    extensions(("x-error-codes" = json!(["invalid", "file_too_large", "type_not_allowed", "quota_exceeded",
+    extensions(("x-error-codes" = json!(["invalid", "file_too_large", "type_not_allowed", "metadata_stays", "quota_exceeded",
         "too_many_uploads", "file_id_taken", "no_such_conversation"]))))]
 pub(crate) async fn announce_file(
     caller: Caller,
@@ -138,7 +146,7 @@ pub(crate) async fn announce_file(
     Ok((StatusCode::CREATED, Json(FileView::new(row, received))))
 }
 
-async fn received(app: &Shared, row: &FileRow) -> Result<u64, ApiError> {
+pub(super) async fn received(app: &Shared, row: &FileRow) -> Result<u64, ApiError> {
     match row.state {
         FileState::Whole => Ok(row.file.size),
         FileState::Uploading => Ok(app.blobs().received(row.blob, row.file.size).await?),
@@ -149,6 +157,7 @@ async fn received(app: &Shared, row: &FileRow) -> Result<u64, ApiError> {
 #[utoipa::path(get, path = "/v1/files/limits", tag = "files", security(("access_token" = [])),
     responses((status = 200, description = "The limits.", body = LimitsView, example = json!({
         "size_max": 536870912, "piece_max": 8388608, "readable": true, "types": [], "pixels_max": 100000000,
+        "picture_max": 33554432,
         "bytes_max": 17179869184_u64, "bytes": 70000, "files_max": 100000, "files": 1, "uploads_max": 32,
         "uploads": 1}))))]
 pub(crate) async fn file_limits(caller: Caller, State(app): State<App>) -> Result<Json<LimitsView>, ApiError> {
@@ -159,6 +168,7 @@ pub(crate) async fn file_limits(caller: Caller, State(app): State<App>) -> Resul
         readable: limits.readable,
         types: limits.types.clone(),
         pixels_max: limits.pixels_max,
+        picture_max: limits.picture_max,
         bytes_max: limits.room.bytes,
         bytes: usage.bytes,
         files_max: limits.room.files,

@@ -7,12 +7,13 @@ use uuid::Uuid;
 use whimbrel_core::limits::FILE_HEAD;
 use whimbrel_core::{FileId, UserId};
 use whimbrel_store::blobs::BlobError;
-use whimbrel_store::filing::{FileError, FileRow, FileState, NewFile};
+use whimbrel_store::filing::{FileError, FileRow, FileState, Kept, NewFile};
 
+use super::pictures::Seen;
 use super::views::FileView;
-use super::{kind, named, own};
+use super::{kind, named, own, pictures};
 use crate::auth::Caller;
-use crate::error::{ApiError, Code};
+use crate::error::{ApiError, Code, chain};
 use crate::extract::PathOf;
 use crate::shared::{App, Shared, now_ms};
 use crate::turns::Kind;
@@ -21,6 +22,9 @@ use crate::turns::Kind;
 ///
 /// Once all pieces are there: their hash must be the one that was announced, and what is readable must be of its type.
 /// Otherwise the upload is given up, and its room is free again. Then a message may come with the file.
+///
+/// Out of a readable picture is taken what cameras write, unless it was announced with `keeps_metadata`: then the answer has
+/// the size and the hash of what is kept, and says `metadata_removed`. Asked again, it answers the same.
 #[utoipa::path(post, path = "/v1/files/{id}/complete", tag = "files", security(("access_token" = [])),
     params(("id" = Uuid, Path, description = "The file.", example = "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f")),
     responses((status = 200, description = "It is whole.", body = FileView, example = json!({
@@ -29,7 +33,7 @@ use crate::turns::Kind;
         "encrypted": false, "received": 70000, "piece_max": 8388608, "proof": null,
         "created_at": 1790000000000_u64}))),
     extensions(("x-error-codes" = json!(["no_such_file", "wrong_offset", "upload_busy", "content_mismatch",
-        "type_mismatch", "too_many_pixels"]))))]
+        "type_mismatch", "too_many_pixels", "metadata_stays"]))))]
 pub(crate) async fn complete_file(
     caller: Caller,
     State(app): State<App>,
@@ -52,34 +56,69 @@ async fn complete(app: &Shared, row: FileRow) -> Result<FileRow, ApiError> {
         Err(BlobError::OtherHash) => return Err(give_up(app, owner, id, Code::ContentMismatch).await),
         Err(error) => return Err(error.into()),
     }
-    if !encrypted && let Err(code) = look(app, &row).await? {
-        return Err(give_up(app, owner, id, code).await);
-    }
+    let seen = match look(app, &row.file, row.blob, false).await? {
+        Ok(seen) => seen,
+        Err(code) => return Err(give_up(app, owner, id, code).await),
+    };
+    let (size, hash) = seen.made.as_ref().map_or((size, hash), |(bytes, hash)| (bytes.len() as u64, *hash));
     let other = if encrypted { None } else { app.files().shared(hash, size).await? };
-    let now = now_ms();
-    let done = match app.files().complete(id, other, now).await {
+    let done = match other {
+        Some(other) => app.files().complete(id, Kept::Shared(other), seen.picture.clone(), now_ms()).await,
+        None => keep(app, &row, &seen).await?,
+    };
+    let done = match done {
         // The other content ended at this moment.
-        Err(FileError::NoSuchFile) if other.is_some() => app.files().complete(id, None, now).await,
+        Err(FileError::NoSuchFile) if other.is_some() => keep(app, &row, &seen).await?,
         done => done,
     };
     metrics::counter!("whimbrel_files_completed_total", "how" => "uploaded").increment(1);
     Ok(done?)
 }
 
-/// What a readable file is, by its beginning.
-async fn look(app: &Shared, FileRow { file, blob, .. }: &FileRow) -> Result<Result<(), Code>, ApiError> {
+/// Keeps the upload, or what was made of it.
+async fn keep(app: &Shared, row: &FileRow, seen: &Seen) -> Result<Result<FileRow, FileError>, ApiError> {
+    let (id, picture) = (row.file.id, seen.picture.clone());
+    let Some(made) = &seen.made else { return Ok(app.files().complete(id, Kept::Own, picture, now_ms()).await) };
+    pictures::keep(app, row, made).await?;
+    let kept = Kept::Made { size: made.0.len() as u64, hash: made.1 };
+    let done = app.files().complete(id, kept, picture, now_ms()).await;
+    let is_elsewhere = match &done {
+        Ok(done) => done.blob != row.made(),
+        Err(error) => matches!(error, FileError::NoSuchFile),
+    };
+    // Another request was faster; its trash may have been emptied before this was written.
+    if is_elsewhere && let Err(error) = app.blobs().remove(row.made()).await {
+        tracing::warn!(error = %chain(&error), "content that nobody needs could not be removed");
+    }
+    Ok(done)
+}
+
+/// What readable content is, by its beginning, and if it is a picture by all of it. A code: it is not what it was said to
+/// be. `is_known`: what it looks like is.
+pub(super) async fn look(
+    app: &Shared,
+    file: &NewFile,
+    content: FileId,
+    is_known: bool,
+) -> Result<Result<Seen, Code>, ApiError> {
+    if file.encrypted {
+        return Ok(Ok(Seen::default()));
+    }
     let parts: Vec<_> = app
         .blobs()
-        .read(*blob, 0..file.size.min(FILE_HEAD))
+        .read(content, 0..file.size.min(FILE_HEAD))
         .await?
         .try_collect()
         .await
         .map_err(|error: std::io::Error| ApiError::from(BlobError::from(error)))?;
-    Ok(kind::check(&file.content_type, &parts.concat(), app.config.files.pixels_max))
+    match kind::check(&file.content_type, &parts.concat(), app.config.files.pixels_max) {
+        Ok(()) => pictures::see(app, file, content, is_known).await,
+        Err(code) => Ok(Err(code)),
+    }
 }
 
 /// The uploader alone pays: nothing is left of it but what it took to send it.
-async fn give_up(app: &Shared, owner: UserId, id: FileId, code: Code) -> ApiError {
+pub(super) async fn give_up(app: &Shared, owner: UserId, id: FileId, code: Code) -> ApiError {
     super::refused(code.name());
     match app.files().discard(owner, id).await {
         Ok(()) | Err(FileError::NoSuchFile) => code.into(),

@@ -18,6 +18,9 @@ pub struct FilesConfig {
     pub room: Usage,
     /// Most pixels of a readable picture.
     pub pixels_max: u64,
+    /// Longest readable picture that is looked at, bytes: it is in memory meanwhile. Longer ones are taken only if all
+    /// that is in them may stay there.
+    pub picture_max: u64,
     /// Pieces and downloads at once; beyond these, requests are answered `busy`.
     pub transfers_max: usize,
     /// The same of one user.
@@ -44,6 +47,7 @@ impl Default for FilesConfig {
             types: Vec::new(),
             room: Usage { bytes: 16 * gib, files: 100_000, uploads: 32 },
             pixels_max: 100_000_000,
+            picture_max: 32 * mib,
             transfers_max: 256,
             transfers_per_user: 16,
             idle_timeout: Duration::from_secs(30),

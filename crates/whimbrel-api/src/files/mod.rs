@@ -9,6 +9,7 @@
 //! | memory is one piece's buffer for each transfer, and transfers are counted | `transfer`, `lanes` |
 //! | a hash gives nothing: who has content proves it with ranges that nobody could foresee | `proof` |
 //! | what is not what it says is not kept | `complete`, `kind` |
+//! | a readable picture does not tell where it was taken, unless that was asked for | `pictures` |
 //! | a file that one may not read is as if it were not there | everywhere: `no_such_file` |
 
 mod announce;
@@ -17,6 +18,8 @@ mod complete;
 mod config;
 mod kind;
 mod lanes;
+mod list;
+mod pictures;
 mod proof;
 mod range;
 mod transfer;
@@ -31,6 +34,7 @@ use whimbrel_store::filing::FileRow;
 pub(crate) use collect::{collect, keep_collecting};
 pub use config::FilesConfig;
 pub(crate) use lanes::Lanes;
+pub(crate) use pictures::places;
 
 use crate::auth::Caller;
 use crate::error::{ApiError, Code};
@@ -39,10 +43,11 @@ use crate::shared::{App, Shared};
 /// What is done at once.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(announce::announce_file))
+        .routes(routes!(announce::announce_file, list::list_files))
         .routes(routes!(announce::file_limits))
         .routes(routes!(announce::get_file, announce::discard_file))
         .routes(routes!(announce::copy_file))
+        .routes(routes!(list::show_thumbnail))
 }
 
 /// What takes as long as bytes need.

@@ -17,8 +17,10 @@ use uuid::Uuid;
 use whimbrel_core::FileId;
 use whimbrel_core::limits::{PROOF_RANGE_BYTES, PROOF_RANGES};
 use whimbrel_store::blobs::BlobError;
-use whimbrel_store::filing::{FileError, FileRow, FileState, NewFile, Nonce};
+use whimbrel_store::filing::{FileError, FileRow, FileState, Kept, NewFile, Nonce};
 
+use super::complete::{give_up, look};
+use super::pictures::Seen;
 use super::views::{FileView, unhex};
 use super::{named, own};
 use crate::auth::Caller;
@@ -64,7 +66,8 @@ pub(crate) struct ProofForm {
         "size": 70000, "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "encrypted": false, "received": 70000, "piece_max": 8388608, "proof": null,
         "created_at": 1790000000000_u64}))),
-    extensions(("x-error-codes" = json!(["invalid", "no_such_file", "proof_not_accepted"]))))]
+    extensions(("x-error-codes" = json!(["invalid", "no_such_file", "proof_not_accepted", "type_mismatch",
+        "too_many_pixels", "metadata_stays"]))))]
 pub(crate) async fn prove_file(
     caller: Caller,
     State(app): State<App>,
@@ -83,7 +86,7 @@ async fn prove(app: &Shared, row: FileRow, mac: [u8; 32]) -> Result<FileRow, Api
     if row.state == FileState::Whole {
         return Ok(row);
     }
-    let NewFile { id, size, hash, encrypted, .. } = row.file;
+    let NewFile { id, owner, size, hash, encrypted, .. } = row.file;
     let refused = || ApiError::new(Code::ProofNotAccepted);
     let nonce = app.files().take_nonce(id).await?.filter(|_| !encrypted).ok_or_else(refused)?;
     let content = app.files().shared(hash, size).await?.ok_or_else(refused)?;
@@ -91,7 +94,19 @@ async fn prove(app: &Shared, row: FileRow, mac: [u8; 32]) -> Result<FileRow, Api
         super::refused(Code::ProofNotAccepted.name());
         return Err(refused());
     }
-    let done = app.files().complete(id, Some(content), now_ms()).await.map_err(|error| match error {
+    // It is looked at under what this file is said to be, and not what the other was.
+    let is_known = app.files().thumbnail(content).await?.is_some();
+    let picture = match look(app, &row.file, content, is_known).await {
+        Err(error) if error.code == Code::NoSuchFile => return Err(refused()),
+        seen => match seen? {
+            // What is here has in it what must not be in this one.
+            Ok(Seen { made: Some(_), .. }) => return Err(refused()),
+            Ok(seen) => seen.picture,
+            Err(code) => return Err(give_up(app, owner, id, code).await),
+        },
+    };
+    let kept = Kept::Shared(content);
+    let done = app.files().complete(id, kept, picture, now_ms()).await.map_err(|error| match error {
         FileError::NoSuchFile => refused(),
         error => error.into(),
     })?;

@@ -96,7 +96,7 @@ fn disposition(name: &str) -> HeaderValue {
     HeaderValue::from_str(&text).expect("letters, digits and signs of a header")
 }
 
-fn head(file: &NewFile) -> HeaderMap {
+pub(super) fn head(file: &NewFile) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let kind = HeaderValue::from_str(&file.content_type);
     headers.insert(header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream")));

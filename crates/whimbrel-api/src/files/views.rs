@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use whimbrel_store::filing::{FileRow, FileState};
+use whimbrel_store::filing::{FileRow, FileState, Usage};
 
 use super::config::FilesConfig;
 use super::proof;
@@ -32,6 +32,18 @@ pub(crate) struct FileView {
     piece_max: u64,
     /// While nothing was sent: what would show that you have the content, so that it need not be sent.
     proof: Option<ProofView>,
+    /// A message came with it.
+    attached: bool,
+    /// What cameras write was taken out of it: `size` and `sha256` are of what is kept, and not what was announced.
+    metadata_removed: bool,
+    /// Of a readable picture, pixels.
+    width: Option<u32>,
+    /// Of a readable picture, pixels.
+    height: Option<u32>,
+    /// What to show until there is a picture (BlurHash).
+    blur_hash: Option<String>,
+    /// There is a small picture of it.
+    has_thumbnail: bool,
     /// Milliseconds since 1970.
     created_at: u64,
 }
@@ -59,7 +71,7 @@ pub(crate) struct RangeView {
 impl FileView {
     /// `received`: how far an upload is; all of a whole file.
     pub(crate) fn new(row: FileRow, received: u64) -> Self {
-        let FileRow { file, state, created_at, .. } = row;
+        let FileRow { file, state, created_at, announced, picture, idle_since, .. } = row;
         let proof = file.nonce.filter(|_| received == 0).map(|nonce| ProofView {
             nonce: hex(&nonce),
             ranges: proof::ranges(&nonce, file.size)
@@ -77,6 +89,12 @@ impl FileView {
             received: if state == FileState::Whole { file.size } else { received },
             piece_max: FilesConfig::piece_max(),
             proof,
+            attached: idle_since.is_none(),
+            metadata_removed: announced.is_some(),
+            width: picture.as_ref().map(|picture| picture.width).filter(|width| *width > 0),
+            height: picture.as_ref().map(|picture| picture.height).filter(|height| *height > 0),
+            has_thumbnail: picture.as_ref().is_some_and(|picture| picture.has_thumbnail),
+            blur_hash: picture.map(|picture| picture.blur_hash).filter(|blur| !blur.is_empty()),
             created_at,
         }
     }
@@ -104,6 +122,8 @@ pub(crate) struct LimitsView {
     pub(crate) types: Vec<String>,
     /// Most pixels of a readable picture.
     pub(crate) pixels_max: u64,
+    /// Longest readable picture, bytes, unless it keeps its metadata.
+    pub(crate) picture_max: u64,
     /// Bytes of all your files: at most, and now.
     pub(crate) bytes_max: u64,
     pub(crate) bytes: u64,
@@ -113,6 +133,35 @@ pub(crate) struct LimitsView {
     /// Uploads that are not whole: at most, and now.
     pub(crate) uploads_max: u64,
     pub(crate) uploads: u64,
+}
+
+/// A page of one's files.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FileList {
+    /// The newest first.
+    pub(crate) files: Vec<FileView>,
+    /// Ask again with `before` set to this; nothing if this was the last page.
+    pub(crate) next: Option<String>,
+    /// What all of them take up, those on other pages too.
+    pub(crate) usage: UsageView,
+}
+
+/// What one's files take up.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FileUsage)]
+pub(crate) struct UsageView {
+    /// All bytes, announced ones too.
+    bytes: u64,
+    /// Files, uploads among them.
+    files: u64,
+    /// Uploads that are not whole.
+    uploads: u64,
+}
+
+impl From<Usage> for UsageView {
+    fn from(Usage { bytes, files, uploads }: Usage) -> Self {
+        Self { bytes, files, uploads }
+    }
 }
 
 /// Lower-case hexadecimal digits.

@@ -8,7 +8,7 @@ use crate::files::{content, files_config, form, hex, sha256};
 use crate::support::{Answer, Api, Person};
 
 /// The proof that an announcement asks for.
-fn proof(announced: &Value, bytes: &[u8]) -> String {
+pub(crate) fn proof(announced: &Value, bytes: &[u8]) -> String {
     let asked = &announced["proof"];
     let nonce = asked["nonce"].as_str().expect("text").as_bytes();
     let digit = |byte: u8| char::from(byte).to_digit(16).expect("a digit") as u8;
@@ -24,7 +24,7 @@ fn proof(announced: &Value, bytes: &[u8]) -> String {
     hex(&mac.finalize().into_bytes())
 }
 
-async fn prove(api: &Api, who: &Person, id: &str, mac: &str) -> Answer {
+pub(crate) async fn prove(api: &Api, who: &Person, id: &str, mac: &str) -> Answer {
     api.by(who, &format!("POST /v1/files/{id}/proof"), json!({"mac": mac})).await
 }
 

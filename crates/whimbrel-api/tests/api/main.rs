@@ -4,6 +4,7 @@ mod administration;
 mod changes;
 mod delays;
 mod file_limits;
+mod file_pictures;
 mod file_proofs;
 mod files;
 mod forms;

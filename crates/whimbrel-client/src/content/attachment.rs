@@ -53,8 +53,7 @@ pub struct Thumbnail {
 impl Thumbnail {
     /// Rows of pixels, red, green and blue, of at most this size; `None` if there is no picture, or none that can be shown.
     pub fn pixels(&self, width: u32, height: u32) -> Option<Vec<Vec<[u8; 3]>>> {
-        let picture = crate::files::decode(&self.jpeg)?.thumbnail(width, height).into_rgb8();
-        Some(picture.rows().map(|row| row.map(|pixel| pixel.0).collect()).collect())
+        whimbrel_media::pixels(&self.jpeg, width, height)
     }
 }
 

@@ -9,12 +9,9 @@
 //! |---|---|
 //! | `source` | a file as it is to be uploaded, read in parts |
 //! | `upload`, `download` | the two ways |
-//! | `picture`, `metadata` | small pictures, dimensions; what cameras write |
 //! | `transfer` | progress, pause, cancel |
 
 mod download;
-mod metadata;
-mod picture;
 mod source;
 mod transfer;
 mod upload;
@@ -24,7 +21,6 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use whimbrel_core::{ConversationId, FileId, MessageId};
 
-pub(crate) use picture::decode;
 pub use transfer::{FileTransfer, Progress, Stage};
 
 use crate::client::Client;

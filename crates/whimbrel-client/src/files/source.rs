@@ -8,11 +8,12 @@ use std::path::Path;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use whimbrel_core::limits::FILE_CHUNK;
+use whimbrel_media::{Looks, metadata};
 use whimbrel_wire::file_seal::{self, FileKey};
 use whimbrel_wire::seal::TAG_LEN;
 
-use super::{Sending, metadata, picture};
-use crate::content::{Attachment, AttachmentKind};
+use super::Sending;
+use crate::content::{Attachment, AttachmentKind, Thumbnail};
 use crate::error::Error;
 
 /// Longest picture that is looked at, bytes: it is in memory meanwhile. Longer ones are sent as any file.
@@ -59,7 +60,8 @@ pub(super) fn prepare(what: &Sending, key: Option<FileKey>) -> Result<Prepared, 
             Some((bytes, seen)) => {
                 size = bytes.len() as u64;
                 plain = Plain::Memory(bytes);
-                (dimensions, thumbnail) = (seen.dimensions, seen.thumbnail);
+                dimensions = seen.dimensions;
+                thumbnail = Thumbnail { jpeg: seen.thumbnail.into(), blur_hash: seen.blur_hash };
             }
             None => kind = AttachmentKind::File,
         }
@@ -107,7 +109,7 @@ pub(super) fn again(path: &Path, keeps_metadata: bool, of: &Attachment, hash: [u
 }
 
 /// A picture's bytes without what is to be taken out, and what it looks like; `None` if it is none that is known here.
-fn look(plain: &mut Plain, size: u64, keeps_metadata: bool) -> Result<Option<(Bytes, picture::Seen)>, Error> {
+fn look(plain: &mut Plain, size: u64, keeps_metadata: bool) -> Result<Option<(Bytes, Looks)>, Error> {
     if size > PICTURE_MAX {
         return Ok(None);
     }
@@ -116,7 +118,7 @@ fn look(plain: &mut Plain, size: u64, keeps_metadata: bool) -> Result<Option<(By
         file.seek(SeekFrom::Start(0)).map_err(Error::File)?;
         file.by_ref().take(PICTURE_MAX).read_to_end(&mut bytes).map_err(Error::File)?;
     }
-    let Some(seen) = picture::look(&bytes) else { return Ok(None) };
+    let Some(seen) = whimbrel_media::look(&bytes) else { return Ok(None) };
     if keeps_metadata {
         return Ok(Some((bytes.into(), seen)));
     }

@@ -176,6 +176,8 @@ fn form(attachment: &Attachment, size: u64, hash: [u8; 32]) -> FileForm {
         size,
         sha256: hex(&hash),
         encrypted: sealed,
+        // What was to be taken out is; these bytes are what the message names.
+        keeps_metadata: !sealed,
     }
 }
 

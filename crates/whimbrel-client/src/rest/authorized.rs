@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use whimbrel_core::{ConversationId, DeviceId, FileId, Presence, Privacy, Seq, UserId};
 
 use super::Rest;
-use super::files::{FileForm, FileState};
+use super::files::{FileForm, FileState, OwnFiles};
 use super::history::{ServerFollowUps, ServerPage};
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
@@ -230,6 +230,8 @@ calls! {
     follow_ups(conversation: ConversationId, range: (Seq, Seq), after: Option<&str>, limit: usize) -> ServerFollowUps;
     /// Announces a file.
     announce_file(form: &FileForm) -> FileState;
+    /// A page of one's own files, the newest first.
+    files(before: Option<&str>, limit: usize) -> OwnFiles;
     /// How far a file is.
     file(file: FileId) -> FileState;
     /// Has a file checked whose pieces are all there.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{Method, header};
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use whimbrel_core::FileId;
 
 use super::{Rest, read, refused, words};
@@ -33,6 +34,10 @@ pub struct FileForm {
     pub sha256: String,
     /// Its content is sealed.
     pub encrypted: bool,
+    /// A readable picture is kept as it is; otherwise the server takes out what cameras write, and what it keeps has
+    /// another hash.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_metadata: bool,
 }
 
 /// A file as the server has it.
@@ -53,6 +58,58 @@ impl FileState {
     pub fn is_whole(&self) -> bool {
         self.state == "whole"
     }
+}
+
+/// One's own files, a page of them, and what all of them take up.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OwnFiles {
+    /// The newest first.
+    pub files: Vec<OwnFile>,
+    /// What the next page is asked for with; `None`: it is the last.
+    pub next: Option<String>,
+    /// Those on other pages too.
+    pub usage: FileUsage,
+}
+
+/// One of one's own files, or an upload that is to become one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OwnFile {
+    /// Which: [`Rest::discard_file`] gives it up, unless a message came with it.
+    #[serde(deserialize_with = "file_id")]
+    pub id: FileId,
+    /// `uploading` or `whole`.
+    pub state: String,
+    /// As it was called; empty for sealed ones, whose message names them.
+    pub name: String,
+    /// Its media type.
+    #[serde(rename = "type")]
+    pub content_type: String,
+    /// Bytes that it takes up.
+    pub size: u64,
+    /// Of these, the ones that are there.
+    pub received: u64,
+    /// Its content is sealed.
+    pub encrypted: bool,
+    /// A message came with it.
+    pub attached: bool,
+    /// Milliseconds since 1970.
+    pub created_at: u64,
+}
+
+/// What one's files take up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct FileUsage {
+    /// All bytes, announced ones too.
+    pub bytes: u64,
+    /// Files, uploads among them.
+    pub files: u64,
+    /// Uploads that are not whole.
+    pub uploads: u64,
+}
+
+fn file_id<'a, D: Deserializer<'a>>(from: D) -> Result<FileId, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| D::Error::custom("it is no file's id"))
 }
 
 /// What is to be proved.
@@ -90,6 +147,20 @@ impl Rest {
     /// [`Error::Api`] naming the limit that it would break.
     pub async fn announce_file(&self, credentials: &Credentials, form: &FileForm) -> Result<FileState, Error> {
         self.call(Method::POST, "/v1/files", Some(credentials), Some(form)).await
+    }
+
+    /// A page of one's own files, at most 500: those behind `before`, which an earlier page gave as next.
+    ///
+    /// # Errors
+    /// As every call.
+    pub async fn files(
+        &self,
+        credentials: &Credentials,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<OwnFiles, Error> {
+        let before = before.map(|before| format!("&before={before}")).unwrap_or_default();
+        self.get(&format!("/v1/files?limit={limit}{before}"), credentials).await
     }
 
     /// How far a file is.

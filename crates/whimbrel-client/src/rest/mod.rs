@@ -23,7 +23,7 @@ mod words;
 
 pub use authorized::AuthorizedRest;
 pub(crate) use authorized::{Auth, Password, is_refusal};
-pub use files::{FileForm, FileProof, FileRange, FileState};
+pub use files::{FileForm, FileProof, FileRange, FileState, FileUsage, OwnFile, OwnFiles};
 pub(crate) use groups::{group_from_json, group_to_json, setting_from_json, setting_to_json};
 pub use history::{ServerFollowUps, ServerPage};
 

@@ -8,7 +8,7 @@ use whimbrel_core::{FileId, MessageKind, Seq, UserId};
 use super::Stores;
 use super::company::{Company, join};
 use super::people::{Lane, people};
-use crate::filing::{FileError, FileRow, FileState, NewFile, Usage};
+use crate::filing::{FileError, FileRow, FileState, Kept, NewFile, NewPicture, Picture, Usage};
 use crate::groups::GroupChange;
 use crate::{NewRow, PlaceBatch};
 
@@ -21,11 +21,12 @@ fn new(owner: UserId) -> NewFile {
         id: FileId::generate(),
         owner,
         conversation: None,
-        name: "holiday 🏖.png".into(),
-        content_type: "image/png".into(),
+        name: "holiday 🏖.mp4".into(),
+        content_type: "video/mp4".into(),
         size: 100,
         hash: [3; 32],
         encrypted: false,
+        keeps_metadata: false,
         nonce: Some([9; 16]),
     }
 }
@@ -33,7 +34,7 @@ fn new(owner: UserId) -> NewFile {
 async fn whole(stores: &Stores, file: NewFile) -> FileId {
     let id = file.id;
     stores.files.announce(file, ROOM, 10).await.expect("room");
-    stores.files.complete(id, None, 20).await.expect("there");
+    stores.files.complete(id, Kept::Own, None, 20).await.expect("there");
     id
 }
 
@@ -89,8 +90,9 @@ pub async fn a_file_begins_with_room_and_ends_without(stores: &Stores) {
     let first = new(user);
     let row = stores.files.announce(first.clone(), ROOM, 10).await.expect("room");
     let blob = row.blob;
-    let expected =
-        FileRow { file: first.clone(), state: FileState::Uploading, blob, idle_since: Some(10), created_at: 10 };
+    let (file, state) = (first.clone(), FileState::Uploading);
+    let (announced, picture) = (None, None);
+    let expected = FileRow { file, announced, picture, state, blob, idle_since: Some(10), created_at: 10 };
     assert_eq!(row, expected);
     assert_ne!(blob, first.id, "content is never called by a name of the user's choice");
     assert_eq!(stores.files.file(first.id).await.expect("answers"), Some(expected));
@@ -103,10 +105,10 @@ pub async fn a_file_begins_with_room_and_ends_without(stores: &Stores) {
     }
     let fourth = stores.files.announce(new(user), ROOM, 10).await;
     assert!(matches!(fourth, Err(FileError::NoRoom("uploads"))), "{fourth:?}");
-    let done = stores.files.complete(first.id, None, 20).await.expect("there");
+    let done = stores.files.complete(first.id, Kept::Own, None, 20).await.expect("there");
     assert_eq!((done.state, done.blob, done.file.nonce), (FileState::Whole, blob, None));
     assert_eq!(stores.files.file(first.id).await.expect("answers"), Some(done.clone()));
-    assert_eq!(stores.files.complete(first.id, None, 30).await.expect("again"), done);
+    assert_eq!(stores.files.complete(first.id, Kept::Own, None, 30).await.expect("again"), done);
     assert_eq!(usage(stores, user).await, [300, 3, 2]);
     let few = Usage { files: 3, ..ROOM };
     let many = stores.files.announce(new(user), few, 10).await;
@@ -220,7 +222,7 @@ pub async fn a_message_refers_only_to_whole_files_of_its_sender(stores: &Stores)
         commit(stores, vec![row]).await;
     }
     assert!(!reads(stores, two, secret).await);
-    stores.files.complete(half.id, None, 20).await.expect("there");
+    stores.files.complete(half.id, Kept::Own, None, 20).await.expect("there");
     assert!(!reads(stores, one, half.id).await);
     let mut short = lane.row(0);
     short.message.kind = MessageKind::IMAGE;
@@ -320,7 +322,7 @@ pub async fn content_ends_with_its_last_file(stores: &Stores) {
     assert_eq!(stores.files.shared([3; 32], 101).await.expect("answers"), None);
     let second = new(users[1]);
     let received = stores.files.announce(second.clone(), ROOM, 10).await.expect("room").blob;
-    let row = stores.files.complete(second.id, Some(content), 20).await.expect("there");
+    let row = stores.files.complete(second.id, Kept::Shared(content), None, 20).await.expect("there");
     assert_eq!((row.blob, usage(stores, users[1]).await), (content, [100, 1, 0]));
     stores.files.discard(users[0], first).await.expect("theirs");
     let trash = stores.files.trash(100).await.expect("answers");
@@ -333,7 +335,7 @@ pub async fn content_ends_with_its_last_file(stores: &Stores) {
     assert_eq!(collected(stores, 0).await, thrown);
     let third = new(users[2]);
     stores.files.announce(third.clone(), ROOM, 10).await.expect("room");
-    let late = stores.files.complete(third.id, Some(content), 20).await;
+    let late = stores.files.complete(third.id, Kept::Shared(content), None, 20).await;
     assert!(matches!(late, Err(FileError::NoSuchFile)), "{late:?}");
 }
 
@@ -372,4 +374,103 @@ pub async fn attaching_and_collecting_at_once_never_lose_a_file(stores: &Stores)
         assert!(collected(stores, LATER).await.contains(&content));
         assert_eq!(usage(stores, owner).await, [0, 0, 0]);
     }
+}
+
+/// The bytes of a picture that was cleaned are others than were announced: the file then is what is kept, takes up no more
+/// room than that, and is the same file when its announcement is repeated.
+pub async fn what_is_made_of_an_upload_is_kept_instead_of_it(stores: &Stores) {
+    let users = people(&*stores.directory, "user", 2).await;
+    let (file, seen) = (photo(users[0]), picture());
+    let begun = stores.files.announce(file.clone(), ROOM, 10).await.expect("room");
+    let made = Kept::Made { hash: [4; 32], size: 60 };
+    let done = stores.files.complete(file.id, made, Some(seen.clone()), 20).await.expect("there");
+    assert_eq!((done.blob, done.announced), (begun.made(), Some((100, [3; 32]))));
+    assert_eq!((done.file.size, done.file.hash, done.picture.as_ref()), (60, [4; 32], Some(&seen.picture)));
+    assert_eq!(usage(stores, users[0]).await, [60, 1, 0]);
+    assert_eq!(stores.files.trash(9).await.expect("answers"), [begun.blob], "what was uploaded goes");
+    assert_eq!(stores.files.file(file.id).await.expect("answers").as_ref(), Some(&done));
+    assert_eq!(stores.files.complete(file.id, Kept::Own, None, 30).await.expect("again"), done);
+    assert_eq!(stores.files.announce(file.clone(), ROOM, 30).await.expect("the same"), done);
+    let other = stores.files.announce(NewFile { size: 60, hash: [4; 32], ..file.clone() }, ROOM, 30).await;
+    assert!(matches!(other, Err(FileError::Taken)), "{other:?}");
+    let kept = NewFile { keeps_metadata: true, ..file.clone() };
+    let kept = stores.files.announce(kept, ROOM, 30).await;
+    assert!(matches!(kept, Err(FileError::Taken)), "{kept:?}");
+    // It is found by the hash of what is kept, and not by that of what was announced; who shares it has its looks too.
+    assert_eq!(stores.files.shared([3; 32], 100).await.expect("answers"), None);
+    assert_eq!(stores.files.shared([4; 32], 60).await.expect("answers"), Some(done.blob));
+    let second = photo(users[1]);
+    stores.files.announce(second.clone(), ROOM, 10).await.expect("room");
+    let same = stores.files.complete(second.id, Kept::Shared(done.blob), None, 20).await.expect("there");
+    assert_eq!((same.blob, same.file.size, same.picture), (done.blob, 60, done.picture));
+    assert_eq!(usage(stores, users[1]).await, [60, 1, 0]);
+    assert_eq!(stores.files.thumbnail(done.blob).await.expect("answers"), Some(seen.thumbnail));
+    for (user, file) in [(users[0], file.id), (users[1], second.id)] {
+        stores.files.discard(user, file).await.expect("theirs");
+        assert_eq!(usage(stores, user).await, [0, 0, 0]);
+    }
+    assert_eq!(stores.files.thumbnail(done.blob).await.expect("answers"), None, "it went with its content");
+}
+
+/// A readable picture.
+fn photo(owner: UserId) -> NewFile {
+    NewFile { content_type: "image/png".into(), ..new(owner) }
+}
+
+fn picture() -> NewPicture {
+    let picture = Picture { width: 40, height: 20, blur_hash: "LEHV6nWB".into(), has_thumbnail: true };
+    NewPicture { picture, thumbnail: Bytes::from_static(b"jpeg") }
+}
+
+/// A process that was killed may have made something of the upload already: it is thrown away with the upload, and when
+/// something else is kept. Nothing is made of what is sealed, is no picture, or is to be kept as it is.
+pub async fn what_may_have_been_made_of_an_upload_is_thrown_away_with_it(stores: &Stores) {
+    let user = people(&*stores.directory, "user", 1).await[0];
+    let mut expected = Vec::new();
+    for (index, other) in [
+        photo(user),
+        NewFile { encrypted: true, ..photo(user) },
+        new(user),
+        NewFile { keeps_metadata: true, ..photo(user) },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let row = stores.files.announce(other.clone(), ROOM, 10).await.expect("room");
+        stores.files.discard(user, other.id).await.expect("theirs");
+        expected.push(row.blob);
+        if index == 0 {
+            expected.push(row.made());
+        }
+    }
+    let file = photo(user);
+    let row = stores.files.announce(file.clone(), ROOM, 10).await.expect("room");
+    stores.files.complete(file.id, Kept::Own, None, 20).await.expect("there");
+    expected.push(row.made());
+    expected.sort_unstable();
+    let mut trash = stores.files.trash(20).await.expect("answers");
+    trash.sort_unstable();
+    assert_eq!(trash, expected);
+}
+
+/// The newest first, uploads too, page by page, also where several began in one millisecond; nobody else's.
+pub async fn a_users_files_are_listed_by_age(stores: &Stores) {
+    let users = people(&*stores.directory, "user", 2).await;
+    let room = Usage { bytes: 10_000, files: 100, uploads: 100 };
+    let mut expected = Vec::new();
+    for at in [10, 30, 30, 30, 20] {
+        let row = stores.files.announce(new(users[0]), room, at).await.expect("room");
+        expected.push(row);
+    }
+    expected[0] = stores.files.complete(expected[0].file.id, Kept::Own, Some(picture()), 40).await.expect("there");
+    stores.files.announce(new(users[1]), room, 25).await.expect("room");
+    expected.sort_by_key(|row| std::cmp::Reverse((row.created_at, row.file.id)));
+    let (mut listed, mut before) = (Vec::new(), None);
+    loop {
+        let page = stores.files.files_of(users[0], before, 2).await.expect("answers");
+        let Some(last) = page.last() else { break };
+        before = Some((last.created_at, last.file.id));
+        listed.extend(page);
+    }
+    assert_eq!(listed, expected);
 }

@@ -198,6 +198,9 @@ macro_rules! groups_conformance {
             what_a_message_refers_to_is_not_collected
             content_ends_with_its_last_file
             encrypted_content_is_not_found_by_its_hash
+            what_is_made_of_an_upload_is_kept_instead_of_it
+            what_may_have_been_made_of_an_upload_is_thrown_away_with_it
+            a_users_files_are_listed_by_age
             attaching_and_collecting_at_once_never_lose_a_file
         }
     };

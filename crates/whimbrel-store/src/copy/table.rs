@@ -248,10 +248,18 @@ pub(super) const TABLES: &[Table] = &[
             or_null(id("nonce")),
             or_null(number("idle_since")),
             number("created_at"),
+            number("keeps_metadata"),
+            or_null(hash("announced_hash")),
+            or_null(number("announced_size")),
         ],
         key: 1,
     },
     Table { name: "file_blob", columns: &[id("id"), hash("hash"), number("size"), number("shared")], key: 1 },
+    Table {
+        name: "file_picture",
+        columns: &[id("blob"), number("width"), number("height"), text("blur_hash"), bytes("thumbnail")],
+        key: 1,
+    },
     Table { name: "file_use", columns: &[id("file"), id("conv"), number("seq")], key: 3 },
     Table {
         name: "file_usage",

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0006_history.sql"),
     include_str!("../../../../migrations/mysql/0007_files.sql"),
     include_str!("../../../../migrations/mysql/0008_spans.sql"),
+    include_str!("../../../../migrations/mysql/0010_pictures.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by: as often as it takes, before it is counted.

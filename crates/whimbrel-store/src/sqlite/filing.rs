@@ -1,18 +1,22 @@
 //! [`Files`] on SQLite. Everything that changes is a job of the writer, so nothing comes between its steps.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use whimbrel_core::{ConversationId, FileId, Message, Seq, UserId};
 
 use super::SqliteStore;
 use super::value::{all, first_row, number, run, small, sql, unreadable, user};
 use crate::StoreError;
-use crate::filing::{ContentHash, FileError, FileRow, FileState, Files, NewFile, Nonce, Usage};
+use crate::filing::{
+    ContentHash, FileError, FileRow, FileState, Files, Kept, NewFile, NewPicture, Nonce, Picture, Usage,
+};
 
 macro_rules! columns {
     () => {
-        "SELECT id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, blob, idle_since, created_at \
-         FROM file f "
+        "SELECT id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, f.blob, idle_since, \
+         created_at, keeps_metadata, announced_hash, announced_size, width, height, blur_hash, length(thumbnail) \
+         FROM file f LEFT JOIN file_picture p ON p.blob = f.blob "
     };
 }
 
@@ -27,8 +31,8 @@ const READABLE: &str = concat!(
 );
 
 const INSERT: &str = "INSERT INTO file \
-     (id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, blob, idle_since, created_at) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)";
+     (id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, blob, idle_since, created_at, \
+     keeps_metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12, ?13)";
 
 const TAKE: &str = "INSERT INTO file_usage (user, bytes, files, uploads) VALUES (?1, ?2, 1, ?3) ON CONFLICT (user) \
      DO UPDATE SET bytes = bytes + excluded.bytes, files = files + 1, uploads = uploads + excluded.uploads";
@@ -37,6 +41,11 @@ const GIVE_BACK: &str = "UPDATE file_usage SET bytes = max(bytes - ?2, 0), files
      WHERE user = ?1";
 
 const IDLE: &str = "SELECT id FROM file WHERE state = ?1 AND idle_since < ?2 ORDER BY idle_since LIMIT ?3";
+
+const NEWEST: &str = concat!(columns!(), "WHERE owner = ?1 ORDER BY created_at DESC, id DESC LIMIT ?2");
+
+const OLDER: &str =
+    concat!(columns!(), "WHERE owner = ?1 AND (created_at, id) < (?3, ?4) ORDER BY created_at DESC, id DESC LIMIT ?2");
 
 /// A message came with a file of its sender's.
 const USE: &str = "INSERT OR IGNORE INTO file_use (file, conv, seq) \
@@ -80,8 +89,34 @@ impl Files for SqliteStore {
         self.shared.readers.read(move |db| Ok(shared(db, hash, size)?)).await
     }
 
-    async fn complete(&self, id: FileId, other: Option<FileId>, now: u64) -> Result<FileRow, FileError> {
-        self.shared.writer.write(move |db| complete(db, id, other, now)).await
+    async fn complete(
+        &self,
+        id: FileId,
+        kept: Kept,
+        picture: Option<NewPicture>,
+        now: u64,
+    ) -> Result<FileRow, FileError> {
+        self.shared.writer.write(move |db| complete(db, id, kept, picture, now)).await
+    }
+
+    async fn thumbnail(&self, blob: FileId) -> Result<Option<Bytes>, StoreError> {
+        let query = "SELECT thumbnail FROM file_picture WHERE blob = ?1 AND length(thumbnail) > 0";
+        let read = |row: &Row<'_>| row.get::<_, Vec<u8>>(0).map(Bytes::from);
+        self.shared.readers.read(move |db| Ok(first_row(db, query, [blob.as_bytes()], read)?)).await
+    }
+
+    async fn files_of(
+        &self,
+        owner: UserId,
+        before: Option<(u64, FileId)>,
+        limit: usize,
+    ) -> Result<Vec<FileRow>, StoreError> {
+        let limit = sql(limit as u64);
+        let find = move |db: &Connection| match before {
+            None => all(db, NEWEST, params![sql(owner.0), limit], read),
+            Some((at, id)) => all(db, OLDER, params![sql(owner.0), limit, sql(at), id.as_bytes()], read),
+        };
+        self.shared.readers.read(move |db| Ok(find(db)?)).await
     }
 
     async fn copy_file(
@@ -180,7 +215,21 @@ fn read(row: &Row<'_>) -> rusqlite::Result<FileRow> {
             size: number(row, 5)?,
             hash: row.get(6)?,
             encrypted: row.get(7)?,
+            keeps_metadata: row.get(13)?,
             nonce: row.get(8)?,
+        },
+        announced: match row.get::<_, Option<[u8; 32]>>(14)? {
+            Some(hash) => Some((number(row, 15)?, hash)),
+            None => None,
+        },
+        picture: match row.get::<_, Option<u32>>(16)? {
+            Some(width) => Some(Picture {
+                width,
+                height: row.get(17)?,
+                blur_hash: row.get(18)?,
+                has_thumbnail: row.get::<_, i64>(19)? > 0,
+            }),
+            None => None,
         },
         state: state.ok_or_else(|| unreadable(9, "a state of a file that this version does not know"))?,
         blob: id(row, 10)?,
@@ -230,30 +279,57 @@ fn insert(db: &Connection, row: &FileRow) -> rusqlite::Result<()> {
         *state as u8,
         blob.as_bytes(),
         sql(*created_at),
+        file.keeps_metadata,
     ];
     run(db, INSERT, values)?;
     run(db, TAKE, params![sql(file.owner.0), sql(file.size), u8::from(*state == FileState::Uploading)])?;
     Ok(())
 }
 
-fn complete(db: &Connection, id: FileId, other: Option<FileId>, now: u64) -> Result<FileRow, FileError> {
+fn complete(
+    db: &Connection,
+    id: FileId,
+    kept: Kept,
+    picture: Option<NewPicture>,
+    now: u64,
+) -> Result<FileRow, FileError> {
     let row = one(db, id)?.ok_or(FileError::NoSuchFile)?;
     if row.state == FileState::Whole {
         return Ok(row);
     }
-    let blob = other.unwrap_or(row.blob);
-    if other.is_none() {
+    let (blob, size, hash) = match kept {
+        Kept::Own => (row.blob, row.file.size, row.file.hash),
+        Kept::Made { hash, size } => (row.made(), size, hash),
+        Kept::Shared(blob) => {
+            let query = "SELECT size, hash FROM file_blob WHERE id = ?1";
+            let there = first_row(db, query, [blob.as_bytes()], |row| Ok((blob, number(row, 0)?, row.get(1)?)))?;
+            there.ok_or(FileError::NoSuchFile)?
+        }
+    };
+    if !matches!(kept, Kept::Shared(_)) {
         let insert = "INSERT INTO file_blob (id, hash, size, shared) VALUES (?1, ?2, ?3, ?4)";
-        run(db, insert, params![blob.as_bytes(), row.file.hash, sql(row.file.size), !row.file.encrypted])?;
-    } else {
-        let there = first_row(db, "SELECT 1 FROM file_blob WHERE id = ?1", [blob.as_bytes()], |_| Ok(()))?;
-        there.ok_or(FileError::NoSuchFile)?;
-        throw_away(db, row.blob)?;
+        run(db, insert, params![blob.as_bytes(), hash, sql(size), !row.file.encrypted])?;
     }
-    let whole = "UPDATE file SET state = 2, blob = ?2, nonce = NULL, idle_since = ?3 WHERE id = ?1";
-    run(db, whole, params![id.as_bytes(), blob.as_bytes(), sql(now)])?;
-    run(db, "UPDATE file_usage SET uploads = max(uploads - 1, 0) WHERE user = ?1", [sql(row.file.owner.0)])?;
-    Ok(row.whole(blob, now))
+    for name in row.names().filter(|name| *name != blob) {
+        throw_away(db, name)?;
+    }
+    if let Some(NewPicture { picture, thumbnail }) = picture {
+        let insert = "INSERT OR IGNORE INTO file_picture (blob, width, height, blur_hash, thumbnail) \
+                      VALUES (?1, ?2, ?3, ?4, ?5)";
+        let Picture { width, height, blur_hash, .. } = picture;
+        run(db, insert, params![blob.as_bytes(), width, height, blur_hash, &thumbnail[..]])?;
+    }
+    let (before, owner) = (row.file.size, sql(row.file.owner.0));
+    let row = row.whole(blob, (size, hash), now);
+    let said = row.announced;
+    let whole = "UPDATE file SET state = 2, blob = ?2, nonce = NULL, idle_since = ?3, size = ?4, hash = ?5, \
+                 announced_size = ?6, announced_hash = ?7 WHERE id = ?1";
+    let announced = (said.map(|(size, _)| sql(size)), said.map(|(_, hash)| hash));
+    run(db, whole, params![id.as_bytes(), blob.as_bytes(), sql(now), sql(size), hash, announced.0, announced.1])?;
+    let usage = "UPDATE file_usage SET uploads = max(uploads - 1, 0), bytes = max(bytes - ?2, 0) + ?3 WHERE user = ?1";
+    run(db, usage, params![owner, sql(before), sql(size)])?;
+    // Content that others share may have been seen before.
+    Ok(one(db, id)?.unwrap_or(row))
 }
 
 fn copy(db: &Connection, user: UserId, from: FileId, to: FileId, room: Usage, now: u64) -> Result<FileRow, FileError> {
@@ -291,7 +367,13 @@ fn remove(db: &Connection, row: &FileRow) -> rusqlite::Result<()> {
     let other = first_row(db, "SELECT 1 FROM file WHERE blob = ?1 LIMIT 1", [blob.as_bytes()], |_| Ok(()))?;
     if other.is_none() {
         run(db, "DELETE FROM file_blob WHERE id = ?1", [blob.as_bytes()])?;
+        run(db, "DELETE FROM file_picture WHERE blob = ?1", [blob.as_bytes()])?;
         throw_away(db, blob)?;
+    }
+    if row.state == FileState::Uploading {
+        for name in row.names().filter(|name| *name != blob) {
+            throw_away(db, name)?;
+        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0006_history.sql"),
     include_str!("../../../../migrations/sqlite/0007_files.sql"),
     include_str!("../../../../migrations/sqlite/0008_spans.sql"),
+    include_str!("../../../../migrations/sqlite/0010_pictures.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by.

@@ -35,6 +35,9 @@ pub(super) enum What {
     /// See how long the list of many conversations with their unread counts takes, and reading on in a very long group
     #[command(after_help = UNREAD)]
     Unread(UnreadArgs),
+    /// Send and fetch files by REST, beside the disk's own speed, and watch the server's memory meanwhile
+    #[command(after_help = FILES)]
+    Files(FilesArgs),
 }
 
 const IDLE: &str = "\
@@ -78,6 +81,15 @@ Examples:
 
 Every count is compared with what was written. The messages are written into the private server's database past the server:
 it has to be private.";
+
+const FILES: &str = "\
+Examples:
+  whimbrel bench files --local standalone
+  whimbrel bench files --local cluster --mib 256 --together 8 --json
+
+With what it measures at a time the disk is filled by --mib × --files, or --upload-mib × --uploads, whichever is more,
+and for a second by as much again. A server that is not private has to take readable files, and as many transfers:
+  --set messages.bodies_readable=true --set files.transfers=256";
 
 /// Which server is measured.
 #[derive(Debug, Clone, ClapArgs)]
@@ -266,6 +278,40 @@ pub(super) struct UnreadArgs {
     /// Times that each thing is done, one after the other
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) samples: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench files`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct FilesArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// MiB of each file
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub(super) mib: u32,
+    /// Files of each measurement
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) files: u32,
+    /// Files at a time, where it is several
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) together: u32,
+    /// Small files
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) small: u32,
+    /// Bytes of each of these
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(32..=1_000_000))]
+    pub(super) small_bytes: u32,
+    /// Uploads that run at once while the server's memory is watched
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) uploads: u32,
+    /// MiB of each of these
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) upload_mib: u32,
+    /// Give up after so many seconds
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) within: u64,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

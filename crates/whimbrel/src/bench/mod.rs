@@ -12,11 +12,12 @@
 //! | `session` | one connection |
 //! | `body`, `places` | what messages consist of, and which came |
 //! | `filling` | messages that are there before |
-//! | `idle`, `direct`, `group`, `history`, `unread` | the measurements |
+//! | `idle`, `direct`, `group`, `history`, `unread`, `files` | the measurements |
 
 mod args;
 mod body;
 mod direct;
+mod files;
 mod filling;
 mod group;
 mod history;
@@ -48,6 +49,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         args::What::LargeGroup(args) => group::run_large(args).await,
         args::What::History(args) => history::run(args).await,
         args::What::Unread(args) => unread::run(args).await,
+        args::What::Files(args) => files::run(args).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server that is measured.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +96,11 @@ impl Target {
             processes: Some(Processes(processes)),
             private: Some((Private::Cluster(Box::new(cluster)), folder)),
         })
+    }
+
+    /// A folder on the disk that the private server writes to; for another server, that of temporary files.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.private.as_ref().map_or_else(std::env::temp_dir, |(_, folder)| folder.path().to_owned())
     }
 
     /// Where the client with this number connects.

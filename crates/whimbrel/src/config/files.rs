@@ -73,6 +73,7 @@ impl Shelf {
         let types = ListOf::<String>("media types, such as \"image/png\" or \"image/*\"", PhantomData);
         c.types = r.get("files.types", c.types.clone(), types);
         c.pixels_max = r.get("files.pixels_max", c.pixels_max, Integer(1, 10_000_000_000));
+        c.picture_max = r.get("files.picture_max", c.picture_max, Size(KIB, 256 * MIB));
         c.room.bytes = r.get("files.bytes_per_user", c.room.bytes, Size(KIB, 1024 * 1024 * GIB));
         c.room.files = r.get("files.files_per_user", c.room.files, Integer(1, 1_000_000_000));
         c.room.uploads = r.get("files.uploads_per_user", c.room.uploads, Integer(1, 100_000));

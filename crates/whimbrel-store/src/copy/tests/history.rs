@@ -8,7 +8,7 @@ use whimbrel_core::{ConversationId, Cursors, DeviceId, FileId, MessageId, Seq, U
 use super::keyring;
 use crate::conformance::{Dice, Lane, befriend, draft_row};
 use crate::directory::{LogIn, NewUser, RelationChange};
-use crate::filing::{NewFile, Usage};
+use crate::filing::{Kept, NewFile, NewPicture, Picture, Usage};
 use crate::groups::{Actor, GroupChange, JoinMode, NewGroup};
 use crate::presence::PrivacyChange;
 use crate::settings::SettingChange;
@@ -215,13 +215,17 @@ async fn files(store: &SqliteStore, users: &[UserId], conversation: Conversation
         size: 1 << 33,
         hash: [number; 32],
         encrypted: number == 2,
+        keeps_metadata: number == 3,
         nonce,
     };
     for (number, nonce) in [(1, None), (2, Some([7; 16])), (3, None)] {
         store.announce(new(number, nonce), room, 90).await.expect("room");
     }
     let [first, _, third] = [1, 2, 3].map(|number| FileId::from_bytes([number; 16]));
-    store.complete(first, None, 91).await.expect("there");
+    let picture = Picture { width: 4000, height: 3000, blur_hash: "LEHV6nWB2yk8".into(), has_thumbnail: true };
+    let picture = NewPicture { picture, thumbnail: vec![0, 255, 39].into() };
+    let made = Kept::Made { hash: [0x5c; 32], size: 1 << 32 };
+    store.complete(first, made, Some(picture), 91).await.expect("there");
     store.copy_file(users[0], first, FileId::from_bytes([4; 16]), room, 92).await.expect("theirs");
     store.discard(users[0], third).await.expect("theirs");
     let head = store.heads(&[conversation]).await.expect("answers")[0].clone().expect("there");

@@ -5,15 +5,16 @@ use sqlx::query;
 use whimbrel_core::{ConversationId, FileId, UserId};
 
 use super::super::error::Fault;
+use super::super::value::{bytes, number};
 use super::read::{is_used, locked, one, readable, usage};
 use crate::StoreError;
-use crate::filing::{FileError, FileRow, FileState, NewFile, Usage};
+use crate::filing::{ContentHash, FileError, FileRow, FileState, Kept, NewFile, NewPicture, Picture, Usage};
 
 type Changed<T> = Result<T, Fault<FileError>>;
 
 const INSERT: &str = "INSERT INTO file \
-     (id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, `blob`, idle_since, created_at) \
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+     (id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, `blob`, idle_since, created_at, \
+     keeps_metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Never below 0, whatever was counted: the columns are unsigned.
 const GIVE_BACK: &str = "UPDATE file_usage SET bytes = bytes - LEAST(bytes, ?), files = files - LEAST(files, 1), \
@@ -58,6 +59,7 @@ async fn insert(db: &mut MySqlConnection, row: &FileRow) -> Changed<()> {
         .bind(&blob.as_bytes()[..])
         .bind(row.idle_since)
         .bind(*created_at)
+        .bind(file.keeps_metadata)
         .execute(&mut *db)
         .await
         // Somebody else chose the same id at this moment.
@@ -81,27 +83,57 @@ async fn both(db: &mut MySqlConnection, id: FileId) -> sqlx::Result<Option<FileR
 pub(super) async fn complete(
     db: &mut MySqlConnection,
     id: FileId,
-    other: Option<FileId>,
+    kept: Kept,
+    picture: Option<&NewPicture>,
     now: u64,
 ) -> Changed<FileRow> {
     let row = both(db, id).await?.ok_or(FileError::NoSuchFile)?;
     if row.state == FileState::Whole {
         return Ok(row);
     }
-    let blob = other.unwrap_or(row.blob);
-    if other.is_none() {
+    let (blob, content) = match kept {
+        Kept::Own => (row.blob, (row.file.size, row.file.hash)),
+        Kept::Made { hash, size } => (row.made(), (size, hash)),
+        Kept::Shared(blob) => (blob, lock_content(db, blob).await?.ok_or(FileError::NoSuchFile)?),
+    };
+    if !matches!(kept, Kept::Shared(_)) {
         let insert = query("INSERT INTO file_blob (id, hash, size, shared) VALUES (?, ?, ?, ?)");
-        let insert = insert.bind(&blob.as_bytes()[..]).bind(&row.file.hash[..]).bind(row.file.size);
+        let insert = insert.bind(&blob.as_bytes()[..]).bind(&content.1[..]).bind(content.0);
         insert.bind(!row.file.encrypted).execute(&mut *db).await?;
-    } else {
-        lock_content(db, blob).await?.ok_or(FileError::NoSuchFile)?;
-        throw_away(db, row.blob).await?;
     }
-    let whole = query("UPDATE file SET state = 2, `blob` = ?, nonce = NULL, idle_since = ? WHERE id = ?");
-    whole.bind(&blob.as_bytes()[..]).bind(now).bind(&id.as_bytes()[..]).execute(&mut *db).await?;
-    let count = query("UPDATE file_usage SET uploads = uploads - LEAST(uploads, 1) WHERE user = ?");
-    count.bind(row.file.owner.0).execute(db).await?;
-    Ok(row.whole(blob, now))
+    for name in row.names().filter(|name| *name != blob) {
+        throw_away(db, name).await?;
+    }
+    if let Some(picture) = picture {
+        note(db, blob, picture).await?;
+    }
+    let (owner, before) = (row.file.owner, row.file.size);
+    let row = row.whole(blob, content, now);
+    let whole = "UPDATE file SET state = 2, `blob` = ?, nonce = NULL, idle_since = ?, size = ?, hash = ?, \
+                 announced_size = ?, announced_hash = ? WHERE id = ?";
+    let whole = query(whole).bind(&blob.as_bytes()[..]).bind(now).bind(content.0).bind(&content.1[..]);
+    let whole = whole.bind(row.announced.map(|(size, _)| size));
+    let whole = whole.bind(row.announced.as_ref().map(|(_, hash)| &hash[..]));
+    whole.bind(&id.as_bytes()[..]).execute(&mut *db).await?;
+    let count = "UPDATE file_usage SET uploads = uploads - LEAST(uploads, 1), \
+                 bytes = bytes - LEAST(bytes, ?) + ? WHERE user = ?";
+    query(count).bind(before).bind(content.0).bind(owner.0).execute(&mut *db).await?;
+    // Content that others share may have been seen before.
+    let is_seen = picture.is_some() || matches!(kept, Kept::Shared(_));
+    let seen = if is_seen { one(db, id).await? } else { None };
+    Ok(seen.unwrap_or(row))
+}
+
+/// What content looks like, unless that is known.
+async fn note(db: &mut MySqlConnection, blob: FileId, picture: &NewPicture) -> sqlx::Result<()> {
+    let NewPicture { picture: Picture { width, height, blur_hash, .. }, thumbnail } = picture;
+    let insert = query(
+        "INSERT INTO file_picture (`blob`, width, height, blur_hash, thumbnail) VALUES (?, ?, ?, ?, ?) \
+         ON DUPLICATE KEY UPDATE width = width",
+    );
+    let insert = insert.bind(&blob.as_bytes()[..]).bind(width).bind(height).bind(blur_hash);
+    insert.bind(&thumbnail[..]).execute(db).await?;
+    Ok(())
 }
 
 pub(super) async fn copy(
@@ -160,15 +192,22 @@ async fn remove(db: &mut MySqlConnection, row: &FileRow) -> sqlx::Result<()> {
     let other = query("SELECT id FROM file WHERE `blob` = ? LIMIT 1").bind(&blob.as_bytes()[..]);
     if other.fetch_optional(&mut *db).await?.is_none() {
         query("DELETE FROM file_blob WHERE id = ?").bind(&blob.as_bytes()[..]).execute(&mut *db).await?;
+        query("DELETE FROM file_picture WHERE `blob` = ?").bind(&blob.as_bytes()[..]).execute(&mut *db).await?;
         throw_away(db, blob).await?;
+    }
+    if row.state == FileState::Uploading {
+        for name in row.names().filter(|name| *name != blob) {
+            throw_away(db, name).await?;
+        }
     }
     Ok(())
 }
 
-/// Nobody takes or ends this content meanwhile; `None` if it is not there.
-async fn lock_content(db: &mut MySqlConnection, id: FileId) -> sqlx::Result<Option<()>> {
-    let lock = query("SELECT size FROM file_blob WHERE id = ? FOR UPDATE").bind(&id.as_bytes()[..]);
-    Ok(lock.fetch_optional(db).await?.map(drop))
+/// Nobody takes or ends this content meanwhile: its size and hash; `None` if it is not there.
+async fn lock_content(db: &mut MySqlConnection, id: FileId) -> sqlx::Result<Option<(u64, ContentHash)>> {
+    let lock = query("SELECT size, hash FROM file_blob WHERE id = ? FOR UPDATE").bind(&id.as_bytes()[..]);
+    let row = lock.fetch_optional(db).await?;
+    row.map(|row| Ok((number(&row, 0)?, bytes(&row, 1)?))).transpose()
 }
 
 async fn throw_away(db: &mut MySqlConnection, content: FileId) -> sqlx::Result<()> {

@@ -8,13 +8,14 @@ mod change;
 mod read;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use sqlx::{Row, query};
 use whimbrel_core::{FileId, UserId};
 
 use super::MySqlStore;
 use super::error::Fault;
 use crate::StoreError;
-use crate::filing::{ContentHash, FileError, FileRow, FileState, Files, NewFile, Nonce, Usage};
+use crate::filing::{ContentHash, FileError, FileRow, FileState, Files, Kept, NewFile, NewPicture, Nonce, Usage};
 
 impl From<FileError> for Fault<FileError> {
     fn from(error: FileError) -> Self {
@@ -76,8 +77,27 @@ impl Files for MySqlStore {
         self.read(async |db| Ok(read::shared(db, hash, size).await?)).await
     }
 
-    async fn complete(&self, id: FileId, other: Option<FileId>, now: u64) -> Result<FileRow, FileError> {
-        changed!(self, |db| change::complete(db, id, other, now))
+    async fn complete(
+        &self,
+        id: FileId,
+        kept: Kept,
+        picture: Option<NewPicture>,
+        now: u64,
+    ) -> Result<FileRow, FileError> {
+        changed!(self, |db| change::complete(db, id, kept, picture.as_ref(), now))
+    }
+
+    async fn thumbnail(&self, blob: FileId) -> Result<Option<Bytes>, StoreError> {
+        self.read(async |db| Ok(read::thumbnail(db, blob).await?)).await
+    }
+
+    async fn files_of(
+        &self,
+        owner: UserId,
+        before: Option<(u64, FileId)>,
+        limit: usize,
+    ) -> Result<Vec<FileRow>, StoreError> {
+        self.read(async |db| Ok(read::files_of(db, owner, before, limit).await?)).await
     }
 
     async fn copy_file(

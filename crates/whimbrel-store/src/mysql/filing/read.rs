@@ -1,5 +1,6 @@
 //! Files, what they take up, and their content, out of rows.
 
+use bytes::Bytes;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{Row, query};
 use whimbrel_core::{ConversationId, FileId, UserId};
@@ -7,13 +8,14 @@ use whimbrel_core::{ConversationId, FileId, UserId};
 use super::super::value::{bytes, number, unreadable, user};
 use super::optional;
 use crate::StoreError;
-use crate::filing::{ContentHash, FileRow, FileState, NewFile, Usage};
+use crate::filing::{ContentHash, FileRow, FileState, NewFile, Picture, Usage};
 
 macro_rules! columns {
     ($rest:literal) => {
         concat!(
-            "SELECT id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, `blob`, idle_since, created_at \
-             FROM file f ",
+            "SELECT id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, f.`blob`, idle_since, \
+             created_at, keeps_metadata, announced_hash, announced_size, width, height, blur_hash, LENGTH(thumbnail) \
+             FROM file f LEFT JOIN file_picture p ON p.`blob` = f.`blob` ",
             $rest
         )
     };
@@ -49,13 +51,56 @@ fn read(row: &MySqlRow) -> sqlx::Result<FileRow> {
             size: number(row, 5)?,
             hash: bytes(row, 6)?,
             encrypted: row.try_get::<u8, _>(7)? != 0,
+            keeps_metadata: row.try_get::<u8, _>(13)? != 0,
             nonce: optional_bytes(row, 8)?,
         },
+        announced: match optional_bytes(row, 14)? {
+            Some(hash) => Some((number(row, 15)?, hash)),
+            None => None,
+        },
+        picture: picture(row)?,
         state: state.ok_or_else(|| unreadable(9, "a state of a file that this version does not know"))?,
         blob: id(row, 10)?,
         idle_since: optional(row, 11)?,
         created_at: number(row, 12)?,
     })
+}
+
+fn picture(row: &MySqlRow) -> sqlx::Result<Option<Picture>> {
+    let Some(width) = row.try_get(16)? else { return Ok(None) };
+    let has_thumbnail = optional(row, 19)?.is_some_and(|len| len > 0);
+    Ok(Some(Picture { width, height: row.try_get(17)?, blur_hash: row.try_get(18)?, has_thumbnail }))
+}
+
+pub(super) async fn thumbnail(db: &mut MySqlConnection, blob: FileId) -> sqlx::Result<Option<Bytes>> {
+    let find = query("SELECT thumbnail FROM file_picture WHERE `blob` = ? AND LENGTH(thumbnail) > 0");
+    let row = find.bind(&blob.as_bytes()[..]).fetch_optional(db).await?;
+    row.map(|row| Ok(row.try_get::<Vec<u8>, _>(0)?.into())).transpose()
+}
+
+/// The newest first.
+pub(super) async fn files_of(
+    db: &mut MySqlConnection,
+    owner: UserId,
+    before: Option<(u64, FileId)>,
+    limit: usize,
+) -> sqlx::Result<Vec<FileRow>> {
+    let rows = match before {
+        None => {
+            let find = query(columns!("WHERE owner = ? ORDER BY created_at DESC, id DESC LIMIT ?"));
+            find.bind(owner.0).bind(limit as u64).fetch_all(db).await?
+        }
+        // As a sum: MySQL seeks by this form, and not by the comparison of pairs.
+        Some((at, id)) => {
+            let find = query(columns!(
+                "WHERE owner = ? AND created_at <= ? AND (created_at < ? OR id < ?) \
+                 ORDER BY created_at DESC, id DESC LIMIT ?"
+            ));
+            let find = find.bind(owner.0).bind(at).bind(at).bind(&id.as_bytes()[..]);
+            find.bind(limit as u64).fetch_all(db).await?
+        }
+    };
+    rows.iter().map(read).collect()
 }
 
 pub(super) async fn one(db: &mut MySqlConnection, id: FileId) -> sqlx::Result<Option<FileRow>> {

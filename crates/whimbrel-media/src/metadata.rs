@@ -5,7 +5,7 @@
 //! films) goes too.
 
 /// The picture without its metadata. `None`: it is damaged, or of a kind that is not known here.
-pub(super) fn without(bytes: &[u8]) -> Option<Vec<u8>> {
+pub fn without(bytes: &[u8]) -> Option<Vec<u8>> {
     match bytes {
         [0xff, 0xd8, ..] => jpeg(bytes),
         [0x89, b'P', b'N', b'G', ..] => png(bytes),
@@ -89,7 +89,7 @@ fn orientation(content: &[u8]) -> Option<u16> {
 }
 
 /// An Exif segment that says which side is up, and nothing else.
-fn exif(up: u16) -> Vec<u8> {
+pub(crate) fn exif(up: u16) -> Vec<u8> {
     let mut segment = vec![0xff, 0xe1, 0, 34];
     segment.extend(b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01");
     segment.extend(up.to_be_bytes());
@@ -190,7 +190,7 @@ mod tests {
     use image::{ImageFormat, RgbImage};
 
     use super::*;
-    use crate::files::picture::decode;
+    use crate::picture::decode;
 
     const PLACE: &[u8] = b"52.5200N 13.4050E";
 
