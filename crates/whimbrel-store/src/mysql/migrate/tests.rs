@@ -52,31 +52,52 @@ async fn open(database: &TestDatabase) -> Result<(), OpenError> {
     MySqlStore::open(database.config(), keyring()).await.map(drop)
 }
 
+/// Every column and key of a database, as the server describes them.
+async fn schema(db: &mut MySqlConnection) -> Vec<String> {
+    let described = "SELECT CONCAT_WS(' ', table_name, column_name, ordinal_position, column_type, is_nullable, \
+         column_default, collation_name) FROM information_schema.columns WHERE table_schema = DATABASE() \
+         UNION ALL SELECT CONCAT_WS(' ', table_name, index_name, seq_in_index, column_name, non_unique, index_type) \
+         FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY 1";
+    let rows: Vec<(Vec<u8>,)> = sqlx::query_as(described).fetch_all(db).await.expect("answers");
+    rows.into_iter().map(|(row,)| String::from_utf8(row).expect("text")).collect()
+}
+
 /// At every statement: interrupted before it, while it was carried out, and before it was counted. Migrating again ends
 /// with the whole schema; until then nobody opens it.
 #[tokio::test]
 async fn an_interrupted_migration_goes_on() {
+    let database = TestDatabase::migrated().await;
+    let (mut db, target) = (database.connect().await, Target::of(&database.config()).expect("a good URL"));
+    let wanted = schema(&mut db).await;
     let whole: Vec<_> = MIGRATIONS.iter().map(|migration| statements(migration)).collect();
+    take_back(&mut db, whole.iter().flatten()).await;
+    write_state(&mut db, State { number: 0, done: 0, begun: false }).await.expect("answers");
     for number in 0..MIGRATIONS.len() {
+        // File by file: those that come later are not there, and those before are not looked at again.
+        let files = &MIGRATIONS[..=number];
+        run(&mut db, &target, files, &mut |_| {}).await.expect("the next file");
+        let made = schema(&mut db).await;
         for done in 0..whole[number].len() {
             for (begun, carried_out) in [(false, false), (true, false), (true, true)] {
-                let database = TestDatabase::migrated().await;
-                let mut db = database.connect().await;
-                // Back to where it was: what comes later is not there yet.
-                let later =
-                    whole[number][done + usize::from(carried_out)..].iter().chain(whole[number + 1..].iter().flatten());
-                for statement in later.collect::<Vec<_>>().into_iter().rev() {
-                    db.execute(sqlx::raw_sql(AssertSqlSafe(undo(statement)))).await.expect("it is there");
-                }
+                take_back(&mut db, &whole[number][done + usize::from(carried_out)..]).await;
                 let state = State { number: number as u32, done: done as u32, begun };
                 write_state(&mut db, state).await.expect("answers");
                 assert!(
                     matches!(open(&database).await, Err(OpenError::Wrong(why)) if why.contains("whimbrel migrate"))
                 );
-                migrate(&database.config(), &mut |_| {}).await.expect("it goes on");
-                open(&database).await.expect("whole");
+                run(&mut db, &target, files, &mut |_| {}).await.expect("it goes on");
+                assert_eq!(schema(&mut db).await, made, "file {}, statement {done}", number + 1);
             }
         }
+    }
+    assert_eq!(schema(&mut db).await, wanted);
+    open(&database).await.expect("whole");
+}
+
+/// Takes statements back, the last one first.
+async fn take_back<'a>(db: &mut MySqlConnection, done: impl IntoIterator<Item = &'a String>) {
+    for statement in done.into_iter().collect::<Vec<_>>().into_iter().rev() {
+        db.execute(sqlx::raw_sql(AssertSqlSafe(undo(statement)))).await.expect("it is there");
     }
 }
 
@@ -88,9 +109,7 @@ async fn groups_from_before_are_found() {
     let mut db = database.connect().await;
     let number = WITH_TERMS as usize - 1;
     let later: Vec<_> = MIGRATIONS[number..].iter().flat_map(|migration| statements(migration)).collect();
-    for statement in later.iter().rev() {
-        db.execute(sqlx::raw_sql(AssertSqlSafe(undo(statement)))).await.expect("it is there");
-    }
+    take_back(&mut db, &later).await;
     let row = |id: u32, name: &str, listed: u8, ended: &str| {
         format!("(UNHEX('{id:032x}'),'{name}','','',1,1,{listed},0,10,1,1,{ended})")
     };
@@ -103,9 +122,7 @@ async fn groups_from_before_are_found() {
     let whole = State { done: statements(MIGRATIONS[number]).len() as u32, ..state };
     for (state, lose) in [(state, None), (whole, Some("DELETE FROM group_term WHERE term = 'birds' LIMIT 300"))] {
         if let Some(lose) = lose {
-            for statement in MIGRATIONS[number + 1..].iter().flat_map(|migration| statements(migration)).rev() {
-                db.execute(sqlx::raw_sql(AssertSqlSafe(undo(&statement)))).await.expect("it is there");
-            }
+            take_back(&mut db, &later[statements(MIGRATIONS[number]).len()..]).await;
             db.execute(lose).await.expect("there are some");
         }
         write_state(&mut db, state).await.expect("answers");
