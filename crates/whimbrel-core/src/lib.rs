@@ -15,6 +15,7 @@ pub mod message;
 pub mod placed;
 pub mod presence;
 pub mod roster;
+pub mod search;
 pub mod seq;
 pub mod sync;
 

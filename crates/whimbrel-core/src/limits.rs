@@ -130,3 +130,15 @@ pub const FILE_CHUNK: usize = 64 * 1024;
 pub const THUMBNAIL_MAX: usize = 16 * 1024;
 /// Heights of a voice message's waveform, at most.
 pub const WAVEFORM_MAX: usize = 128;
+/// Words in one search of messages.
+pub const SEARCH_TERMS_MAX: usize = 10;
+/// Letters in one search of messages.
+pub const SEARCH_LETTERS_MAX: usize = 200;
+/// Bytes of one message's text by which searches find it: the first ones.
+pub const SEARCH_TEXT_MAX: usize = BODY_MAX;
+/// Messages in one page of what a search found.
+pub const SEARCH_PAGE_MAX: usize = 100;
+/// Messages that are looked at for one page of what a search found.
+pub const SEARCH_LOOK_MAX: usize = 2000;
+/// Characters of a message that are shown of what a search found.
+pub const SNIPPET_LETTERS: usize = 160;
