@@ -104,6 +104,21 @@ impl Sight {
         Self { first: floor.max(since.saturating_sub(1)).min(last) + 1, last }
     }
 
+    /// Whether they see this place.
+    pub(crate) fn sees(self, seq: Seq) -> bool {
+        (self.first..=self.last).contains(&seq.0)
+    }
+
+    /// Whether all that they see stands behind this place.
+    pub(crate) fn begins_after(self, seq: Seq) -> bool {
+        seq.0 < self.first
+    }
+
+    /// The last place that they see; lower than their first one: they see none.
+    pub(crate) fn end(self) -> u64 {
+        self.last
+    }
+
     /// The places of a page: those to read downwards, then those to read upwards. `at`: the first place of the time that
     /// was asked for.
     pub(crate) fn page(self, from: PageAt, at: u64, limit: usize) -> [Option<RangeInclusive<u64>>; 2] {

@@ -23,6 +23,7 @@ mod places;
 mod presence;
 mod relations;
 mod remembering;
+mod searching;
 mod settings;
 mod standing;
 mod sync;
@@ -32,7 +33,7 @@ mod user_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Files, Groups, History, Keeping, Presences, Settings, Timeline};
+use crate::{Directory, Files, Groups, History, Keeping, Presences, Search, Settings, Timeline};
 
 /// The cases, for the macros.
 #[doc(hidden)]
@@ -54,6 +55,7 @@ pub mod cases {
     pub use super::presence::*;
     pub use super::relations::*;
     pub use super::remembering::*;
+    pub use super::searching::*;
     pub use super::settings::*;
     pub use super::standing::*;
     pub use super::sync::*;
@@ -77,6 +79,8 @@ pub struct Stores {
     pub history: Arc<dyn History>,
     /// Retention's steps on it.
     pub keeping: Arc<dyn Keeping>,
+    /// Searches in the same data.
+    pub search: Arc<dyn Search>,
     /// Presence in the same data.
     pub presences: Arc<dyn Presences>,
     /// Files in the same data.
@@ -231,6 +235,23 @@ macro_rules! history_conformance {
             what_is_erased_is_empty_and_the_rest_as_it_was
             floors_rise_while_messages_are_placed
             several_at_once_end_as_one
+        }
+    };
+}
+
+/// Makes a test of every case of searching; `$open`: an `async fn() -> Stores`.
+#[macro_export]
+macro_rules! search_conformance {
+    ($open:path) => {
+        $crate::groups_conformance! { @cases $open;
+            what_is_said_is_found_by_what_it_says
+            only_what_is_readable_is_found
+            a_message_is_found_by_what_it_says_now
+            each_finds_what_they_see
+            what_is_not_kept_is_not_found
+            pages_together_are_what_a_naive_reading_finds
+            a_page_looks_at_a_bounded_number_of_messages
+            long_texts_are_found_to_their_ends
         }
     };
 }

@@ -4,11 +4,11 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use sqlx::Executor;
-use sqlx::mysql::MySqlConnection;
+use sqlx::mysql::{MySqlConnection, MySqlRow};
 use whimbrel_core::{ConversationId, Message, Seq, UserId};
 
 use super::MySqlStore;
-use super::head::last_seq;
+use super::head::{last_seq, push_ids};
 use super::sync::SNAPSHOT;
 use super::text::Text;
 use super::timeline::read_message;
@@ -19,7 +19,7 @@ use crate::history::{FollowUps, History, HistoryPage, PageAt, Ranges, Room, Said
 const SIGHT: &str = concat!(
     "SELECT m.since, m.until, c.floor, ",
     last_seq!("m.conv"),
-    " FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv WHERE m.user = "
+    ", m.conv FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv WHERE m.user = "
 );
 
 const ROWS: &str = "SELECT conv, seq, sender, device, message_id, kind, key_version, at, body \
@@ -149,8 +149,23 @@ async fn sight(
     let mut text = Text::new(SNAPSHOT);
     text.words(SIGHT).number(user.0).words(" AND m.conv = ").bytes(conversation.as_bytes());
     let rows = text.rows(db).await?;
-    let sight = |row| Ok(Sight::of(number(row, 0)?, number(row, 1)?, number(row, 2)?, number_or_zero(row, 3)?));
-    rows.first().map(sight).transpose()
+    rows.first().map(read_sight).transpose()
+}
+
+fn read_sight(row: &MySqlRow) -> Result<Sight, sqlx::Error> {
+    Ok(Sight::of(number(row, 0)?, number(row, 1)?, number(row, 2)?, number_or_zero(row, 3)?))
+}
+
+/// What the user sees of those of these conversations that they are or were in; without a snapshot.
+pub(super) async fn sights(
+    db: &mut MySqlConnection,
+    user: UserId,
+    conversations: &[ConversationId],
+) -> Result<Vec<(ConversationId, Sight)>, sqlx::Error> {
+    let mut text = Text::new(SIGHT);
+    text.number(user.0).words(" AND m.conv IN ");
+    push_ids(&mut text, conversations.iter());
+    text.rows(db).await?.iter().map(|row| Ok((conversation(row, 4)?, read_sight(row)?))).collect()
 }
 
 async fn page(

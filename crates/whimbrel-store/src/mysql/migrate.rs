@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0005_presence.sql"),
     include_str!("../../../../migrations/mysql/0006_history.sql"),
     include_str!("../../../../migrations/mysql/0007_files.sql"),
+    include_str!("../../../../migrations/mysql/0009_search.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by: as often as it takes, before it is counted.

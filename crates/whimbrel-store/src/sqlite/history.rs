@@ -127,7 +127,7 @@ fn said_by(db: &Connection, user: UserId, after: Option<(ConversationId, Seq)>, 
     Ok(Said { messages, next })
 }
 
-fn sight(db: &Connection, user: UserId, conversation: ConversationId) -> rusqlite::Result<Option<Sight>> {
+pub(super) fn sight(db: &Connection, user: UserId, conversation: ConversationId) -> rusqlite::Result<Option<Sight>> {
     first_row(db, SIGHT, params![sql(user.0), conversation.as_bytes()], |row| {
         Ok(Sight::of(number(row, 0)?, number(row, 1)?, number(row, 2)?, number_or_zero(row, 3)?))
     })

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0005_presence.sql"),
     include_str!("../../../../migrations/sqlite/0006_history.sql"),
     include_str!("../../../../migrations/sqlite/0007_files.sql"),
+    include_str!("../../../../migrations/sqlite/0009_search.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by.
