@@ -176,6 +176,7 @@ pub async fn only_what_is_readable_is_found(stores: &Stores) {
     assert_eq!(chat.found("hidden").await, Vec::<u64>::new());
 }
 
+/// Edited, grown, finished, taken back, vanished; one row at a time, and several in one batch.
 pub async fn a_message_is_found_by_what_it_says_now(stores: &Stores) {
     let mut chat = Chat::new(stores).await;
     let none = Vec::<u64>::new();

@@ -107,7 +107,7 @@ async fn both(
 ) -> Result<Vec<CursorMoved>, Fault<CommitError>> {
     insert(db, store.packet_max, rows, texts, false).await?;
     append(db, &texts.appends).await?;
-    Ok(raise(db, cursors).await?)
+    if cursors.is_empty() { Ok(Vec::new()) } else { Ok(raise(db, cursors).await?) }
 }
 
 /// The rows, in as many packets as they need, and what they do in the last one. `is_whole`: it is the whole of a

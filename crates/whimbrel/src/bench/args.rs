@@ -32,6 +32,9 @@ pub(super) enum What {
     /// Make a very long conversation, and see how long its pages take, by REST, wherever they lie
     #[command(after_help = HISTORY)]
     History(HistoryArgs),
+    /// Write a long past, readable, and see how long searches in it take, by REST, and what it costs to place it
+    #[command(after_help = SEARCH)]
+    Search(SearchArgs),
 }
 
 const IDLE: &str = "\
@@ -65,6 +68,13 @@ const HISTORY: &str = "\
 Examples:
   whimbrel bench history --local standalone
   whimbrel bench history --local cluster --messages 1000000 --json
+
+The messages are written into the private server's database past the server: it has to be private.";
+
+const SEARCH: &str = "\
+Examples:
+  whimbrel bench search --local standalone
+  whimbrel bench search --local cluster --messages 100000 --json
 
 The messages are written into the private server's database past the server: it has to be private.";
 
@@ -233,6 +243,22 @@ pub(super) struct HistoryArgs {
     /// Bytes of each body
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(super) bytes: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench search`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct SearchArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Readable messages, in ten groups
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    pub(super) messages: u64,
+    /// Searches of each kind, one after the other
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) samples: u32,
     /// Print one JSON object
     #[arg(long)]
     pub(super) json: bool,

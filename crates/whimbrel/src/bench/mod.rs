@@ -11,7 +11,7 @@
 //! | `usage` | processor time and memory of a process |
 //! | `session` | one connection |
 //! | `body`, `places` | what messages consist of, and which came |
-//! | `idle`, `direct`, `group`, `history` | the measurements |
+//! | `idle`, `direct`, `group`, `history`, `search` | the measurements |
 
 mod args;
 mod body;
@@ -21,6 +21,7 @@ mod history;
 mod idle;
 mod places;
 mod report;
+mod search;
 mod session;
 mod target;
 mod usage;
@@ -44,6 +45,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         args::What::Group(args) => group::run(args).await,
         args::What::LargeGroup(args) => group::run_large(args).await,
         args::What::History(args) => history::run(args).await,
+        args::What::Search(args) => search::run(args).await,
     }
 }
 
