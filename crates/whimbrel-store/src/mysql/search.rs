@@ -92,7 +92,7 @@ async fn learn(
     Ok(())
 }
 
-async fn search(
+pub(super) async fn search(
     db: &mut MySqlConnection,
     user: UserId,
     query: &SearchQuery,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::Value;
-use whimbrel_core::{ConversationId, DeviceId, Message, MessageId, MessageKind, Seq, UserId};
+use whimbrel_core::{ConversationId, DeviceId, Message, MessageId, MessageKind, UserId};
 use whimbrel_store::{CommitError, NewRow, PlaceBatch, Timeline};
 
 use super::args::SearchArgs;
@@ -29,11 +29,12 @@ const APART_MS: u64 = 1000;
 const SEALED: u64 = 100_000;
 /// Searches of one member: fewer than wait for nothing.
 const EACH: usize = 25;
-/// A message in so many holds the rare word, and the frequent one.
+/// Of so many messages the rare word stands in ten that follow each other, one in each group; the frequent ones in one of so
+/// many.
 const RARE: u64 = 10_000;
 const FREQUENT: u64 = 20;
 
-/// What is searched for, and in how many messages of a hundred thousand it stands.
+/// What is searched for, and what its figures are called.
 const SEARCHES: [(&str, [&str; 4]); 5] = [
     ("kingfisher", ["rare_p50_ms", "rare_p99_ms", "rare_in_one_p50_ms", "rare_in_one_p99_ms"]),
     ("meeting", ["frequent_p50_ms", "frequent_p99_ms", "frequent_in_one_p50_ms", "frequent_in_one_p99_ms"]),
@@ -96,10 +97,11 @@ pub(super) async fn run(mut args: SearchArgs) -> anyhow::Result<ExitCode> {
 fn text(number: u64) -> String {
     let word = |step: u64| WORDS[(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (step * 5) & 31) as usize % WORDS.len()];
     let mut words: Vec<&str> = (1..=8).map(word).collect();
-    match number {
-        number if number % RARE == RARE / 2 => words.insert(3, "kingfisher"),
-        number if number % FREQUENT == 1 => words.insert(4, "meeting"),
-        number if number % FREQUENT == 2 => words.insert(2, "明天下午开会"),
+    // In every group.
+    match number / GROUPS {
+        number if number % (RARE / GROUPS) == 1 => words.insert(3, "kingfisher"),
+        number if number % FREQUENT == 2 => words.insert(4, "meeting"),
+        number if number % FREQUENT == 3 => words.insert(2, "明天下午开会"),
         _ => {}
     }
     words.join(" ")
