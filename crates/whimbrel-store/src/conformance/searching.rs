@@ -421,3 +421,68 @@ pub async fn texts_from_before_are_taken_up(stores: &Stores, forget: impl AsyncF
     while stores.search.take_up(3).await.expect("the store answers") {}
     assert_eq!(chat.found("history").await, known(&expected), "and from the beginning the same");
 }
+
+/// Two take texts up while messages are edited, taken back and said: in the end each is found by what it says now, and
+/// nothing of what was taken back.
+pub async fn texts_are_taken_up_while_messages_change(stores: &Stores, forget: impl AsyncFn()) {
+    let mut chat = Chat::new(stores).await;
+    let mut places = Vec::new();
+    for _ in 0..8 {
+        let rows: Vec<_> = (0..25).map(|_| chat.row(0, MessageKind::TEXT, bodies::text("early version"))).collect();
+        places.extend(commit(stores, rows).await.into_iter().map(|row| row.seq.0));
+    }
+    forget().await;
+    let conversation = chat.lane.conversation;
+    let taking_up = async {
+        while stores.search.take_up(3).await.expect("the store answers") {
+            tokio::task::yield_now().await;
+        }
+    };
+    let again = async { while stores.search.take_up(2).await.expect("the store answers") {} };
+    let changing = async {
+        let (mut edited, mut gone) = (BTreeSet::new(), BTreeSet::new());
+        for (index, place) in places.iter().enumerate() {
+            match index % 5 {
+                0 => {
+                    chat.does(MessageKind::EDIT, *place, "late version").await;
+                    edited.insert(*place);
+                }
+                1 => {
+                    chat.does(MessageKind::RECALL, *place, "").await;
+                    gone.insert(*place);
+                }
+                _ => {}
+            }
+        }
+        (edited, gone)
+    };
+    let ((), (), (edited, gone)) = tokio::join!(taking_up, again, changing);
+    let here = |typed: &str| SearchQuery { conversation: Some(conversation), ..query(typed) };
+    let found = async |typed: &str| {
+        let hits = all(stores, chat.one(), &here(typed), 100).await;
+        hits.into_iter().map(|hit| hit.seq.0).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(found("late").await, edited);
+    let expected = places.iter().copied().filter(|place| !edited.contains(place) && !gone.contains(place));
+    assert_eq!(found("early").await, expected.collect());
+}
+
+/// What is not kept leaves no text, whether or not somebody would see it. `texts`: how many there are.
+pub async fn what_is_not_kept_leaves_no_text(stores: &Stores, texts: impl AsyncFn() -> i64) {
+    let mut chat = Chat::new(stores).await;
+    let mut places = Vec::new();
+    for number in 0..8 {
+        let row = chat.row(number % 2, MessageKind::TEXT, bodies::text("keep this"));
+        places.push(commit(stores, vec![row]).await[0].seq.0);
+    }
+    assert_eq!(texts().await, 8);
+    retain(stores, chat.lane.conversation, places[3]).await;
+    assert_eq!(texts().await, 7, "with the body at the floor");
+    sweep_all(stores, chat.lane.conversation).await;
+    assert_eq!(texts().await, 4, "with the rows below it");
+    chat.does(MessageKind::RECALL, places[4], "").await;
+    assert_eq!(texts().await, 3);
+    stores.keeping.erase(chat.one()).await.expect("answers");
+    while stores.keeping.erase_some(chat.one(), 3).await.expect("answers") {}
+    assert_eq!(texts().await, 2, "the other's");
+}

@@ -44,8 +44,30 @@ const SEARCHES: [(&str, [&str; 4]); 5] = [
 ];
 
 const WORDS: [&str; 24] = [
-    "the", "and", "tomorrow", "please", "report", "about", "release", "今天", "我们", "可以", "谢谢", "question", "server",
-    "morning", "later", "friend", "好的", "lunch", "table", "window", "green", "没问题", "again", "thanks",
+    "the",
+    "and",
+    "tomorrow",
+    "please",
+    "report",
+    "about",
+    "release",
+    "今天",
+    "我们",
+    "可以",
+    "谢谢",
+    "question",
+    "server",
+    "morning",
+    "later",
+    "friend",
+    "好的",
+    "lunch",
+    "table",
+    "window",
+    "green",
+    "没问题",
+    "again",
+    "thanks",
 ];
 
 /// Runs it.
@@ -95,7 +117,8 @@ pub(super) async fn run(mut args: SearchArgs) -> anyhow::Result<ExitCode> {
 
 /// What the message with this number says.
 fn text(number: u64) -> String {
-    let word = |step: u64| WORDS[(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (step * 5) & 31) as usize % WORDS.len()];
+    let word =
+        |step: u64| WORDS[(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (step * 5) & 31) as usize % WORDS.len()];
     let mut words: Vec<&str> = (1..=8).map(word).collect();
     // In every group.
     match number / GROUPS {

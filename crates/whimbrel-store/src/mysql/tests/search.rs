@@ -3,28 +3,51 @@
 use std::sync::Arc;
 
 use sqlx::Executor;
+use sqlx::mysql::MySqlConnection;
+use tokio::sync::Mutex;
 use whimbrel_core::search::Terms;
 
 use super::super::directory::tests::stores_of;
 use super::super::search::search;
 use super::fresh;
 use super::seeks::reads;
-use crate::conformance::{Lane, cases, people};
+use crate::conformance::{Lane, Stores, cases, people};
 use crate::search::SearchQuery;
 use crate::search::texts::bodies;
 use crate::{PlaceBatch, Timeline};
 
-#[tokio::test]
-async fn texts_from_before_are_taken_up() {
+async fn place() -> (Stores, Mutex<MySqlConnection>) {
     let (store, database) = fresh().await;
     let past = database.connect().await;
-    let past = tokio::sync::Mutex::new(past);
-    let stores = stores_of(Arc::new(store), Box::new(database));
-    // As if the schema had just come: no text, and nothing taken up.
-    cases::texts_from_before_are_taken_up(&stores, async || {
-        let mut db = past.lock().await;
-        db.execute("DELETE FROM message_text").await.expect("written");
-        db.execute("DELETE FROM text_walk").await.expect("written");
+    (stores_of(Arc::new(store), Box::new(database)), Mutex::new(past))
+}
+
+/// As if the schema had just come: no text, and nothing taken up.
+async fn forget(db: &Mutex<MySqlConnection>) {
+    let mut db = db.lock().await;
+    db.execute("DELETE FROM message_text").await.expect("written");
+    db.execute("DELETE FROM text_walk").await.expect("written");
+}
+
+#[tokio::test]
+async fn texts_from_before_are_taken_up() {
+    let (stores, db) = place().await;
+    cases::texts_from_before_are_taken_up(&stores, async || forget(&db).await).await;
+}
+
+#[tokio::test]
+async fn texts_are_taken_up_while_messages_change() {
+    let (stores, db) = place().await;
+    cases::texts_are_taken_up_while_messages_change(&stores, async || forget(&db).await).await;
+}
+
+#[tokio::test]
+async fn what_is_not_kept_leaves_no_text() {
+    let (stores, db) = place().await;
+    cases::what_is_not_kept_leaves_no_text(&stores, async || {
+        let count = sqlx::query_as("SELECT COUNT(*) FROM message_text");
+        let (count,): (i64,) = count.fetch_one(&mut *db.lock().await).await.expect("answers");
+        count
     })
     .await;
 }
