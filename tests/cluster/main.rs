@@ -8,6 +8,7 @@ mod history;
 mod operators;
 mod presence;
 mod roles_away;
+mod search;
 mod shares;
 
 use whimbrel_core::{ConversationId, MessageId, Seq};

@@ -12,6 +12,7 @@ pub mod people;
 pub mod presence;
 pub mod raw;
 pub mod returns;
+pub mod search;
 pub mod server;
 pub mod streams;
 pub mod wait;

@@ -13,3 +13,4 @@ mod p7_bounded;
 mod p8_leaving_politely;
 mod p9_private;
 mod presence;
+mod search;

@@ -91,6 +91,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// Who may read the metrics.
     pub metrics: MetricsAccess,
+    /// Bodies rest readable: what they say can be searched.
+    pub bodies_readable: bool,
     /// Files.
     pub files: FilesConfig,
 }
@@ -127,6 +129,7 @@ impl Default for Config {
             connection_age_max: secs(10 * 60),
             drain_timeout: secs(10),
             metrics: MetricsAccess::Loopback,
+            bodies_readable: false,
             files: FilesConfig::default(),
         }
     }

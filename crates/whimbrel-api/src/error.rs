@@ -92,6 +92,9 @@ codes! {
     HandleTaken = "handle_taken", CONFLICT, "This handle is taken.";
     /// The change does not fit what is: what the two users are to each other, who is in the group, what was asked.
     NotApplicable = "not_applicable", CONFLICT, "This does not apply to what is now.";
+    /// The deployment keeps bodies encrypted: the server cannot read what was said.
+    SearchUnavailable = "search_unavailable", CONFLICT,
+        "Bodies are encrypted here; clients search their own store.";
     /// The user whom the change is about is not in the group.
     NotAMember = "not_a_member", CONFLICT, "This user is not in the group.";
     /// The group has as many members as it may have.

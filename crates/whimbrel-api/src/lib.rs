@@ -1,4 +1,4 @@
-//! The API role: REST for accounts, devices, relations, groups, settings, presence, history, files and administration.
+//! The API role: REST for accounts, devices, relations, groups, settings, presence, history, search, files and administration.
 //!
 //! Owns the way from an HTTP request to a change in the [`Directory`], in [`Groups`], in [`Settings`] or in [`Files`] with
 //! their content ([`Blobs`]), and to those who must hear of it ([`Announce`]).
@@ -31,6 +31,7 @@ mod personal;
 mod presence;
 mod relations;
 mod router;
+mod search;
 mod serve;
 mod settings;
 mod shared;
@@ -43,7 +44,7 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretSlice;
 use whimbrel_rpc::Announce;
 use whimbrel_rpc::token::TokenKey;
-use whimbrel_store::{Blobs, Directory, Files, Groups, History, Keeping, Presences, Settings, UserStatus};
+use whimbrel_store::{Blobs, Directory, Files, Groups, History, Keeping, Presences, Search, Settings, UserStatus};
 
 pub use config::{ADMIN_KEY_MIN, Config, ConfigError, Hashing, MetricsAccess, Registration};
 pub use error::Code;
@@ -70,6 +71,8 @@ pub struct Stores {
     pub settings: Arc<dyn Settings>,
     /// What was said in them.
     pub history: Arc<dyn History>,
+    /// The same, by what it says.
+    pub search: Arc<dyn Search>,
     /// What is noted to be erased.
     pub keeping: Arc<dyn Keeping>,
     /// What users show of their coming and going.
@@ -86,13 +89,14 @@ impl Stores {
     /// One engine that holds everything that rests but the content of files; who is online; that content.
     pub fn one<S>(store: Arc<S>, status: Arc<dyn UserStatus>, blobs: Arc<dyn Blobs>) -> Self
     where
-        S: Directory + Groups + Settings + History + Keeping + Presences + Files,
+        S: Directory + Groups + Settings + History + Search + Keeping + Presences + Files,
     {
         Self {
             directory: store.clone(),
             groups: store.clone(),
             settings: store.clone(),
             history: store.clone(),
+            search: store.clone(),
             keeping: store.clone(),
             presences: store.clone(),
             status,

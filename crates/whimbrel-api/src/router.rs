@@ -13,8 +13,8 @@ use crate::error::{ApiError, Code};
 use crate::observe::{limit_time, observe, panicked};
 use crate::shared::App;
 use crate::{
-    accounts, admin, devices, files, groups, health, history, logins, openapi, personal, presence, relations, settings,
-    users,
+    accounts, admin, devices, files, groups, health, history, logins, openapi, personal, presence, relations, search,
+    settings, users,
 };
 
 /// What people's devices use.
@@ -43,6 +43,7 @@ pub(crate) fn people() -> OpenApiRouter<App> {
         .routes(routes!(presence::privacy, presence::change_privacy))
         .routes(routes!(history::list_messages))
         .routes(routes!(history::list_follow_ups))
+        .routes(routes!(search::search))
         .routes(routes!(personal::export_account))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))

@@ -14,7 +14,7 @@ use whimbrel_core::{DeviceId, GoodbyeCode, UserId};
 use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through};
 use whimbrel_store::directory::Rows;
-use whimbrel_store::{Blobs, Directory, Files, Groups, History, Keeping, Settings};
+use whimbrel_store::{Blobs, Directory, Files, Groups, History, Keeping, Search, Settings};
 
 use crate::auth::Caller;
 use crate::config::{Config, ConfigError};
@@ -117,6 +117,10 @@ impl Shared {
         &*self.outside.stores.history
     }
 
+    pub(crate) fn search(&self) -> &dyn Search {
+        &*self.outside.stores.search
+    }
+
     pub(crate) fn files(&self) -> &dyn Files {
         &*self.outside.stores.files
     }
@@ -138,6 +142,11 @@ impl Shared {
             done
         });
         task.await.unwrap_or_else(|error| Err(ApiError::internal(error)))
+    }
+
+    /// Counts what a user asks for, or refuses it.
+    pub(crate) fn admit(&self, caller: &Caller, kind: Kind, now: Instant) -> Result<(), ApiError> {
+        self.turns.admit(caller, kind, now).map_err(ApiError::delayed)
     }
 
     /// Runs a change that a user asks for, after those that the same user asked for before. Who asks for too many is

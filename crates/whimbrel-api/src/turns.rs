@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     /// How a conversation is shown, or oneself. Counted apart: a device that keeps a draft while somebody writes it uses up nothing
     /// that they need for anything else.
     Setting,
+    /// A search, which changes nothing and reads much. Counted apart.
+    Search,
     /// A file. No rate: the room that one's files take up is the price, and one after another they come anyway.
     File,
     /// Devices that are logged out. Counted for the device that asks: who has stolen one cannot use up what the owner
@@ -57,6 +59,7 @@ const GROUP_USERS_PER_UNIT: usize = 100;
 
 /// Stands beside the user in the key of what is counted apart.
 const SETTINGS: &str = "settings";
+const SEARCHES: &str = "searches";
 
 /// Entries that share a place in the table; the one that owes least makes room.
 const WAYS: usize = 4;
@@ -161,6 +164,7 @@ impl Turns {
                 self.rates.take(caller.user, (1 + more).min(FREE), now)
             }
             Kind::Setting => self.rates.take((caller.user, SETTINGS), 1, now),
+            Kind::Search => self.rates.take((caller.user, SEARCHES), 1, now),
             Kind::LogOut => self.rates.take((caller.user, caller.device), 1, now),
             Kind::File | Kind::Proven => Ok(()),
         }

@@ -129,6 +129,11 @@ impl Sight {
         self.ranges.iter().any(|range| range.contains(&seq.0))
     }
 
+    /// Whether all that they see stands behind this place.
+    pub(crate) fn begins_after(&self, seq: Seq) -> bool {
+        seq.0 < self.first()
+    }
+
     /// The places of a page: those to read downwards, then those to read upwards. `at`: the first place of the time that
     /// was asked for. All are of one range: the nearest one on the side that was asked for.
     pub(crate) fn page(&self, from: PageAt, at: u64, limit: usize) -> [Option<RangeInclusive<u64>>; 2] {

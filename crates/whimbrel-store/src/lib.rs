@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`Timeline`] | messages in their places, cursors | `sqlite` | `mysql` |
 //! | [`History`], [`Keeping`] | pages of the timeline; what retention does to it | `sqlite` | `mysql` |
+//! | [`Search`] | what messages say, where bodies are readable | `sqlite` | `mysql` |
 //! | [`Directory`] | accounts, devices, relations with their keys, members | `sqlite` | `mysql` |
 //! | [`Groups`] | groups, their members, requests and keys | `sqlite` | `mysql` |
 //! | [`Settings`] | how users have conversations shown | `sqlite` | `mysql` |
@@ -38,6 +39,7 @@ pub mod park;
 pub mod presence;
 pub mod rabbit;
 pub mod redis;
+pub mod search;
 pub mod settings;
 pub mod sqlite;
 pub mod timeline;
@@ -54,6 +56,7 @@ pub use keyring::{Keyring, MasterKey};
 pub use log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError, Record};
 pub use park::{DeadLetter, MemoryPark, Park};
 pub use presence::Presences;
+pub use search::Search;
 pub use settings::Settings;
 pub use timeline::{CommitError, CursorWrite, FoundRow, Head, NewRow, PlaceBatch, Target, Timeline};
 pub use user_status::{Renewed, Route, UserStatus};

@@ -17,6 +17,7 @@ mod life;
 mod presence;
 mod refresh;
 mod relations;
+mod search;
 mod serving;
 mod settings;
 mod strangers;

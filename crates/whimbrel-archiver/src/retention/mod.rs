@@ -16,6 +16,7 @@
 mod goal;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use tracing::{debug, warn};
 use whimbrel_core::{ConversationId, ConversationKind, Cursors, Seq, UserId};
 use whimbrel_rpc::{Announce, Through};
 use whimbrel_store::keeping::{Keep, Keeping, Kept, Which};
-use whimbrel_store::{CommitError, CursorWrite, PlaceBatch, StoreError, Timeline};
+use whimbrel_store::{CommitError, CursorWrite, PlaceBatch, Search, StoreError, Timeline};
 
 use crate::place::now_ms;
 
@@ -99,6 +100,8 @@ pub struct Retention {
     timeline: Arc<dyn Timeline>,
     keeping: Arc<dyn Keeping>,
     announce: Arc<dyn Announce>,
+    /// Texts that are taken up besides.
+    search: Option<Arc<dyn Search>>,
 }
 
 impl Retention {
@@ -109,7 +112,13 @@ impl Retention {
         keeping: Arc<dyn Keeping>,
         announce: Arc<dyn Announce>,
     ) -> Self {
-        Self { config, timeline, keeping, announce }
+        Self { config, timeline, keeping, announce, search: None }
+    }
+
+    /// The same, which besides takes up what messages say that were placed before there was searching.
+    #[must_use]
+    pub fn taking_up(self, search: Arc<dyn Search>) -> Self {
+        Self { search: Some(search), ..self }
     }
 
     /// Walks through all conversations again and again, until `stop`.
@@ -117,7 +126,16 @@ impl Retention {
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.walk() => {}
+            () = self.take_up() => {}
         }
+    }
+
+    /// Never returns: what is taken up once is done, and retention is not.
+    async fn take_up(&self) {
+        if let Some(search) = &self.search {
+            texts::take_up(search.clone(), self.config.pause).await;
+        }
+        std::future::pending().await
     }
 
     async fn walk(&self) {

@@ -24,6 +24,7 @@ mod presence;
 mod relations;
 mod remembering;
 mod returning;
+mod searching;
 mod settings;
 mod standing;
 mod sync;
@@ -33,7 +34,7 @@ mod user_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Files, Groups, History, Keeping, Presences, Settings, Timeline};
+use crate::{Directory, Files, Groups, History, Keeping, Presences, Search, Settings, Timeline};
 
 /// The cases, for the macros.
 #[doc(hidden)]
@@ -56,6 +57,7 @@ pub mod cases {
     pub use super::relations::*;
     pub use super::remembering::*;
     pub use super::returning::*;
+    pub use super::searching::*;
     pub use super::settings::*;
     pub use super::standing::*;
     pub use super::sync::*;
@@ -79,6 +81,8 @@ pub struct Stores {
     pub history: Arc<dyn History>,
     /// Retention's steps on it.
     pub keeping: Arc<dyn Keeping>,
+    /// Searches in the same data.
+    pub search: Arc<dyn Search>,
     /// Presence in the same data.
     pub presences: Arc<dyn Presences>,
     /// Files in the same data.
@@ -242,6 +246,23 @@ macro_rules! history_conformance {
             who_has_read_a_message_of_an_earlier_time_is_told_as_it_was_then
             the_oldest_times_beyond_what_is_kept_are_forgotten
             the_earlier_times_of_a_deleted_user_are_gone
+        }
+    };
+}
+
+/// Makes a test of every case of searching; `$open`: an `async fn() -> Stores`.
+#[macro_export]
+macro_rules! search_conformance {
+    ($open:path) => {
+        $crate::groups_conformance! { @cases $open;
+            what_is_said_is_found_by_what_it_says
+            only_what_is_readable_is_found
+            a_message_is_found_by_what_it_says_now
+            each_finds_what_they_see
+            what_is_not_kept_is_not_found
+            pages_together_are_what_a_naive_reading_finds
+            a_page_looks_at_a_bounded_number_of_messages
+            long_texts_are_found_to_their_ends
         }
     };
 }

@@ -1,14 +1,15 @@
 //! [`History`] on MySQL and MariaDB: a snapshot, in which the rows of a page are a range of the clustered key.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use sqlx::Executor;
-use sqlx::mysql::MySqlConnection;
+use sqlx::mysql::{MySqlConnection, MySqlRow};
 use whimbrel_core::{ConversationId, Message, Seq, UserId};
 
 use super::MySqlStore;
-use super::head::last_seq;
+use super::head::{last_seq, push_ids};
 use super::sync::SNAPSHOT;
 use super::text::Text;
 use super::timeline::read_message;
@@ -20,7 +21,7 @@ use crate::history::{FollowUps, History, HistoryPage, PageAt, Ranges, Room, Said
 const SIGHT: &str = concat!(
     "SELECT m.since, m.until, c.floor, ",
     last_seq!("m.conv"),
-    ", s.since, s.until FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv \
+    ", s.since, s.until, m.conv FROM member m STRAIGHT_JOIN conversation c ON c.id = m.conv \
      LEFT JOIN member_span s FORCE INDEX (PRIMARY) ON s.user = m.user AND s.conv = m.conv WHERE m.user = "
 );
 
@@ -151,13 +152,35 @@ async fn sight(
     let mut text = Text::new(SNAPSHOT);
     text.words(SIGHT).number(user.0).words(" AND m.conv = ").bytes(conversation.as_bytes());
     let rows = text.rows(db).await?;
-    let Some(present) = rows.first() else { return Ok(None) };
+    if rows.is_empty() { Ok(None) } else { read_sight(&rows.iter().collect::<Vec<_>>()).map(Some) }
+}
+
+/// From the rows of one conversation, at least one: the present time stands in each, an earlier one in its own.
+fn read_sight(rows: &[&MySqlRow]) -> Result<Sight, sqlx::Error> {
+    let present = rows[0];
     let mut spans = vec![(number(present, 0)?, number(present, 1)?)];
-    for row in &rows {
+    for row in rows {
         // A time that is over has an end; an outer join that met no row has none.
         spans.extend(Some((number_or_zero(row, 4)?, number_or_zero(row, 5)?)).filter(|(_, until)| *until > 0));
     }
-    Ok(Some(Sight::of(spans, number(present, 2)?, number_or_zero(present, 3)?)))
+    Ok(Sight::of(spans, number(present, 2)?, number_or_zero(present, 3)?))
+}
+
+/// What the user sees of those of these conversations that they are or were in; without a snapshot.
+pub(super) async fn sights(
+    db: &mut MySqlConnection,
+    user: UserId,
+    conversations: &[ConversationId],
+) -> Result<Vec<(ConversationId, Sight)>, sqlx::Error> {
+    let mut text = Text::new(SIGHT);
+    text.number(user.0).words(" AND m.conv IN ");
+    push_ids(&mut text, conversations.iter());
+    let rows = text.rows(db).await?;
+    let mut of: BTreeMap<ConversationId, Vec<&MySqlRow>> = BTreeMap::new();
+    for row in &rows {
+        of.entry(conversation(row, 6)?).or_default().push(row);
+    }
+    of.into_iter().map(|(id, rows)| Ok((id, read_sight(&rows)?))).collect()
 }
 
 async fn page(

@@ -10,7 +10,7 @@ use super::error::Fault;
 use super::head::{self, last_seq, read_kind};
 use super::text::Text;
 use super::value::{conversation, number, number_or_zero, seq, user};
-use super::{MySqlStore, history};
+use super::{MySqlStore, history, texts};
 use crate::StoreError;
 use crate::keeping::{Keep, Keeping, Kept, Which, now_ms};
 
@@ -177,6 +177,7 @@ async fn raise_floor(db: &mut MySqlConnection, id: ConversationId, floor: Seq) -
     text.number(floor.0).words(" WHERE id = ").bytes(id.as_bytes());
     text.words(";UPDATE message FORCE INDEX (PRIMARY) SET body = '' WHERE conv = ").bytes(id.as_bytes());
     text.words(" AND seq = ").number(floor.0).words(";");
+    texts::push_drop(&mut text, None, id, (floor.0, floor.0));
     free_files(&mut text, None, id, (floor.0, floor.0));
     text.run(db).await?;
     Ok(floor)
@@ -213,6 +214,7 @@ async fn erase_some(db: &mut MySqlConnection, user: UserId, look: usize) -> Resu
         );
         text.bytes(id.as_bytes()).words(" AND seq BETWEEN ").number(*range.start()).words(" AND ").number(*range.end());
         text.words(" AND sender = ").number(user.0).words(" AND kind < 1000;");
+        texts::push_drop(&mut text, Some(user), id, (*range.start(), *range.end()));
         free_files(&mut text, Some(user), id, (*range.start(), *range.end()));
         text.run(db).await?;
     }
@@ -248,6 +250,7 @@ async fn sweep(db: &mut MySqlConnection, id: ConversationId, limit: usize) -> Re
     if first < floor {
         let end = floor.min(first.saturating_add(limit as u64));
         let mut text = Text::default();
+        texts::push_drop(&mut text, None, id, (0, end - 1));
         free_files(&mut text, None, id, (0, end - 1));
         text.run(db).await?;
         let mut text = Text::new("DELETE FROM message WHERE conv = ");

@@ -26,6 +26,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0006_history.sql"),
     include_str!("../../../../migrations/mysql/0007_files.sql"),
     include_str!("../../../../migrations/mysql/0008_spans.sql"),
+    include_str!("../../../../migrations/mysql/0009_search.sql"),
     include_str!("../../../../migrations/mysql/0010_pictures.sql"),
 ];
 

@@ -11,6 +11,7 @@
 //! | `error` | what went wrong, in this crate's words |
 //! | `timeline`, `head`, `rights`, `place`, `effects`, `raise`, `sync` | [`Timeline`](crate::Timeline) |
 //! | `history` | [`History`](crate::History) |
+//! | `search`, `texts` | [`Search`](crate::Search) |
 //! | `keeping` | [`Keeping`](crate::Keeping) |
 //! | `directory` | [`Directory`](crate::Directory) |
 //! | `groups` | [`Groups`](crate::Groups) |
@@ -40,12 +41,14 @@ mod pool;
 mod presence;
 mod raise;
 mod rights;
+mod search;
 mod server;
 mod settings;
 mod sync;
 #[cfg(test)]
 mod tests;
 mod text;
+mod texts;
 mod timeline;
 mod value;
 

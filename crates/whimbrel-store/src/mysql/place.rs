@@ -2,7 +2,8 @@
 //!
 //! Rows alone are one round trip: a single statement, which commits itself, or several between START TRANSACTION and
 //! COMMIT in one packet. So a process that freezes holds no locks while the server waits for its next word: there is
-//! none. What rows do besides ([`Effects`]) goes in the last packet; cursors ([`raise`]) need more round trips.
+//! none. What rows do besides ([`Effects`], [`Texts`]) goes in the last packet; cursors ([`raise`]), and what is added to
+//! readable streams, need more round trips.
 
 use std::ops::Range;
 
@@ -15,6 +16,7 @@ use super::effects::Effects;
 use super::error::{Fault, duplicate_key, number};
 use super::raise::raise;
 use super::text::Text;
+use super::texts::{Texts, append};
 use crate::timeline::{CommitError, CursorWrite, NewRow, PlaceBatch};
 
 const INSERT: &str =
@@ -39,9 +41,12 @@ pub(super) async fn commit(
     since: Option<u64>,
 ) -> Result<Vec<CursorMoved>, CommitError> {
     refuse(&batch.rows, store.packet_max)?;
+    let texts = Texts::of(&batch.rows);
     match (&batch.rows[..], &batch.cursors[..]) {
         ([], []) => Ok(Vec::new()),
-        (rows, []) => store.retried(|| place(store, rows, since)).await.map(|()| Vec::new()),
+        (rows, []) if texts.appends.is_empty() => {
+            store.retried(|| place(store, rows, &texts, since)).await.map(|()| Vec::new())
+        }
         (rows, cursors) => {
             store
                 .retried(|| async {
@@ -49,7 +54,7 @@ pub(super) async fn commit(
                     if since.is_some_and(|since| since != change.generation()) {
                         return change.end(Err(Fault::Own(CommitError::Anew))).await;
                     }
-                    let result = both(&mut change, store, rows, cursors).await;
+                    let result = both(&mut change, store, rows, &texts, cursors).await;
                     change.end(result).await
                 })
                 .await
@@ -73,13 +78,18 @@ fn refuse(rows: &[NewRow], packet_max: usize) -> Result<(), CommitError> {
 }
 
 /// Rows without cursors.
-async fn place(store: &MySqlStore, rows: &[NewRow], since: Option<u64>) -> Result<(), Fault<CommitError>> {
+async fn place(
+    store: &MySqlStore,
+    rows: &[NewRow],
+    texts: &Texts,
+    since: Option<u64>,
+) -> Result<(), Fault<CommitError>> {
     let mut session = store.pool.session().await?;
     if since.is_some_and(|since| since != session.generation()) {
         session.done();
         return Err(Fault::Own(CommitError::Anew));
     }
-    if let Err(fault) = insert(&mut session, store.packet_max, rows, true).await {
+    if let Err(fault) = insert(&mut session, store.packet_max, rows, texts, true).await {
         undo(session).await;
         return Err(fault);
     }
@@ -92,10 +102,12 @@ async fn both(
     db: &mut MySqlConnection,
     store: &MySqlStore,
     rows: &[NewRow],
+    texts: &Texts,
     cursors: &[CursorWrite],
 ) -> Result<Vec<CursorMoved>, Fault<CommitError>> {
-    insert(db, store.packet_max, rows, false).await?;
-    Ok(raise(db, cursors).await?)
+    insert(db, store.packet_max, rows, texts, false).await?;
+    append(db, &texts.appends).await?;
+    if cursors.is_empty() { Ok(Vec::new()) } else { Ok(raise(db, cursors).await?) }
 }
 
 /// The rows, in as many packets as they need, and what they do in the last one. `is_whole`: it is the whole of a
@@ -104,24 +116,27 @@ async fn insert(
     db: &mut MySqlConnection,
     packet_max: usize,
     rows: &[NewRow],
+    texts: &Texts,
     is_whole: bool,
 ) -> Result<(), Fault<CommitError>> {
     let parts = parts(rows, packet_max);
-    let mut effects = Effects::of(rows).text();
-    let (begin, commit) =
-        if is_whole && (parts.len() > 1 || !effects.is_empty()) { ("START TRANSACTION;", "COMMIT;") } else { ("", "") };
+    let effects = Effects::of(rows).text();
+    let is_single = parts.len() <= 1 && effects.is_empty() && texts.parts.is_empty();
+    let (begin, commit) = if is_whole && !is_single { ("START TRANSACTION;", "COMMIT;") } else { ("", "") };
+    let commit = Text::new(commit);
     let last = parts.len();
     for (part, number) in parts.into_iter().zip(1..) {
         let mut text = Text::with_capacity(text_len(&rows[part.clone()]));
         text.words(if number == 1 { begin } else { "" });
         push_rows(&mut text, &rows[part.clone()]);
         if number == last {
-            effects.words(commit);
-            if text.len() + effects.len() + ROW_TEXT > packet_max {
-                text.run(db).await.map_err(|error| meaning(part.start, error))?;
-                text = Text::default();
+            for more in std::iter::once(&effects).chain(&texts.parts).chain([&commit]) {
+                if text.len() + more.len() + ROW_TEXT > packet_max {
+                    text.run(db).await.map_err(|error| meaning(part.start, error))?;
+                    text = Text::default();
+                }
+                text.append(more);
             }
-            text.append(&effects);
         }
         text.run(db).await.map_err(|error| meaning(part.start, error))?;
     }

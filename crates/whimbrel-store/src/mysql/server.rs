@@ -13,7 +13,10 @@ const PACKET_MIN: usize = 1024 * 1024;
 
 const SETTINGS: &str = "SHOW VARIABLES WHERE Variable_name IN ('version', 'innodb_flush_log_at_trx_commit', 'log_bin', \
      'sync_binlog', 'binlog_format', 'innodb_doublewrite', 'max_allowed_packet', 'read_only', 'innodb_read_only', \
-     'innodb_flush_method')";
+     'innodb_flush_method', 'innodb_ft_min_token_size', 'innodb_ft_max_token_size')";
+
+/// Letters of the shortest and of the longest word by which messages are found (`search/words.rs`).
+const WORDS: (usize, usize) = (4, 24);
 
 /// A server that can be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,6 +95,14 @@ fn warnings<'a>(get: impl Fn(&str) -> &'a str) -> Vec<String> {
     if ["nosync", "littlesync"].contains(&get("innodb_flush_method").to_ascii_lowercase().as_str()) {
         warnings.push("innodb_flush_method does not sync: messages are lost when the database's machine dies".into());
     }
+    let (shortest, longest) = WORDS;
+    let token = |name, default| get(name).parse().unwrap_or(default);
+    if token("innodb_ft_min_token_size", shortest) > shortest || token("innodb_ft_max_token_size", longest) < longest {
+        warnings.push(format!(
+            "innodb_ft_min_token_size is above {shortest}, or innodb_ft_max_token_size below {longest}: searches do not find \
+             all that was said"
+        ));
+    }
     warnings
 }
 
@@ -128,6 +139,7 @@ mod tests {
             ("sync_binlog", "0"),
             ("innodb_doublewrite", "OFF"),
             ("innodb_flush_method", "nosync"),
+            ("innodb_ft_min_token_size", "5"),
         ] {
             let warnings = judge(&with(&[(name, value)])).expect("usable").warnings;
             assert!(matches!(&warnings[..], [one] if one.starts_with(name)), "{name} = {value}: {warnings:?}");

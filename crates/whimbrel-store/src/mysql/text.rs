@@ -55,6 +55,12 @@ impl Text {
         self
     }
 
+    /// Letters and digits of ASCII, and spaces; nothing else goes in.
+    pub(super) fn letters(&mut self, letters: &str) -> &mut Self {
+        self.0.extend(letters.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == ' '));
+        self
+    }
+
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         self.0.push_str("x'");
@@ -116,7 +122,7 @@ mod tests {
     fn values_are_digits() {
         let mut text = Text::new("a ");
         text.number(0).words(" ").number(u64::MAX).words(" ").number(1070).words(" ");
-        text.bytes(b"").words(" ").bytes(b"'\\\0\xff");
-        assert_eq!(text.0, "a 0 18446744073709551615 1070 x'' x'275c00ff'");
+        text.bytes(b"").words(" ").bytes(b"'\\\0\xff").letters(" g1 '\\)é+;x");
+        assert_eq!(text.0, "a 0 18446744073709551615 1070 x'' x'275c00ff' g1 x");
     }
 }

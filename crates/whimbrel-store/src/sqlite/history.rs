@@ -130,7 +130,7 @@ fn said_by(db: &Connection, user: UserId, after: Option<(ConversationId, Seq)>, 
     Ok(Said { messages, next })
 }
 
-fn sight(db: &Connection, user: UserId, conversation: ConversationId) -> rusqlite::Result<Option<Sight>> {
+pub(super) fn sight(db: &Connection, user: UserId, conversation: ConversationId) -> rusqlite::Result<Option<Sight>> {
     let key = params![sql(user.0), conversation.as_bytes()];
     let span = |row: &Row<'_>| Ok((number(row, 0)?, number(row, 1)?));
     let ends = first_row(db, SIGHT, key, |row| Ok((span(row)?, number(row, 2)?, number_or_zero(row, 3)?)))?;

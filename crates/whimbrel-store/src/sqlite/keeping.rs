@@ -7,7 +7,7 @@ use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 use super::head::read_kind;
 use super::value::{all, conversation, first, number, number_or_zero, run, seq, sql, user};
 use super::{SqliteStore, head};
-use super::{filing, history};
+use super::{filing, history, texts};
 use crate::StoreError;
 use crate::keeping::{Keep, Keeping, Kept, Which, now_ms};
 
@@ -150,6 +150,7 @@ fn raise_floor(db: &Connection, id: ConversationId, floor: Seq) -> rusqlite::Res
         let empty = "UPDATE message SET body = x'' WHERE conv = ?1 AND seq = ?2";
         run(db, empty, params![id.as_bytes(), sql(floor.0)])?;
         filing::unused(db, id, floor, now_ms())?;
+        texts::drop_at(db, id, floor)?;
     }
     Ok(Seq(floor_of(db, id)?))
 }
@@ -161,6 +162,7 @@ fn erase_some(db: &Connection, user: UserId, look: usize) -> rusqlite::Result<bo
     let after = <[u8; 16]>::try_from(&conv[..]).ok().map(|id| (ConversationId::from_bytes(id), at));
     let (ranges, next) = history::ranges(db, user, after, look)?;
     for (id, range) in ranges {
+        texts::drop_said_by(db, user, id, &range)?;
         // What names its target is left of a follow-up.
         let empty = "UPDATE message SET body = CASE WHEN kind < 500 THEN x'' ELSE substr(body, 1, 8) END \
              WHERE conv = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4 AND kind < 1000";
@@ -191,6 +193,7 @@ fn sweep(db: &Connection, id: ConversationId, limit: usize) -> rusqlite::Result<
         filing::unused(db, id, place, now_ms())?;
         gone += 1;
     }
+    texts::drop_below(db, id, floor, limit)?;
     for delete in [
         "DELETE FROM follow_up WHERE (conv, target, seq) IN \
          (SELECT conv, target, seq FROM follow_up WHERE conv = ?1 AND target < ?2 ORDER BY target, seq LIMIT ?3)",

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0006_history.sql"),
     include_str!("../../../../migrations/sqlite/0007_files.sql"),
     include_str!("../../../../migrations/sqlite/0008_spans.sql"),
+    include_str!("../../../../migrations/sqlite/0009_search.sql"),
     include_str!("../../../../migrations/sqlite/0010_pictures.sql"),
 ];
 

@@ -26,11 +26,13 @@ mod open;
 mod place;
 mod presence;
 mod reader;
+mod search;
 mod settings;
 mod snapshot;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod timeline;
 mod value;
 mod writer;

@@ -11,7 +11,7 @@ use whimbrel_core::{
 };
 
 use super::value::{all, first, first_row, number, run, seq, sql};
-use super::{filing, head};
+use super::{filing, head, texts};
 use crate::Head;
 use crate::StoreError;
 use crate::timeline::{CommitError, CursorWrite, NewRow, PlaceBatch};
@@ -61,6 +61,7 @@ pub(super) fn batch(db: &Connection, batch: &PlaceBatch) -> Result<Vec<CursorMov
             *said.entry((row.message.sender, row.message.conversation)).or_insert(0) += 1;
         }
     }
+    texts::placed(db, batch.rows.iter().map(|row| &row.message))?;
     for ((user, conversation), count) in said {
         run(db, OWN_TOTAL, params![sql(user.0), conversation.as_bytes(), sql(count)])?;
     }

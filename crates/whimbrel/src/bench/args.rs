@@ -38,6 +38,9 @@ pub(super) enum What {
     /// Send and fetch files by REST, beside the disk's own speed, and watch the server's memory meanwhile
     #[command(after_help = FILES)]
     Files(FilesArgs),
+    /// Write a long past, readable, and see how long searches in it take, by REST, and what it costs to place it
+    #[command(after_help = SEARCH)]
+    Search(SearchArgs),
 }
 
 const IDLE: &str = "\
@@ -90,6 +93,13 @@ Examples:
 With what it measures at a time the disk is filled by --mib × --files, or --upload-mib × --uploads, whichever is more,
 and for a second by as much again. A server that is not private has to take readable files, and as many transfers:
   --set messages.bodies_readable=true --set files.transfers=256";
+
+const SEARCH: &str = "\
+Examples:
+  whimbrel bench search --local standalone
+  whimbrel bench search --local cluster --messages 100000 --json
+
+The messages are written into the private server's database past the server: it has to be private.";
 
 /// Which server is measured.
 #[derive(Debug, Clone, ClapArgs)]
@@ -276,6 +286,22 @@ pub(super) struct UnreadArgs {
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(10_000..=1_000_000_000))]
     pub(super) long: u64,
     /// Times that each thing is done, one after the other
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) samples: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `whimbrel bench search`.
+#[derive(Debug, ClapArgs)]
+pub(super) struct SearchArgs {
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Readable messages, in ten groups
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    pub(super) messages: u64,
+    /// Searches of each kind, one after the other
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) samples: u32,
     /// Print one JSON object

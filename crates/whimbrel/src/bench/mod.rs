@@ -12,7 +12,7 @@
 //! | `session` | one connection |
 //! | `body`, `places` | what messages consist of, and which came |
 //! | `filling` | messages that are there before |
-//! | `idle`, `direct`, `group`, `history`, `unread`, `files` | the measurements |
+//! | `idle`, `direct`, `group`, `history`, `unread`, `files`, `search` | the measurements |
 
 mod args;
 mod body;
@@ -24,6 +24,7 @@ mod history;
 mod idle;
 mod places;
 mod report;
+mod search;
 mod session;
 mod target;
 mod unread;
@@ -50,6 +51,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         args::What::History(args) => history::run(args).await,
         args::What::Unread(args) => unread::run(args).await,
         args::What::Files(args) => files::run(args).await,
+        args::What::Search(args) => search::run(args).await,
     }
 }
 

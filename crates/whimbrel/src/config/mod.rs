@@ -105,6 +105,7 @@ impl Config {
         let mut archiver = whimbrel_archiver::Config::default();
         let transfer = sections::messages(r, &mut connector, &mut archiver);
         sections::retention(r, &transfer, &mut archiver.retention);
+        api.bodies_readable = transfer.bodies_readable;
         let files = files::Shelf::read(r, &mut api, transfer.bodies_readable);
         let database = sections::database(r);
         let cluster = cluster::Cluster::read(r);

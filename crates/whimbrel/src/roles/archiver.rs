@@ -40,7 +40,11 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let archiver =
         Archiver::new(config.archiver.clone(), log.clone(), store.clone(), announcer.clone()).with_park(park);
     let stop_archiver = CancellationToken::new();
-    let retention = Retention::new(config.archiver.retention.clone(), store.clone(), store.clone(), announcer.clone());
+    let mut retention =
+        Retention::new(config.archiver.retention.clone(), store.clone(), store.clone(), announcer.clone());
+    if config.transfer.bodies_readable {
+        retention = retention.taking_up(store.clone());
+    }
     let retaining = tokio::spawn(retention.run(stop_archiver.clone()));
     let archiving = tokio::spawn(archiver.run(stop_archiver.clone()));
     working.store(true, Ordering::Relaxed);

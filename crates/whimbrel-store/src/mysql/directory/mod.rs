@@ -26,7 +26,7 @@ pub(super) mod place;
 mod relations;
 pub(super) mod tell;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod tokens;
 mod untold;
 pub(super) mod users;

@@ -3,6 +3,7 @@
 
 mod faults;
 mod opening;
+mod search;
 mod seeks;
 
 use std::sync::Arc;

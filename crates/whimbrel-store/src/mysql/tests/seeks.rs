@@ -11,7 +11,7 @@ use crate::Timeline;
 use crate::conformance::{Lane, people};
 
 /// Rows read by index and by scan in this session.
-async fn reads(db: &mut MySqlConnection) -> u64 {
+pub(super) async fn reads(db: &mut MySqlConnection) -> u64 {
     let rows = db.fetch_all("SHOW SESSION STATUS LIKE 'Handler_read%'").await.expect("answers");
     rows.iter().map(|row| row.get::<String, _>(1).parse::<u64>().expect("a number")).sum()
 }

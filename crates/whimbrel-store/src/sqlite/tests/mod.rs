@@ -3,6 +3,7 @@
 mod files;
 mod groups;
 mod limits;
+mod search;
 mod secrets;
 mod seeks;
 
@@ -26,6 +27,10 @@ fn open(folder: &Path) -> SqliteStore {
 async fn stores() -> Stores {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Arc::new(open(folder.path()));
+    stores_of(store, folder)
+}
+
+fn stores_of(store: Arc<SqliteStore>, folder: tempfile::TempDir) -> Stores {
     Stores {
         timeline: store.clone(),
         directory: store.clone(),
@@ -33,6 +38,7 @@ async fn stores() -> Stores {
         settings: store.clone(),
         history: store.clone(),
         keeping: store.clone(),
+        search: store.clone(),
         presences: store.clone(),
         files: store,
         keep: Box::new(folder),
@@ -42,3 +48,4 @@ async fn stores() -> Stores {
 crate::timeline_and_directory_conformance!(stores);
 crate::groups_conformance!(stores);
 crate::history_conformance!(stores);
+crate::search_conformance!(stores);

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::groups::BY_KEY;
-use super::super::{DATABASE_FILE, head, history};
+use super::super::{DATABASE_FILE, head, history, search, texts};
 use super::open;
 
 /// Every step of every plan is a search of an index, and of none of the large ones by its first column alone (which
@@ -58,4 +58,36 @@ async fn the_last_follow_up_says_how_many_there_are() {
     }
     assert_eq!(steps[0], steps[1]);
     assert!(steps[2] > 1000, "what is counted shows in this measure");
+}
+
+/// What a text's row does, and what a search reads, is found by key; candidates come out of the index in their order, and
+/// nothing is sorted.
+#[tokio::test]
+async fn texts_are_found_by_key_and_come_out_of_the_index_in_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    open(folder.path()).close().await.expect("in order");
+    let db = Connection::open(folder.path().join(DATABASE_FILE)).expect("a database");
+    for statement in [
+        texts::TEXT,
+        texts::SAID_BY,
+        texts::OLD,
+        texts::LAST_ID,
+        texts::FOLLOW_UPS,
+        search::MATCHES,
+        search::TEXTS,
+        search::NEWEST,
+        search::CONVERSATIONS,
+    ] {
+        let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).expect(statement);
+        let count = explain.parameter_count();
+        let steps = explain.query_map(rusqlite::params_from_iter(vec![1; count]), |row| row.get::<_, String>(3));
+        for step in steps.expect(statement).map(|step| step.expect("a step")) {
+            let by_word = step.contains("SCAN message_word VIRTUAL TABLE INDEX");
+            assert!(by_word || !step.contains("SCAN"), "{statement}: {step}");
+            assert!(!step.contains("TEMP B-TREE"), "{statement}: {step}");
+            // The texts of a conversation are never read from their beginning.
+            let bound = step.contains("rowid") || step.contains("AND") || step.contains("INTEGER PRIMARY KEY");
+            assert!(!step.contains(" t ") && !step.contains("message_text ") || bound, "{statement}: {step}");
+        }
+    }
 }

@@ -57,7 +57,11 @@ pub(super) async fn build(
     let peers = Arc::new(OnlyConnector::new(id, connector.push()));
     let transfer = TransferRole::new(config.transfer.clone(), TransferId::generate(), stores, peers);
     let archiver = Archiver::new(config.archiver.clone(), Arc::new(log.clone()), engine.clone(), transfer.clone());
-    let retention = Retention::new(config.archiver.retention.clone(), engine.clone(), engine.clone(), transfer.clone());
+    let mut retention =
+        Retention::new(config.archiver.retention.clone(), engine.clone(), engine.clone(), transfer.clone());
+    if config.transfer.bodies_readable {
+        retention = retention.taking_up(engine.clone());
+    }
     let ready = Arc::new(move || match ended.is_cancelled() {
         true => Err("a role has ended".to_owned()),
         false => Ok(()),

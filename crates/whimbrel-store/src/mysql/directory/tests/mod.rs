@@ -17,7 +17,13 @@ use crate::directory::{LogIn, RelationChange};
 
 async fn stores() -> Stores {
     let (store, database) = fresh().await;
-    let store = std::sync::Arc::new(store);
+    stores_of(std::sync::Arc::new(store), Box::new(database))
+}
+
+pub(in super::super) fn stores_of(
+    store: std::sync::Arc<MySqlStore>,
+    keep: Box<dyn std::any::Any + Send + Sync>,
+) -> Stores {
     Stores {
         timeline: store.clone(),
         directory: store.clone(),
@@ -25,15 +31,17 @@ async fn stores() -> Stores {
         settings: store.clone(),
         history: store.clone(),
         keeping: store.clone(),
+        search: store.clone(),
         presences: store.clone(),
         files: store,
-        keep: Box::new(database),
+        keep,
     }
 }
 
 crate::timeline_and_directory_conformance!(stores);
 crate::groups_conformance!(stores);
 crate::history_conformance!(stores);
+crate::search_conformance!(stores);
 crate::remembering_directory_conformance!(stores);
 
 /// Two processes on one database, and a connection past both.
