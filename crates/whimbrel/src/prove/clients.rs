@@ -13,11 +13,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use whimbrel_client::{
-    Client, ConnectionState, ConversationId, Error, Event, Events, FirstSync, MessageId, Seq, StoredMessage,
+    Client, ConnectionState, ConversationId, Error, Event, Events, FirstSync, MessageId, Seq, StoredMessage, UserId,
 };
 
 use super::accounts::Account;
 use super::dice::Dice;
+use super::ghosts::Calm;
 use super::groups::Group;
 use super::ledger::{Book, Refused, Told};
 use super::punctual::{Presence, Punctual, SHOWN_WITHIN, Slowest};
@@ -65,6 +66,8 @@ pub(super) struct World {
     pub(super) slowest_sent: Mutex<Slowest>,
     /// The longest time from a SENT to a device that was online, in milliseconds.
     pub(super) slowest_shown_ms: AtomicU64,
+    /// Whether a fault is under way that shakes presence.
+    pub(super) calm: Calm,
 }
 
 /// What a client is made of.
@@ -76,6 +79,8 @@ pub(super) struct Role {
     pub(super) conversations: Vec<ConversationId>,
     /// How many of them are not quiet.
     pub(super) loud: usize,
+    /// Whose presence it watches.
+    pub(super) friends: Vec<UserId>,
     /// Those in which the user may be at some time; the large one is the last.
     pub(super) groups: Vec<Group>,
     pub(super) joins: Duration,
@@ -87,13 +92,19 @@ pub(super) struct Role {
 pub(super) struct Handle {
     book: Mutex<Book>,
     client: Mutex<Option<Client>>,
+    friends: Vec<UserId>,
 }
 
 impl Handle {
     /// With an empty book.
-    pub(super) fn new(index: usize, account: &Account) -> Arc<Self> {
-        let book = Book::new(index, account.user, account.device);
-        Arc::new(Self { book: Mutex::new(book), client: Mutex::new(None) })
+    pub(super) fn new(index: usize, role: &Role) -> Arc<Self> {
+        let book = Book::new(index, role.account.user, role.account.device);
+        Arc::new(Self { book: Mutex::new(book), client: Mutex::new(None), friends: role.friends.clone() })
+    }
+
+    /// Whose presence it watches.
+    pub(super) fn friends(&self) -> &[UserId] {
+        &self.friends
     }
 
     /// Its book.
@@ -182,6 +193,9 @@ impl Actor {
             Err(error) => return self.fail(format!("the SDK does not start: {error}")),
         };
         *self.handle.client.lock().expect("nobody panics while looking") = Some(client.clone());
+        if let Err(error) = client.watch_presence(&self.role.friends).await {
+            self.fail(format!("friends cannot be watched: {error}"));
+        }
         self.reading.iter_mut().for_each(Reading::begins);
         let leaves = leaves.map(|moment| self.world.began + moment);
         let mut send_at = Instant::now() + self.role.dice.pause(self.world.send_every);

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use whimbrel_client::{ConversationId, ConversationSummary, Seq, UserId};
 
 use super::clients::{Handle, World};
+use super::ghosts;
 use super::groups::Group;
 use super::ledger::Seen;
 use super::verdict::{Reference, Timeline};
@@ -117,6 +118,11 @@ pub(super) async fn fresh_shown(unsettled: &mut Unsettled, everybody: &[Arc<Hand
         missing
     };
     unsettled.until_nothing(missing).await;
+}
+
+/// Waits until every device is shown all of its friends as here: everybody is.
+pub(super) async fn all_here(unsettled: &mut Unsettled, handles: &[Arc<Handle>]) {
+    unsettled.until_nothing(|| async { ghosts::not_all_here(handles) }).await;
 }
 
 /// Waits until each device's list of conversations is what follows from what was said and read.
