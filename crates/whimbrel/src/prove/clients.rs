@@ -40,8 +40,15 @@ pub(super) enum Order {
     Load,
     /// Be there, and start nothing new.
     Settle,
+    /// The same, but some users go for good: see [`goes_first`].
+    Part,
     /// Close.
     Finish,
+}
+
+/// Whether somebody is among the first who go in the end.
+pub(super) fn goes_first(user: UserId) -> bool {
+    user.0.is_multiple_of(2)
 }
 
 /// What all clients share.
@@ -202,7 +209,8 @@ impl Actor {
         let mut read_at = Instant::now() + self.role.dice.pause(READ_EVERY);
         loop {
             let now_ordered = *order.borrow_and_update();
-            if now_ordered == Order::Finish {
+            let goes_first = goes_first(self.role.account.user);
+            if now_ordered == Order::Finish || (now_ordered == Order::Part && goes_first) {
                 break;
             }
             let under_load = now_ordered == Order::Load;

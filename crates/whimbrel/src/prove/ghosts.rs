@@ -14,7 +14,7 @@ use std::time::Duration;
 use whimbrel_client::{ConnectionState, PresenceState, UserId};
 use whimbrel_core::limits::PRESENCE_EVERY;
 
-use super::clients::{Handle, Order, World};
+use super::clients::{Handle, Order, World, goes_first};
 
 /// A dead connector's users are away for all within 10 s, and so long presence may be wrong after Redis was lost; what changed
 /// is told in the next round, and what a slow session had no room for in one of the next.
@@ -148,17 +148,31 @@ pub(super) fn look(handle: &Handle) -> Look {
     Look { device, user, is_there: client.is_some(), is_online, shown }
 }
 
-/// Devices that are not shown all of their friends as here, when everybody is.
-pub(super) fn not_all_here(handles: &[Arc<Handle>]) -> Vec<String> {
-    let looks = handles.iter().map(|handle| look(handle));
-    let wrong = looks.flat_map(|look| {
-        let wrong = look.shown.clone().into_iter().filter(|(_, state)| *state != PresenceState::Online);
-        let wrong = wrong.map(move |(friend, state)| {
-            format!("device {} is shown user {friend}, who is here, as {}", look.device, state.name())
-        });
-        wrong.collect::<Vec<_>>()
-    });
-    wrong.collect()
+/// Devices that are shown a friend otherwise than they are now, or as unknown; and those that are not as they should be: all
+/// are there, but for those of who went first, if some went.
+pub(super) fn not_true(handles: &[Arc<Handle>], some_went: bool) -> Vec<String> {
+    let looks: Vec<Look> = handles.iter().map(|handle| look(handle)).collect();
+    let mut wrong = Vec::new();
+    let mut here: HashMap<UserId, bool> = HashMap::new();
+    for look in &looks {
+        *here.entry(look.user).or_default() |= look.is_online;
+        let should_be_there = !(some_went && goes_first(look.user));
+        if (look.is_there, look.is_online) != (should_be_there, should_be_there) {
+            let not = if should_be_there { "not" } else { "still" };
+            wrong.push(format!("device {} is {not} online", look.device));
+        }
+    }
+    for look in &looks {
+        for (friend, state) in &look.shown {
+            let is_here = here.get(friend).copied().unwrap_or_default();
+            let right = if is_here { PresenceState::Online } else { PresenceState::Offline };
+            if *state != right {
+                let [state, right] = [*state, right].map(PresenceState::name);
+                wrong.push(format!("device {} is shown user {friend} as {state} and not as {right}", look.device));
+            }
+        }
+    }
+    wrong
 }
 
 /// Looks until the run is over.

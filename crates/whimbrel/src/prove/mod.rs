@@ -190,7 +190,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let mut unsettled = Unsettled::default();
     settle::everything_shown(&mut unsettled, &stage.handles, stage.all()).await;
     bar.set_message("waiting until everybody is shown as here");
-    settle::all_here(&mut unsettled, &stage.handles).await;
+    settle::presence_true(&mut unsettled, &stage.handles, false).await;
     bar.set_message("syncing fresh devices from zero");
     stage.add_fresh_devices(&doors).await?;
     let everybody: Vec<_> = stage.handles.iter().chain(&stage.fresh).cloned().collect();
@@ -200,6 +200,9 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     settle::cursors_true(&mut unsettled, &stage.world, &everybody, stage.all(), &reference).await;
     bar.set_message("comparing what everybody sees");
     let compared = pictures::compare(&stage.handles, &stage.fresh, stage.all(), &reference, &mut faults).await;
+    bar.set_message("waiting until half of them are shown as gone");
+    stage.order(Order::Part);
+    settle::presence_true(&mut unsettled, &everybody, true).await;
     let settled = settling.elapsed();
     for what in unsettled.0 {
         faults.add(Kind::Wrong, format!("did not settle: {what}"));

@@ -120,9 +120,9 @@ pub(super) async fn fresh_shown(unsettled: &mut Unsettled, everybody: &[Arc<Hand
     unsettled.until_nothing(missing).await;
 }
 
-/// Waits until every device is shown all of its friends as here: everybody is.
-pub(super) async fn all_here(unsettled: &mut Unsettled, handles: &[Arc<Handle>]) {
-    unsettled.until_nothing(|| async { ghosts::not_all_here(handles) }).await;
+/// Waits until every device that is there is shown all of its friends as they are.
+pub(super) async fn presence_true(unsettled: &mut Unsettled, handles: &[Arc<Handle>], some_went: bool) {
+    unsettled.until_nothing(|| async { ghosts::not_true(handles, some_went) }).await;
 }
 
 /// Waits until each device's list of conversations is what follows from what was said and read.
