@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use whimbrel_core::UserId;
 use whimbrel_rpc::{Stirred, Stirring, Transfer};
-use whimbrel_store::Presences;
 use whimbrel_store::presence::PrivacyChange;
+use whimbrel_store::{Presences, UserStatus};
 
 use crate::support::{House, config};
 
