@@ -60,3 +60,24 @@ async fn who_comes_back_has_nothing_that_was_taken_back_meanwhile() -> anyhow::R
     let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
     returns::who_comes_back_has_nothing_that_was_taken_back_meanwhile(&a, &b).await
 }
+
+#[tokio::test]
+async fn who_comes_back_scrolls_to_what_they_saw_before() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    returns::who_comes_back_scrolls_to_what_they_saw_before(&a, &b).await
+}
+
+#[tokio::test]
+async fn who_comes_back_does_not_get_back_what_they_cleared() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    returns::who_comes_back_does_not_get_back_what_they_cleared(&a, &b).await
+}
+
+#[tokio::test]
+async fn who_comes_back_reads_the_files_of_their_times() -> anyhow::Result<()> {
+    let cluster = Cluster::start(&TWO_OF_EACH).await?;
+    let (a, b) = (cluster.through("connector a"), cluster.through("connector b"));
+    returns::who_comes_back_reads_the_files_of_their_times(&a, &b).await
+}

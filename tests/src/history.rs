@@ -12,7 +12,7 @@ use crate::server::Doors;
 use crate::wait::{until, within};
 
 /// Page by page from the end to the first message.
-async fn scroll(client: &Client, chat: ConversationId, limit: usize) -> anyhow::Result<Vec<Pictured>> {
+pub(crate) async fn scroll(client: &Client, chat: ConversationId, limit: usize) -> anyhow::Result<Vec<Pictured>> {
     let (mut all, mut at) = (Vec::new(), HistoryAt::Newest);
     loop {
         let page = within("a page", client.history(chat, at, limit)).await?;

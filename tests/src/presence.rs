@@ -18,7 +18,7 @@ use crate::wait::{until, within};
 pub use PresenceState::{Offline, Online, Unknown};
 
 /// Milliseconds since 1970.
-fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 

@@ -55,3 +55,21 @@ async fn who_comes_back_has_nothing_that_was_taken_back_meanwhile() -> anyhow::R
     let server = Server::start().await?;
     returns::who_comes_back_has_nothing_that_was_taken_back_meanwhile(&server, &server).await
 }
+
+#[tokio::test]
+async fn who_comes_back_scrolls_to_what_they_saw_before() -> anyhow::Result<()> {
+    let server = Server::start().await?;
+    returns::who_comes_back_scrolls_to_what_they_saw_before(&server, &server).await
+}
+
+#[tokio::test]
+async fn who_comes_back_does_not_get_back_what_they_cleared() -> anyhow::Result<()> {
+    let server = Server::start().await?;
+    returns::who_comes_back_does_not_get_back_what_they_cleared(&server, &server).await
+}
+
+#[tokio::test]
+async fn who_comes_back_reads_the_files_of_their_times() -> anyhow::Result<()> {
+    let server = Server::start().await?;
+    returns::who_comes_back_reads_the_files_of_their_times(&server, &server).await
+}

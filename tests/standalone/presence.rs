@@ -1,8 +1,9 @@
 //! Presence on one node. What the facts are stands in `whimbrel_tests::presence`; a cluster shows the same.
 
-use whimbrel_tests::people::friends;
-use whimbrel_tests::presence::{self, Offline, asked, last_seen, told};
-use whimbrel_tests::server::Server;
+use whimbrel_tests::people::{Person, friends};
+use whimbrel_tests::presence::{self, Offline, asked, last_seen, now_ms, told};
+use whimbrel_tests::server::{Options, Server};
+use whimbrel_tests::wait::until;
 
 #[tokio::test]
 async fn a_friend_is_here_until_the_last_device_leaves() -> anyhow::Result<()> {
@@ -68,4 +69,37 @@ async fn last_seen_survives_a_restart() -> anyhow::Result<()> {
     a.client.wait_online().await?;
     assert!(last_seen(&a, &ben).await? > seen);
     Ok(())
+}
+
+/// Killed with -9 while somebody has been here for long: they were last seen about then, and not when they came.
+#[tokio::test]
+async fn who_was_here_when_the_server_was_killed_was_last_seen_about_then() -> anyhow::Result<()> {
+    let set = vec!["presence.last_seen_every=200ms".to_owned()];
+    let mut server = Server::with(Options { set, ..Options::default() }).await?;
+    let (anna, ben) = friends(&server, "anna", "ben").await?;
+    let b = ben.device(&server).await?;
+    let came = now_ms();
+    let a = anna.device(&server).await?;
+    // It is written by and by: long after they came, and again.
+    let mut written = came + 1000;
+    for _ in 0..2 {
+        until("that they are here is written", || async { kept(&server, &ben) > written }).await;
+        written = kept(&server, &ben);
+    }
+    server.kill()?;
+    let killed = now_ms();
+    // Nobody says that they left.
+    b.client.close().await;
+    server.launch().await?;
+    a.client.wait_online().await?;
+    let seen = last_seen(&a, &ben).await?;
+    assert!((written..=killed).contains(&seen), "{written} {seen} {killed}");
+    Ok(())
+}
+
+/// What is kept of somebody, read beside the server.
+fn kept(server: &Server, of: &Person) -> u64 {
+    let db = rusqlite::Connection::open(server.data().join("whimbrel.db")).expect("a database");
+    let read = "SELECT seen_at FROM presence WHERE user = ?1";
+    db.query_row(read, [of.user.0 as i64], |row| row.get::<_, i64>(0)).map_or(0, i64::unsigned_abs)
 }

@@ -1,7 +1,7 @@
 //! History: pages of a conversation, wherever they lie, and what is about the messages in them.
 //!
-//! Reads alone. What is shown is what the user's devices would get by sync, and the same bytes: who opens them needs the
-//! conversation's key, unless the deployment keeps bodies readable.
+//! Reads alone. What is shown is what the user's devices would get by sync, or would have got in an earlier time in a group,
+//! and the same bytes: who opens them needs the conversation's key, unless the deployment keeps bodies readable.
 
 use axum::Json;
 use axum::extract::State;
@@ -88,9 +88,11 @@ pub(crate) struct PageView {
     messages: Vec<MessageView>,
     /// The first place that you see; what was before is gone, or was not said to you.
     first: u64,
-    /// The last place that you see; below `first` when you see none.
+    /// The last place that you see; below `first` when you see none. Between the two there may be places that you do not
+    /// see: what was said in a group while you were not in it.
     last: u64,
-    /// For what is older ask with `before` set to this; nothing: there is nothing older.
+    /// For what is older ask with `before` set to this; nothing: there is nothing older. A page ends where you were not in
+    /// the group, and this leads over that.
     older: Option<u64>,
     /// For what is newer ask with `after` set to this; nothing: there is nothing newer yet.
     newer: Option<u64>,
@@ -115,8 +117,8 @@ impl From<HistoryPage> for PageView {
 /// Messages of a conversation
 ///
 /// A page before or after a place, around one, or from a time on; without any of these the newest ones. It takes the same
-/// time wherever it lies. You see what your devices see: not what was said before you joined (unless the group shows it),
-/// what you cleared, what was said after you left, and what is no longer kept. Edits, reactions, recalls and parts of streams
+/// time wherever it lies. You do not see what was said before you joined (unless the group shows it), what you cleared,
+/// what was said after you left (until you came back, if you did), and what is no longer kept. Edits, reactions, recalls and parts of streams
 /// are rows of their own at their own places: those of the messages of a page come with `follow_ups`.
 #[utoipa::path(get, path = "/v1/conversations/{id}/messages", tag = "conversations", security(("access_token" = [])),
     params(("id" = Uuid, Path, description = "The conversation.", example = "0199e2a4-6c00-7cc3-98c4-dc0c0c07398f"),

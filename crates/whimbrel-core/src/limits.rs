@@ -102,6 +102,8 @@ pub const PRESENCE_CHANGES_MAX: usize = 10_000;
 pub const LAST_SEEN_EVERY: Duration = Duration::from_secs(60);
 /// Users whose "last seen" waits to be written; of more it is lost.
 pub const LAST_SEEN_GATHERED: usize = 100_000;
+/// Users who are here and of whom one process writes now and then that they were seen; some 20 bytes each.
+pub const LAST_SEEN_LASTING: usize = 1_000_000;
 /// Users in one write of "last seen".
 pub const LAST_SEEN_ROWS: usize = 1000;
 /// A message may be taken back by its author for so long, unless the deployment says otherwise.

@@ -42,6 +42,9 @@ pub trait Presences: Send + Sync + 'static {
     /// These users were here at these times (milliseconds since 1970). Later times stay, and so does that of who is
     /// invisible.
     async fn seen(&self, sightings: &[(UserId, u64)], now: u64) -> Result<(), StoreError>;
+    /// These users are here at this time: as [`Presences::seen`], but nothing else is to be shown of them now, so they are
+    /// not among those who [`stirred`](Presences::stirred).
+    async fn here(&self, users: &[UserId], at: u64) -> Result<(), StoreError>;
     /// Users of whom others may be shown something else since this time (milliseconds since 1970): by settings, by
     /// [`Presences::seen`], by becoming friends or none. At most about twice `limit`; if there are `limit` or more, there
     /// may be others.

@@ -20,6 +20,7 @@ use whimbrel_store::{Directory, Route};
 use crate::Config;
 use crate::closings::{Closing, Closings};
 use crate::config::hint_ms;
+use crate::lasting::Lasting;
 use crate::outgoing::Outgoing;
 use crate::reach::{Reach, Whereabouts};
 use crate::seen::Seen;
@@ -30,6 +31,7 @@ pub(crate) struct Attaching {
     pub(crate) reach: Arc<Reach>,
     pub(crate) closings: Arc<Closings>,
     pub(crate) seen: Arc<Seen>,
+    pub(crate) lasting: Arc<Lasting>,
 }
 
 impl Attaching {
@@ -67,8 +69,9 @@ impl Attaching {
                 Some(code) => Err(AttachRefused { code, retry_after_ms: self.hint(code) }),
             });
         }
-        let let_in = attaches.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
-        self.seen.came(let_in.map(|(attach, _)| attach.session.user));
+        let let_in = || attaches.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+        self.seen.came(let_in().map(|(attach, _)| attach.session.user));
+        self.lasting.came(let_in().map(|(attach, _)| attach.session.user));
         self.closings.close(closings).await;
         self.reach.offline(&gone).await;
         answers
@@ -107,6 +110,7 @@ impl Attaching {
         let sessions: Vec<(UserId, SessionId)> =
             sessions.into_iter().map(|session| (session.user, session.session)).collect();
         self.reach.offline(&sessions).await;
+        self.lasting.left(sessions.iter().map(|(user, _)| *user));
         self.seen.left(sessions.into_iter().map(|(user, _)| user));
     }
 

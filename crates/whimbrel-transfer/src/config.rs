@@ -66,10 +66,12 @@ pub struct Config {
     pub closing_tries: u8,
     /// How long those who leave gather before "last seen" is written.
     pub last_seen_delay: Duration,
-    /// It is written for one user at most so often.
+    /// It is written for one user at most so often, and of who stays about so often.
     pub last_seen_every: Duration,
     /// Users whose "last seen" waits; of more it is lost.
     pub last_seen_gathered: usize,
+    /// Users who are here, of whom it is written now and then; of more when they came.
+    pub last_seen_lasting: usize,
     /// How long [`stop`](crate::TransferRole::stop) waits for places.
     pub stop_timeout: Duration,
 }
@@ -108,6 +110,7 @@ impl Default for Config {
             last_seen_delay: Duration::from_secs(1),
             last_seen_every: limits::LAST_SEEN_EVERY,
             last_seen_gathered: limits::LAST_SEEN_GATHERED,
+            last_seen_lasting: limits::LAST_SEEN_LASTING,
             stop_timeout: Duration::from_secs(10),
         }
     }

@@ -10,7 +10,7 @@
 //! | `outgoing`, `reach` | what goes to each connector; how it gets there, and what did not |
 //! | `cursors` | receipts now, durable cursors soon |
 //! | `signals` | what passes: typing and the like |
-//! | `presence`, `seen` | who is here, and may be shown to whom; when they were here last |
+//! | `presence`, `seen`, `lasting` | who is here, and may be shown to whom; when they were here last |
 //! | `sync` | what follows, for devices that ask |
 //! | `watch` | what others changed and did not live to tell |
 //!
@@ -38,6 +38,7 @@ mod config;
 mod cursors;
 mod deliver;
 mod lane;
+mod lasting;
 mod outgoing;
 mod presence;
 mod reach;

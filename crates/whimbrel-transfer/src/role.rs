@@ -21,6 +21,7 @@ use crate::attach::Attaching;
 use crate::audience::Audiences;
 use crate::closings::Closings;
 use crate::cursors::{CursorDesk, Rooms};
+use crate::lasting::Lasting;
 use crate::outgoing::Waiter;
 use crate::presence::Presence;
 use crate::reach::Reach;
@@ -83,12 +84,14 @@ impl TransferRole {
         };
         tasks.spawn(sweep(lanes.clone(), config.place_timeout / 5, stop.clone()));
         let seen = Seen::new(config.clone(), presences.clone(), tasks.clone(), stop.clone());
+        let lasting = Lasting::new(config.clone(), presences.clone(), reach.clone(), tasks.clone(), stop.clone());
         let attaching = Arc::new(Attaching {
             config: config.clone(),
             directory: directory.clone(),
             reach: reach.clone(),
             closings: closings.clone(),
             seen: seen.clone(),
+            lasting,
         });
         let announcing = Arc::new(Announcing {
             audiences: audiences.clone(),

@@ -189,6 +189,7 @@ macro_rules! groups_conformance {
             what_is_cleared_does_not_come_back
             only_friends_who_do_not_block_each_other_are_shown_anything
             last_seen_only_grows_and_stands_still_for_the_invisible
+            who_is_here_is_seen_and_nothing_else_is_shown_of_them
             how_one_is_seen_is_told_to_oneself_once
             what_others_may_be_shown_anew_is_found_by_its_time
             a_file_begins_with_room_and_ends_without

@@ -69,6 +69,30 @@ pub async fn last_seen_only_grows_and_stands_still_for_the_invisible(stores: &St
     assert_eq!(seen(100).await, 100);
 }
 
+/// As a sighting, of however many at once; and nobody has to look at them anew.
+pub async fn who_is_here_is_seen_and_nothing_else_is_shown_of_them(stores: &Stores) {
+    let users = people(&*stores.directory, "user", 1500).await;
+    let [one, two, ..] = users[..] else { unreachable!("many people") };
+    befriend(&*stores.directory, one, two).await;
+    let seen_at = async || sight(stores, two, one).await.expect("a friend").seen_at;
+    let here = async |at| {
+        let all: Vec<_> = users.iter().rev().copied().collect();
+        stores.presences.here(&all, at).await.expect("answers");
+        seen_at().await
+    };
+    stores.presences.here(&[], 40).await.expect("answers");
+    assert_eq!(
+        [here(5_000_000).await, here(4_000_000).await, here(6_000_000).await],
+        [5_000_000, 5_000_000, 6_000_000]
+    );
+    assert_eq!(stores.presences.stirred(1_000, 10).await.expect("answers"), []);
+    stores.presences.seen(&[(one, 7_000_000)], 7_000_000).await.expect("answers");
+    here(8_000_000).await;
+    assert_eq!(stores.presences.stirred(6_500_000, 10).await.expect("answers"), [one, one], "a change stays one");
+    hide(stores, one, true, 9_000_000).await;
+    assert_eq!(here(9_500_000).await, 9_000_000, "who is invisible is not seen");
+}
+
 /// Part by part; a row of the private conversation for each change, and none for what is so already.
 pub async fn how_one_is_seen_is_told_to_oneself_once(stores: &Stores) {
     let [me, ..] = people(&*stores.directory, "user", 2).await[..] else { unreachable!("two people") };

@@ -49,6 +49,15 @@ impl Presences for MySqlStore {
         Ok(())
     }
 
+    async fn here(&self, users: &[UserId], at: u64) -> Result<(), StoreError> {
+        let mut users = users.to_vec();
+        users.sort_unstable();
+        for users in users.chunks(LAST_SEEN_ROWS) {
+            run_all(self, &Here { users, at }).await?;
+        }
+        Ok(())
+    }
+
     async fn stirred(&self, since: u64, limit: usize) -> Result<Vec<UserId>, StoreError> {
         let limit = limit as u64;
         self.read(async |db| {
@@ -127,6 +136,26 @@ impl Change for Seen<'_> {
             " ON DUPLICATE KEY UPDATE changed_at = IF(invisible = 0 AND seen_at < VALUES(seen_at), VALUES(changed_at), \
              changed_at), seen_at = IF(invisible = 0, GREATEST(seen_at, VALUES(seen_at)), seen_at)",
         );
+        text.run(work.db()).await?;
+        Ok(())
+    }
+}
+
+struct Here<'a> {
+    users: &'a [UserId],
+    at: u64,
+}
+
+impl Change for Here<'_> {
+    type Answer = ();
+
+    async fn make(&self, work: &mut Work) -> Result<(), Stop> {
+        let mut text = Text::new("INSERT INTO presence (user, seen_at) VALUES ");
+        text.each(self.users, "(", ", (", |text, user| {
+            text.number(user.0).words(", ").number(self.at).words(")");
+        });
+        // Nothing else is shown of who is here: no change.
+        text.words(" ON DUPLICATE KEY UPDATE seen_at = IF(invisible = 0, GREATEST(seen_at, VALUES(seen_at)), seen_at)");
         text.run(work.db()).await?;
         Ok(())
     }

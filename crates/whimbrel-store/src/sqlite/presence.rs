@@ -22,6 +22,10 @@ const SIGHT: &str = "SELECT p.invisible, p.last_seen_hidden, p.seen_at FROM rela
 const SEEN: &str = "INSERT INTO presence (user, seen_at, changed_at) VALUES (?1, ?2, ?3) ON CONFLICT (user) DO UPDATE \
      SET seen_at = excluded.seen_at, changed_at = excluded.changed_at WHERE invisible = 0 AND seen_at < excluded.seen_at";
 
+/// Nothing else is shown of who is here: no change.
+const HERE: &str = "INSERT INTO presence (user, seen_at) VALUES (?1, ?2) ON CONFLICT (user) DO UPDATE \
+     SET seen_at = excluded.seen_at WHERE invisible = 0 AND seen_at < excluded.seen_at";
+
 const STIRRED: &str = "SELECT * FROM (SELECT user, user FROM presence WHERE changed_at >= ?1 LIMIT ?2) \
      UNION ALL SELECT * FROM (SELECT user, peer FROM relation WHERE changed_at >= ?1 LIMIT ?2)";
 
@@ -49,6 +53,17 @@ impl Presences for SqliteStore {
         let write = move |db: &Connection| -> Result<(), StoreError> {
             for (user, at) in &sightings {
                 run(db, SEEN, params![sql(user.0), sql(*at), sql(now)])?;
+            }
+            Ok(())
+        };
+        self.shared.writer.write(write).await
+    }
+
+    async fn here(&self, users: &[UserId], at: u64) -> Result<(), StoreError> {
+        let users = users.to_vec();
+        let write = move |db: &Connection| -> Result<(), StoreError> {
+            for user in &users {
+                run(db, HERE, params![sql(user.0), sql(at)])?;
             }
             Ok(())
         };

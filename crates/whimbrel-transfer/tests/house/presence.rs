@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use whimbrel_core::UserId;
 use whimbrel_rpc::{Stirred, Stirring, Transfer};
-use whimbrel_store::Presences;
 use whimbrel_store::presence::PrivacyChange;
+use whimbrel_store::{Presences, UserStatus};
 
 use crate::support::{House, config};
 
@@ -96,6 +96,32 @@ async fn when_somebody_was_here_last_is_written_down() {
     house.transfer.detach(vec![again]).await;
     house.transfer.stop().await;
     assert!(seen_at(&house, ann.user, bob.user).await > left + 1);
+}
+
+/// Of who stays it is written again and again, without a change to be told; who left through another transfer, which this
+/// one was not told of, is not written any more, and neither is anybody while it is not known who is here.
+#[tokio::test]
+async fn who_stays_was_last_seen_not_long_ago() {
+    let every = Duration::from_millis(20);
+    let house = House::new(whimbrel_transfer::Config { last_seen_every: every, ..config() }, 8, 3);
+    let (ann, bob, _) = house.pair().await;
+    let mut last = 0;
+    for _ in 0..3 {
+        last = written(&house, ann.user, bob.user, last).await;
+    }
+    house.status.offline(&[(bob.user, bob.session)]).await.unwrap();
+    // Ann stays, and is written in the same rounds: two of them after Bob's route is gone.
+    let mut anns = seen_at(&house, bob.user, ann.user).await;
+    for _ in 0..2 {
+        anns = written(&house, bob.user, ann.user, anns).await;
+    }
+    let bobs = seen_at(&house, ann.user, bob.user).await;
+    for _ in 0..3 {
+        anns = written(&house, bob.user, ann.user, anns).await;
+    }
+    assert_eq!(seen_at(&house, ann.user, bob.user).await, bobs);
+    let asked = house.store.stirred(last, 10).await.unwrap();
+    assert_eq!(asked, [], "nobody has to look at them anew");
 }
 
 /// Whatever a connector says of its clock, nobody was here in the future.

@@ -202,6 +202,7 @@ pub(super) fn messages(
     c.place_timeout = r.get("messages.place_timeout", c.place_timeout, Time::ms(100, 60_000));
     c.cursor_delay = r.get("messages.cursor_delay", c.cursor_delay, Time::ms(0, 10_000));
     c.syncs_at_once = r.get("messages.syncs_at_once", c.syncs_at_once, Integer(1, 1024));
+    c.last_seen_every = r.get("presence.last_seen_every", c.last_seen_every, Time::ms(100, 3_600_000));
     c
 }
 

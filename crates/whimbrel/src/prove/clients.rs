@@ -13,11 +13,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use whimbrel_client::{
-    Client, ConnectionState, ConversationId, Error, Event, Events, FirstSync, MessageId, Seq, StoredMessage,
+    Client, ConnectionState, ConversationId, Error, Event, Events, FirstSync, MessageId, Seq, StoredMessage, UserId,
 };
 
 use super::accounts::Account;
 use super::dice::Dice;
+use super::ghosts::Calm;
 use super::groups::Group;
 use super::ledger::{Book, Refused, Told};
 use super::punctual::{Presence, Punctual, SHOWN_WITHIN, Slowest};
@@ -39,8 +40,15 @@ pub(super) enum Order {
     Load,
     /// Be there, and start nothing new.
     Settle,
+    /// The same, but some users go for good: see [`goes_first`].
+    Part,
     /// Close.
     Finish,
+}
+
+/// Whether somebody is among the first who go in the end.
+pub(super) fn goes_first(user: UserId) -> bool {
+    user.0.is_multiple_of(2)
 }
 
 /// What all clients share.
@@ -65,6 +73,8 @@ pub(super) struct World {
     pub(super) slowest_sent: Mutex<Slowest>,
     /// The longest time from a SENT to a device that was online, in milliseconds.
     pub(super) slowest_shown_ms: AtomicU64,
+    /// Whether a fault is under way that shakes presence.
+    pub(super) calm: Calm,
 }
 
 /// What a client is made of.
@@ -76,6 +86,8 @@ pub(super) struct Role {
     pub(super) conversations: Vec<ConversationId>,
     /// How many of them are not quiet.
     pub(super) loud: usize,
+    /// Whose presence it watches.
+    pub(super) friends: Vec<UserId>,
     /// Those in which the user may be at some time; the large one is the last.
     pub(super) groups: Vec<Group>,
     pub(super) joins: Duration,
@@ -87,13 +99,19 @@ pub(super) struct Role {
 pub(super) struct Handle {
     book: Mutex<Book>,
     client: Mutex<Option<Client>>,
+    friends: Vec<UserId>,
 }
 
 impl Handle {
     /// With an empty book.
-    pub(super) fn new(index: usize, account: &Account) -> Arc<Self> {
-        let book = Book::new(index, account.user, account.device);
-        Arc::new(Self { book: Mutex::new(book), client: Mutex::new(None) })
+    pub(super) fn new(index: usize, role: &Role) -> Arc<Self> {
+        let book = Book::new(index, role.account.user, role.account.device);
+        Arc::new(Self { book: Mutex::new(book), client: Mutex::new(None), friends: role.friends.clone() })
+    }
+
+    /// Whose presence it watches.
+    pub(super) fn friends(&self) -> &[UserId] {
+        &self.friends
     }
 
     /// Its book.
@@ -182,13 +200,17 @@ impl Actor {
             Err(error) => return self.fail(format!("the SDK does not start: {error}")),
         };
         *self.handle.client.lock().expect("nobody panics while looking") = Some(client.clone());
+        if let Err(error) = client.watch_presence(&self.role.friends).await {
+            self.fail(format!("friends cannot be watched: {error}"));
+        }
         self.reading.iter_mut().for_each(Reading::begins);
         let leaves = leaves.map(|moment| self.world.began + moment);
         let mut send_at = Instant::now() + self.role.dice.pause(self.world.send_every);
         let mut read_at = Instant::now() + self.role.dice.pause(READ_EVERY);
         loop {
             let now_ordered = *order.borrow_and_update();
-            if now_ordered == Order::Finish {
+            let goes_first = goes_first(self.role.account.user);
+            if now_ordered == Order::Finish || (now_ordered == Order::Part && goes_first) {
                 break;
             }
             let under_load = now_ordered == Order::Load;

@@ -106,7 +106,11 @@ impl<'a> Load<'a> {
     ) -> anyhow::Result<()> {
         let number = self.done() + 1;
         self.diary.write(&format!("fault {number}: {trouble}, number {which}, down for {down:.1?}"));
-        self.slowest().begin(self.stage.world.began.elapsed());
+        let world = &self.stage.world;
+        self.slowest().begin(world.began.elapsed());
+        if trouble.shakes_presence() {
+            world.calm.ends();
+        }
         let (began, mut silence) = (Instant::now(), Silence::begin(self.stage));
         let causing = cluster.cause(trouble, which, down);
         tokio::pin!(causing);
@@ -121,6 +125,9 @@ impl<'a> Load<'a> {
             }
         }
         silence.look();
+        if trouble.shakes_presence() {
+            world.calm.begins(world.began.elapsed());
+        }
         let lasted = began.elapsed();
         self.diary.write(&format!("fault {number}: over after {lasted:.1?}"));
         self.last = Some(Last { trouble, lasted, silence });

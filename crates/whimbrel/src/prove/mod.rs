@@ -14,6 +14,7 @@
 //! | `groups` | groups, who comes and goes there, and what is owed to whom |
 //! | `clients` | the SDKs and what their applications do |
 //! | `ledger`, `receipts`, `punctual` | what was promised, shown and told, as it happens |
+//! | `ghosts` | whether friends are shown as they are |
 //! | `settle` | the levels that have to be reached in the end |
 //! | `pictures` | what a person sees in the end, compared |
 //! | `verdict` | the judgement; pure |
@@ -27,6 +28,7 @@ mod cluster;
 mod compose;
 mod couriers;
 mod dice;
+mod ghosts;
 mod groups;
 mod ledger;
 mod pictures;
@@ -44,6 +46,7 @@ mod verdict;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -53,6 +56,7 @@ pub(crate) use args::Args;
 use clients::Order;
 use compose::Project;
 use couriers::{Brought, Couriers};
+use ghosts::Ghosts;
 use plan::{Kill, Plan};
 use report::{Done, Grouped, Outcome};
 use settle::Unsettled;
@@ -163,6 +167,9 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     let doors = house.doors();
     let mut stage = Stage::open(&doors, &plan, seed, args.rate, folder).await?;
 
+    let ghosts = Arc::new(Mutex::new(Ghosts::default()));
+    let watching = ghosts::watch(stage.world.clone(), stage.handles.clone(), ghosts.clone());
+    let watching = tokio::spawn(watching);
     let couriers = Couriers::open(&doors, seed, folder).await?;
     let couriers = tokio::spawn(couriers.run(stage.world.order.clone()));
 
@@ -182,6 +189,8 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     lost_files.into_iter().for_each(|(kind, what)| faults.add(kind, what));
     let mut unsettled = Unsettled::default();
     settle::everything_shown(&mut unsettled, &stage.handles, stage.all()).await;
+    bar.set_message("waiting until everybody is shown as here");
+    settle::presence_true(&mut unsettled, &stage.handles, false).await;
     bar.set_message("syncing fresh devices from zero");
     stage.add_fresh_devices(&doors).await?;
     let everybody: Vec<_> = stage.handles.iter().chain(&stage.fresh).cloned().collect();
@@ -191,12 +200,19 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     settle::cursors_true(&mut unsettled, &stage.world, &everybody, stage.all(), &reference).await;
     bar.set_message("comparing what everybody sees");
     let compared = pictures::compare(&stage.handles, &stage.fresh, stage.all(), &reference, &mut faults).await;
+    bar.set_message("waiting until half of them are shown as gone");
+    stage.order(Order::Part);
+    settle::presence_true(&mut unsettled, &everybody, true).await;
     let settled = settling.elapsed();
     for what in unsettled.0 {
         faults.add(Kind::Wrong, format!("did not settle: {what}"));
     }
 
+    watching.abort();
     stage.finish().await?;
+    let ghosts = std::mem::take(&mut *ghosts.lock().expect("nobody panics while looking"));
+    let unnamed = (ghosts.named.len()..ghosts.count).map(|_| "and another one".to_owned());
+    ghosts.named.iter().cloned().chain(unnamed).for_each(|what| faults.add(Kind::Ghost, what));
     if let Err(error) = house.stop().await {
         faults.add(Kind::Wrong, format!("{error:#}"));
     }
@@ -219,6 +235,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
         reference,
         groups,
         receipts,
+        presences: ghosts.compared,
         files: (files, bytes),
         done,
         left_out,
@@ -257,6 +274,7 @@ async fn load(
     for (number, kill) in plan.kills.iter().enumerate() {
         let show = |what: &str| show(bar, stage, &format!("kill {} of {}: {what}", number + 1, plan.kills.len()));
         wait_until(world.began + kill.at, || show("to come")).await;
+        world.calm.ends();
         server.kill();
         show("killed");
         let up = Instant::now() + kill.down;
@@ -264,6 +282,7 @@ async fn load(
         world.first_sent_ms.store(0, Ordering::Relaxed);
         let again = world.began.elapsed();
         launch(server).await?;
+        world.calm.begins(world.began.elapsed());
         let next = plan.kills.get(number + 1).map_or(RECOVERY_MAX, |Kill { at, .. }| *at).max(again);
         let give_up = next.min(again + RECOVERY_MAX);
         let first = loop {

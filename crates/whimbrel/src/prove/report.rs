@@ -41,6 +41,8 @@ pub(super) struct Outcome {
     pub(super) groups: Grouped,
     /// Receipts that were told to anybody.
     pub(super) receipts: u64,
+    /// What somebody was shown of a friend when it had to be the truth, and was.
+    pub(super) presences: u64,
     /// Files that were sent, fetched and compared, and their bytes.
     pub(super) files: (usize, u64),
     /// What was done to the server.
@@ -83,6 +85,7 @@ impl Outcome {
         if all.len() > FAULTS_SHOWN {
             println!("… and {} more", all.len() - FAULTS_SHOWN);
         }
+        println!("{} ghosts", self.faults.count(Kind::Ghost));
         let [lost, doubled, reordered, wrong] = self.counts();
         let wrong = if wrong > 0 { format!(", {wrong} otherwise wrong") } else { String::new() };
         println!("{lost} lost, {doubled} doubled, {reordered} reordered{wrong}");
@@ -159,6 +162,7 @@ impl Outcome {
                 self.reference.timelines.values().map(|timeline| timeline.rows().count()).sum::<usize>().to_string(),
             ),
             ("receipts", self.receipts.to_string()),
+            ("presences compared", self.presences.to_string()),
             ("files compared", self.files.0.to_string()),
             ("  bytes of them", self.files.1.to_string()),
         ];
@@ -208,6 +212,7 @@ impl Outcome {
             "sent": self.sent(),
             "shown": self.shown(),
             "receipts": self.receipts,
+            "presences": self.presences,
             "files": self.files.0,
             "file_bytes": self.files.1,
             "groups": plan.groups.len(),
@@ -236,6 +241,7 @@ impl Outcome {
             "doubled": doubled,
             "reordered": reordered,
             "wrong": wrong,
+            "ghosts": self.faults.count(Kind::Ghost),
             "faults": faults,
         })
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use whimbrel_client::{ConversationId, ConversationSummary, Seq, UserId};
 
 use super::clients::{Handle, World};
+use super::ghosts;
 use super::groups::Group;
 use super::ledger::Seen;
 use super::verdict::{Reference, Timeline};
@@ -117,6 +118,11 @@ pub(super) async fn fresh_shown(unsettled: &mut Unsettled, everybody: &[Arc<Hand
         missing
     };
     unsettled.until_nothing(missing).await;
+}
+
+/// Waits until every device that is there is shown all of its friends as they are.
+pub(super) async fn presence_true(unsettled: &mut Unsettled, handles: &[Arc<Handle>], some_went: bool) {
+    unsettled.until_nothing(|| async { ghosts::not_true(handles, some_went) }).await;
 }
 
 /// Waits until each device's list of conversations is what follows from what was said and read.

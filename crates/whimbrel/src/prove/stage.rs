@@ -10,11 +10,13 @@ use anyhow::{Context, bail};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use whimbrel_client::{ConversationId, Rest, Seq, UserId};
+use whimbrel_core::limits::WATCHED_MAX;
 
 use super::Doors;
 use super::accounts::{Account, Accounts};
 use super::clients::{Actor, Handle, Order, Role, World, now_ms};
 use super::dice::Dice;
+use super::ghosts::Calm;
 use super::groups::chronicle::Chronicle;
 use super::groups::plan::GroupPlan;
 use super::groups::stewards::{Done, Steward};
@@ -86,6 +88,7 @@ impl Stage {
             first_sent_ms: AtomicU64::new(0),
             slowest_sent: Mutex::new(Slowest::default()),
             slowest_shown_ms: AtomicU64::new(0),
+            calm: Calm::default(),
         });
         let (handles, fresh, tasks) = (Vec::new(), Vec::new(), JoinSet::new());
         let quiet = plan.quiet.iter().map(|pair| pairs[*pair].conversation).collect();
@@ -99,6 +102,7 @@ impl Stage {
                 store: device.file.then(|| folder.join(format!("device-{index}.db"))),
                 conversations,
                 loud,
+                friends: stage.friends_of(account.user),
                 groups: stage.groups_of(account.user),
                 joins: device.joins,
                 away: device.away.clone(),
@@ -125,7 +129,7 @@ impl Stage {
     }
 
     fn spawn(&mut self, index: usize, role: Role) -> Arc<Handle> {
-        let handle = Handle::new(index, &role.account);
+        let handle = Handle::new(index, &role);
         self.tasks.spawn(Actor::new(self.world.clone(), role, handle.clone()).run());
         handle
     }
@@ -171,6 +175,14 @@ impl Stage {
     fn groups_of(&self, user: UserId) -> Vec<Group> {
         let own = self.groups.iter().zip(&self.pools).filter(|(_, pool)| pool.contains(&user));
         own.map(|(group, _)| group.clone()).collect()
+    }
+
+    /// Those with whom the user talks, as many as one device may watch.
+    fn friends_of(&self, user: UserId) -> Vec<UserId> {
+        let pairs = self.pairs.iter().filter(|pair| pair.users.contains(&user));
+        let friends = pairs.flat_map(|pair| pair.users).filter(|friend| *friend != user);
+        let friends: BTreeSet<UserId> = friends.collect();
+        friends.into_iter().take(WATCHED_MAX).collect()
     }
 
     /// The quiet ones last, and how many are not.
@@ -241,6 +253,6 @@ impl Stage {
 
 /// A device that has nothing to say.
 fn fresh_role(account: Account, groups: Vec<Group>, dice: Dice) -> Role {
-    let (conversations, away) = (Vec::new(), Vec::new());
-    Role { account, store: None, conversations, loud: 0, groups, joins: Duration::ZERO, away, dice }
+    let (conversations, friends, away) = (Vec::new(), Vec::new(), Vec::new());
+    Role { account, store: None, conversations, loud: 0, friends, groups, joins: Duration::ZERO, away, dice }
 }

@@ -67,6 +67,14 @@ impl Trouble {
         Self::Cut,
     ];
 
+    /// Whether it may make what is known of who is here wrong for a time.
+    pub(super) fn shakes_presence(self) -> bool {
+        !matches!(
+            self,
+            Self::KillArchiver | Self::KillApi | Self::KillRabbitmq | Self::KillDatabase | Self::FreezeArchiver
+        )
+    }
+
     /// Its word on the command line and in JSON.
     pub(super) fn word(self) -> String {
         let value = self.to_possible_value().expect("no kind is hidden");

@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Doubled,
     /// At another place than it should be or was told.
     Reordered,
+    /// Shown as here without a session, or as away with one.
+    Ghost,
     /// Anything else that should not be.
     Wrong,
 }
@@ -45,6 +47,7 @@ impl fmt::Display for Fault {
             Kind::Lost => "lost",
             Kind::Doubled => "doubled",
             Kind::Reordered => "reordered",
+            Kind::Ghost => "ghost",
             Kind::Wrong => "wrong",
         };
         write!(f, "{kind}: {}", self.what)
