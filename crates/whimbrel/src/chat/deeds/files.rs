@@ -36,9 +36,25 @@ pub(super) struct Asked {
     paused: bool,
 }
 
-/// Of somebody who never asks for anything.
-pub(super) fn never() -> watch::Receiver<Asked> {
-    watch::Sender::new(Asked::default()).subscribe()
+/// What one transfer hears of it: everything since it was begun, also while its file is still being looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Reins {
+    asked: watch::Receiver<Asked>,
+    /// What was given up before.
+    before: u64,
+}
+
+impl Reins {
+    fn of(asked: &watch::Sender<Asked>) -> Self {
+        let asked = asked.subscribe();
+        let before = asked.borrow().cancelled;
+        Self { asked, before }
+    }
+
+    /// Of somebody who never asks for anything.
+    pub(super) fn loose() -> Self {
+        Self::of(&watch::Sender::new(Asked::default()))
+    }
 }
 
 impl Moving {
@@ -51,7 +67,7 @@ impl Moving {
 
     /// What an earlier run of the program left.
     fn go_on(&self) {
-        let (client, tell, asked) = (self.client.clone(), self.tell.clone(), self.asked.subscribe());
+        let (client, tell, asked) = (self.client.clone(), self.tell.clone(), Reins::of(&self.asked));
         tokio::spawn(async move {
             for transfer in client.resume_files().await.unwrap_or_default() {
                 let (tell, asked) = (tell.clone(), asked.clone());
@@ -72,7 +88,7 @@ impl Moving {
             let notice = Notice::Bad("enough files are on their way; wait for one, or /cancel".to_owned());
             return drop(self.tell.try_send(Happened::Notice(notice)));
         }
-        let (client, tell, asked) = (self.client.clone(), self.tell.clone(), self.asked.subscribe());
+        let (client, tell, asked) = (self.client.clone(), self.tell.clone(), Reins::of(&self.asked));
         tokio::spawn(async move {
             let notice = carry(&client, effect, &|notice| drop(tell.try_send(notice)), asked).await;
             drop(tell.send(Happened::Notice(notice)).await);
@@ -83,6 +99,11 @@ impl Moving {
     pub(super) fn act(&self, act: FileAct) {
         if self.asked.receiver_count() == 0 {
             return drop(self.tell.try_send(Happened::Notice(Notice::Bad(NONE.to_owned()))));
+        }
+        if act == FileAct::Pause {
+            // One that is still being looked at says so itself later on.
+            let notice = Notice::Good("the files on their way are held; /resume lets them go on".to_owned());
+            drop(self.tell.try_send(Happened::Notice(notice)));
         }
         self.asked.send_modify(|asked| match act {
             FileAct::Pause => asked.paused = true,
@@ -105,12 +126,14 @@ pub(super) async fn carry(
     client: &Client,
     effect: Effect,
     tell: &(dyn Fn(Happened) + Send + Sync),
-    asked: watch::Receiver<Asked>,
+    asked: Reins,
 ) -> Notice {
     let done = match effect {
         Effect::SendFile(conversation, words) => {
             let (path, caption) = path_and_caption(&words);
             let name = path.display().to_string();
+            // Sealing a large file takes a while.
+            tell(Happened::Notice(Notice::Good(format!("{name}: looking at it"))));
             let sent = async {
                 let what = Sending { caption, ..Sending::new(&path) };
                 let transfer = client.send_file(conversation, what).await?;
@@ -133,14 +156,13 @@ pub(super) async fn carry(
     done.map_or_else(Notice::Bad, Notice::Good)
 }
 
-/// Waits for a transfer's end; holds it, lets it go on or cancels it when that is asked for from now on.
+/// Waits for a transfer's end; holds it, lets it go on or cancels it when that is asked for.
 async fn follow<T: Send + 'static>(
     mut transfer: FileTransfer<T>,
     name: &str,
     tell: &(dyn Fn(Happened) + Send + Sync),
-    mut asked: watch::Receiver<Asked>,
+    Reins { mut asked, before }: Reins,
 ) -> anyhow::Result<T> {
-    let before = asked.borrow_and_update().cancelled;
     let (mut is_asked, mut last) = (true, String::new());
     loop {
         tokio::select! {

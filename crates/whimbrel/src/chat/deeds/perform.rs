@@ -101,7 +101,7 @@ async fn attempt(client: &Client, effect: Effect) -> anyhow::Result<Option<Happe
         }
         Effect::SendFile(..) | Effect::SaveFile(..) => {
             // Who waits for it is told of its end alone.
-            let told = files::carry(client, effect, &|_| {}, files::never()).await;
+            let told = files::carry(client, effect, &|_| {}, files::Reins::loose()).await;
             Some(Happened::Notice(told))
         }
         Effect::ShowFile(file) => Some(files::show(&file)),
