@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use whimbrel_client::{Attachment, AttachmentKind, Error, GroupAction, Sending};
-use whimbrel_core::ConversationId;
+use whimbrel_client::{Attachment, AttachmentKind, Error, FileForm, FileUsage, GroupAction, Sending};
+use whimbrel_core::{ConversationId, FileId};
 
 use crate::groups::{group_of, outcome, place};
 use crate::people::{Device, friends, people};
@@ -184,6 +184,46 @@ pub async fn a_picture_comes_small_and_without_its_place(here: &impl Doors) -> a
     assert_eq!((heard.kind, heard.duration_ms, &heard.waveform[..]), (AttachmentKind::Voice, 1500, &[1, 200, 3][..]));
     Ok(())
 }
+
+/// Where files rest readable, and somebody uploads by bare REST: the picture has lost the place by the time that another can
+/// read it, is what completing answered, also when that is asked again, and takes up no more than that.
+///
+/// # Errors
+/// Of the server.
+pub async fn a_readable_picture_loses_its_place_at_the_server(here: &impl Doors) -> anyhow::Result<()> {
+    let (ada, bea) = friends(here, "ada", "bea").await?;
+    let (one, two) = (ada.device(here).await?, bea.device(here).await?);
+    let (rest, file) = (one.client.rest(), FileId::generate());
+    let form = FileForm {
+        id: file.to_string(),
+        name: "sea.png".into(),
+        content_type: "image/png".into(),
+        size: PICTURE.len() as u64,
+        sha256: PICTURE_SHA256.into(),
+        encrypted: false,
+        keeps_metadata: false,
+    };
+    let announced = rest.announce_file(&form).await?;
+    assert_eq!((announced.state.as_str(), announced.received), ("uploading", 0));
+    rest.upload_piece(file, 0, PICTURE.into()).await?;
+    for _ in 0..2 {
+        assert!(rest.complete_file(file).await?.is_whole());
+        assert!(rest.announce_file(&form).await?.is_whole(), "the same announcement");
+    }
+    let bytes = rest.download_range(file, 0, 1000).await?;
+    assert!(!bytes.windows(5).any(|window| window == b"52.52"));
+    assert_eq!(bytes.len(), PICTURE.len() - 26, "nothing else is gone");
+    let own = rest.files(None, 10).await?;
+    assert_eq!((own.files.len(), own.next, own.usage.bytes), (1, None, bytes.len() as u64));
+    let seen = &own.files[0];
+    assert_eq!((seen.id, seen.size, seen.attached, seen.name.as_str()), (file, bytes.len() as u64, false, "sea.png"));
+    assert!(two.client.rest().files(None, 10).await?.files.is_empty(), "they are nobody else's");
+    rest.discard_file(file).await?;
+    assert_eq!(rest.files(None, 10).await?.usage, FileUsage { bytes: 0, files: 0, uploads: 0 });
+    Ok(())
+}
+
+const PICTURE_SHA256: &str = "38082e55583a9bc4dff23c29bc1af9794f2732306d5063e4c677b24f7a81ccda";
 
 /// A PNG of two pixels with a text chunk that tells a place.
 const PICTURE: &[u8] =

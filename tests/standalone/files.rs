@@ -45,6 +45,13 @@ async fn a_picture_comes_small_and_without_its_place() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_readable_picture_loses_its_place_at_the_server() -> anyhow::Result<()> {
+    let set = vec!["messages.bodies_readable=true".to_owned()];
+    let server = Server::with(Options { set, ..Options::default() }).await?;
+    files::a_readable_picture_loses_its_place_at_the_server(&server).await
+}
+
+#[tokio::test]
 async fn a_transfer_goes_on_when_the_server_was_killed_in_its_middle() -> anyhow::Result<()> {
     let mut server = Server::start().await?;
     let (ada, bea) = friends(&server, "ada", "bea").await?;

@@ -39,8 +39,8 @@ pub(super) enum Command {
     InGroup(InGroup),
     /// A file for the open conversation: its path, and what is said with it.
     Send(String),
-    /// Give up the files that are on their way.
-    Cancel,
+    /// Hold the files that are on their way, let them go on, or give them up.
+    Files(FileAct),
     /// About a message: what stands behind the command says which, and with what.
     About(About, String),
     /// Look for messages with these words, everywhere.
@@ -52,6 +52,14 @@ pub(super) enum Command {
     Invisible(bool),
     Help,
     Quit,
+}
+
+/// What is done with the files that are on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileAct {
+    Pause,
+    Resume,
+    Cancel,
 }
 
 /// What is done in a group. People are named by their handles.
@@ -102,7 +110,9 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/send", "PATH [CAPTION]", "send a file"),
     ("/save", "[#N] [FOLDER]", "keep a file that came"),
     ("/show", "[#N]", "look at a picture that came"),
-    ("/cancel", "", "give up the files that are on their way"),
+    ("/pause", "", "hold the files that are on their way"),
+    ("/resume", "", "let them go on"),
+    ("/cancel", "", "give them up"),
     ("/search", "WORDS", "look for messages, in all conversations"),
     ("/group", "NAME [@HANDLE …]", "make a group with these people"),
     ("/join", "HANDLE", "get into a group, or accept an invitation"),
@@ -209,7 +219,9 @@ fn alone(name: &str, arguments: &str) -> Result<Command, String> {
         "members" => Command::InGroup(InGroup::Members),
         "requests" => Command::InGroup(InGroup::Requests),
         "leave" => Command::InGroup(InGroup::Leave),
-        "cancel" => Command::Cancel,
+        "pause" => Command::Files(FileAct::Pause),
+        "resume" => Command::Files(FileAct::Resume),
+        "cancel" => Command::Files(FileAct::Cancel),
         "dissolve" => Command::InGroup(InGroup::Dissolve),
         "pin" => Command::Pin,
         "quiet" => Command::Quiet,

@@ -14,7 +14,7 @@ macro_rules! columns {
     ($rest:literal) => {
         concat!(
             "SELECT id, owner, conv, name, content_type, size, hash, encrypted, nonce, state, f.`blob`, idle_since, \
-             created_at, keeps_metadata, announced_hash, announced_size, width, height, blur_hash, LENGTH(thumbnail) \
+             created_at, keeps_metadata, announced_hash, announced_size, width, height, blur_hash, CAST(LENGTH(thumbnail) AS UNSIGNED) \
              FROM file f LEFT JOIN file_picture p ON p.`blob` = f.`blob` ",
             $rest
         )

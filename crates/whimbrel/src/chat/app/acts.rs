@@ -70,7 +70,7 @@ impl App {
             Command::InGroup(act) => self.act(act),
             Command::Send(what) => self.set(|row| Effect::SendFile(row.id, what)),
             Command::Search(words) => vec![Effect::Search(words)],
-            Command::Cancel => vec![Effect::CancelFiles],
+            Command::Files(act) => vec![Effect::Files(act)],
             Command::About(about, rest) => self.about(about, &rest),
             Command::Pin => self.set(|row| Effect::Pin(row.id, row.pinned_at == 0)),
             Command::Quiet => {

@@ -6,7 +6,7 @@ use whimbrel_client::{
 };
 
 use super::drafts::Ticket;
-use crate::chat::command::InGroup;
+use crate::chat::command::{FileAct, InGroup};
 use crate::chat::keys::Key;
 
 /// Something happened.
@@ -131,7 +131,7 @@ pub(in crate::chat) enum Effect {
     /// To this folder; empty: here.
     SaveFile(Box<Attachment>, String),
     ShowFile(Box<Attachment>),
-    CancelFiles,
+    Files(FileAct),
     Pin(ConversationId, bool),
     Quiet(ConversationId, bool),
     Quit,

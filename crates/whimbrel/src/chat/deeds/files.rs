@@ -8,12 +8,15 @@ use whimbrel_client::{Attachment, Client, FileTransfer, Progress, Sending, Stage
 
 use super::perform::sentence;
 use crate::chat::app::{Effect, Happened, Notice, Sheet};
+use crate::chat::command::FileAct;
 use crate::chat::view::said::size;
 
 /// Files on their way at a time.
 const MOVING_MAX: usize = 8;
 /// Told between two looks of the screen.
 const TOLD_MAX: usize = 64;
+/// What is said when nothing is on its way.
+pub(super) const NONE: &str = "no file is on its way";
 /// Columns and rows of pixels of a picture that is shown.
 const PICTURE: (u32, u32) = (64, 36);
 
@@ -22,28 +25,55 @@ pub(super) struct Moving {
     client: Client,
     tell: mpsc::Sender<Happened>,
     told: mpsc::Receiver<Happened>,
-    /// Counts how often was cancelled.
-    cancelled: watch::Sender<u64>,
+    asked: watch::Sender<Asked>,
+}
+
+/// What was asked of all that are on their way.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// How often they were given up.
+    cancelled: u64,
+    paused: bool,
+}
+
+/// What one transfer hears of it: everything since it was begun, also while its file is still being looked at.
+#[derive(Debug, Clone)]
+pub(super) struct Reins {
+    asked: watch::Receiver<Asked>,
+    /// What was given up before.
+    before: u64,
+}
+
+impl Reins {
+    fn of(asked: &watch::Sender<Asked>) -> Self {
+        let asked = asked.subscribe();
+        let before = asked.borrow().cancelled;
+        Self { asked, before }
+    }
+
+    /// Of somebody who never asks for anything.
+    pub(super) fn loose() -> Self {
+        Self::of(&watch::Sender::new(Asked::default()))
+    }
 }
 
 impl Moving {
     pub(super) fn new(client: &Client) -> Self {
         let (tell, told) = mpsc::channel(TOLD_MAX);
-        let moving = Self { client: client.clone(), tell, told, cancelled: watch::Sender::new(0) };
+        let moving = Self { client: client.clone(), tell, told, asked: watch::Sender::new(Asked::default()) };
         moving.go_on();
         moving
     }
 
     /// What an earlier run of the program left.
     fn go_on(&self) {
-        let (client, tell, cancelled) = (self.client.clone(), self.tell.clone(), self.cancelled.subscribe());
+        let (client, tell, asked) = (self.client.clone(), self.tell.clone(), Reins::of(&self.asked));
         tokio::spawn(async move {
             for transfer in client.resume_files().await.unwrap_or_default() {
-                let (tell, mut cancelled) = (tell.clone(), cancelled.clone());
+                let (tell, asked) = (tell.clone(), asked.clone());
                 tokio::spawn(async move {
-                    let cancel = async move { drop(cancelled.changed().await) };
                     let say = |notice| drop(tell.try_send(notice));
-                    let notice = match follow(transfer, "a file of before", &say, cancel).await {
+                    let notice = match follow(transfer, "a file of before", &say, asked).await {
                         Ok(_) => Notice::Good("sent a file of before".to_owned()),
                         Err(error) => Notice::Bad(format!("a file of before was not sent: {}", sentence(&error))),
                     };
@@ -54,21 +84,32 @@ impl Moving {
     }
 
     pub(super) fn push(&self, effect: Effect) {
-        if self.cancelled.receiver_count() >= MOVING_MAX {
+        if self.asked.receiver_count() >= MOVING_MAX {
             let notice = Notice::Bad("enough files are on their way; wait for one, or /cancel".to_owned());
             return drop(self.tell.try_send(Happened::Notice(notice)));
         }
-        let (client, tell, mut cancelled) = (self.client.clone(), self.tell.clone(), self.cancelled.subscribe());
+        let (client, tell, asked) = (self.client.clone(), self.tell.clone(), Reins::of(&self.asked));
         tokio::spawn(async move {
-            let cancel = async move { drop(cancelled.changed().await) };
-            let notice = carry(&client, effect, &|notice| drop(tell.try_send(notice)), cancel).await;
+            let notice = carry(&client, effect, &|notice| drop(tell.try_send(notice)), asked).await;
             drop(tell.send(Happened::Notice(notice)).await);
         });
     }
 
-    /// Gives up all of them.
-    pub(super) fn cancel(&self) {
-        self.cancelled.send_modify(|count| *count += 1);
+    /// Holds all of them, lets them go on, or gives them up. Those that come later go by themselves.
+    pub(super) fn act(&self, act: FileAct) {
+        if self.asked.receiver_count() == 0 {
+            return drop(self.tell.try_send(Happened::Notice(Notice::Bad(NONE.to_owned()))));
+        }
+        if act == FileAct::Pause {
+            // One that is still being looked at says so itself later on.
+            let notice = Notice::Good("the files on their way are held; /resume lets them go on".to_owned());
+            drop(self.tell.try_send(Happened::Notice(notice)));
+        }
+        self.asked.send_modify(|asked| match act {
+            FileAct::Pause => asked.paused = true,
+            FileAct::Resume => asked.paused = false,
+            FileAct::Cancel => asked.cancelled += 1,
+        });
     }
 
     pub(super) async fn next(&mut self) -> Happened {
@@ -85,16 +126,18 @@ pub(super) async fn carry(
     client: &Client,
     effect: Effect,
     tell: &(dyn Fn(Happened) + Send + Sync),
-    cancel: impl Future<Output = ()> + Send,
+    asked: Reins,
 ) -> Notice {
     let done = match effect {
         Effect::SendFile(conversation, words) => {
             let (path, caption) = path_and_caption(&words);
             let name = path.display().to_string();
+            // Sealing a large file takes a while.
+            tell(Happened::Notice(Notice::Good(format!("{name}: looking at it"))));
             let sent = async {
                 let what = Sending { caption, ..Sending::new(&path) };
                 let transfer = client.send_file(conversation, what).await?;
-                follow(transfer, &name, tell, cancel).await?;
+                follow(transfer, &name, tell, asked).await?;
                 Ok(format!("sent {name}"))
             };
             sent.await.map_err(|error: anyhow::Error| format!("{name} was not sent: {}", sentence(&error)))
@@ -103,7 +146,7 @@ pub(super) async fn carry(
             let to = free(&home(&folder), &file.name);
             let name = to.display().to_string();
             let saved = async {
-                follow(client.fetch_file(&file, &to), &name, tell, cancel).await?;
+                follow(client.fetch_file(&file, &to), &name, tell, asked).await?;
                 Ok(format!("saved {name}, {}", size(file.size)))
             };
             saved.await.map_err(|error: anyhow::Error| format!("{name} was not saved: {}", sentence(&error)))
@@ -113,20 +156,25 @@ pub(super) async fn carry(
     done.map_or_else(Notice::Bad, Notice::Good)
 }
 
-/// Waits for a transfer's end; cancels it when that is asked for.
+/// Waits for a transfer's end; holds it, lets it go on or cancels it when that is asked for.
 async fn follow<T: Send + 'static>(
     mut transfer: FileTransfer<T>,
     name: &str,
     tell: &(dyn Fn(Happened) + Send + Sync),
-    cancel: impl Future<Output = ()> + Send,
+    Reins { mut asked, before }: Reins,
 ) -> anyhow::Result<T> {
-    let mut cancel = std::pin::pin!(cancel);
-    let (mut is_cancelled, mut last) = (false, String::new());
+    let (mut is_asked, mut last) = (true, String::new());
     loop {
         tokio::select! {
-            () = &mut cancel, if !is_cancelled => {
-                is_cancelled = true;
-                transfer.cancel();
+            changed = asked.changed(), if is_asked => {
+                is_asked = changed.is_ok();
+                let Asked { cancelled, paused } = *asked.borrow_and_update();
+                match paused {
+                    _ if cancelled > before => transfer.cancel(),
+                    // Nobody is left who could let it go on: then it does.
+                    true if is_asked => transfer.pause(),
+                    _ => transfer.resume(),
+                }
             }
             progress = transfer.changed() => {
                 let Some(progress) = progress else { break };
@@ -147,7 +195,7 @@ fn line(name: &str, progress: Progress) -> String {
     match progress.stage {
         Stage::Preparing => format!("{name}: looking at it"),
         Stage::Waiting => format!("{name}: waiting for the server"),
-        Stage::Paused => format!("{name}: paused"),
+        Stage::Paused => format!("{name}: {} %, paused; /resume lets it go on", tenths * 10),
         Stage::Checking | Stage::Over => format!("{name}: checking"),
         Stage::Moving => format!("{name}: {} %", tenths * 10),
     }

@@ -46,7 +46,7 @@ impl Deeds {
         for effect in effects {
             match effect {
                 Effect::Quit => {}
-                Effect::CancelFiles => self.files.cancel(),
+                Effect::Files(act) => self.files.act(act),
                 effect if effect.moves_a_file() => self.files.push(effect),
                 effect if effect.asks_rest() => self.server.push(effect),
                 _ => self.here.push(effect),

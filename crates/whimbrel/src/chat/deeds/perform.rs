@@ -102,12 +102,12 @@ async fn attempt(client: &Client, effect: Effect) -> anyhow::Result<Option<Happe
         }
         Effect::SendFile(..) | Effect::SaveFile(..) => {
             // Who waits for it is told of its end alone.
-            let told = files::carry(client, effect, &|_| {}, std::future::pending()).await;
+            let told = files::carry(client, effect, &|_| {}, files::Reins::loose()).await;
             Some(Happened::Notice(told))
         }
         Effect::Search(words) => Some(Happened::Sheet(search(client, &words).await?)),
         Effect::ShowFile(file) => Some(files::show(&file)),
-        Effect::CancelFiles => bad("no file is on its way"),
+        Effect::Files(_) => bad(files::NONE),
         effect => groups::attempt(client, effect).await?,
     })
 }
