@@ -61,7 +61,8 @@ impl Texts {
     }
 }
 
-type Said = (Place, (UserId, MessageKind, u64), String);
+/// A message, who said it, as what and when, and what it says.
+pub(super) type Said = (Place, (UserId, MessageKind, u64), String);
 
 /// New texts, in as many statements as they need.
 fn put_all(all: &[Said], again: &'static str) -> Vec<Text> {
@@ -221,10 +222,8 @@ pub(super) async fn take_up(db: &mut MySqlConnection, look: usize) -> Result<boo
             if from < head {
                 place = head.min(from.saturating_add(left));
                 left -= place - from;
-                let said = said(db, id, (from, place), " LOCK IN SHARE MODE").await?;
-                for part in put_all(&said, BESIDE) {
-                    part.run(db).await?;
-                }
+                let said = said_before(db, id, (from, place)).await?;
+                put_beside(db, &said).await?;
             }
             if left == 0 {
                 break true;
@@ -244,6 +243,23 @@ pub(super) async fn take_up(db: &mut MySqlConnection, look: usize) -> Result<boo
     text.bytes(&conv).words(",seq=").number(place).words(",done=").number(u64::from(!more)).words(" WHERE id=1");
     text.run(db).await?;
     Ok(more)
+}
+
+/// What is to be taken up of these places. Who takes one of them back waits from now on.
+pub(super) async fn said_before(
+    db: &mut MySqlConnection,
+    id: ConversationId,
+    places: (u64, u64),
+) -> Result<Vec<Said>, sqlx::Error> {
+    said(db, id, places, " LOCK IN SHARE MODE").await
+}
+
+/// Takes it up, where nobody has done so and nothing was placed since.
+pub(super) async fn put_beside(db: &mut MySqlConnection, said: &[Said]) -> Result<(), sqlx::Error> {
+    for part in put_all(said, BESIDE) {
+        part.run(db).await?;
+    }
+    Ok(())
 }
 
 /// The floor, which stays there until the transaction ends, and the end of a conversation.

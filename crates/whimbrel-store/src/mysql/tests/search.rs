@@ -1,20 +1,24 @@
 //! What the suite cannot see of searching on MySQL and MariaDB.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::Executor;
 use sqlx::mysql::MySqlConnection;
+use sqlx::{Executor, Row};
 use tokio::sync::Mutex;
 use whimbrel_core::search::Terms;
+use whimbrel_core::{MessageKind, Seq};
 
 use super::super::directory::tests::stores_of;
+use super::super::error::Fault;
 use super::super::search::search;
+use super::super::texts::{put_beside, said_before};
 use super::fresh;
 use super::seeks::reads;
 use crate::conformance::{Lane, Stores, cases, people};
 use crate::search::SearchQuery;
 use crate::search::texts::bodies;
-use crate::{PlaceBatch, Timeline};
+use crate::{PlaceBatch, StoreError, Timeline};
 
 async fn place() -> (Stores, Mutex<MySqlConnection>) {
     let (store, database) = fresh().await;
@@ -83,4 +87,57 @@ async fn a_search_reads_what_its_page_needs() {
         assert_eq!(found.hits.len(), 20);
         assert!(counted < most, "{counted} rows for {typed} in {lane}");
     }
+}
+
+/// The idea: one who takes texts up has read what two messages say and not written it yet. Then one is edited, and the
+/// other is taken back. What is written afterwards is neither the old words of the first nor any of the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changes_while_it_is_taken_up_is_as_it_was_changed() {
+    let (store, database) = fresh().await;
+    let users = people(&store, "user", 2).await;
+    let mut lane = Lane::new(&store, &store, users[0], users[1]).await;
+    let rows = [lane.row(0), lane.row(0)].map(|mut row| {
+        (row.message.key_version, row.message.body) = (0, bodies::text("early words").into());
+        row
+    });
+    let [edited, gone] = [&rows[0], &rows[1]].map(|row| row.message.seq);
+    let commit = async |rows: Vec<crate::NewRow>| {
+        let batch = PlaceBatch { rows, cursors: Vec::new() };
+        store.commit(batch).await.map_err(|(_, error)| error).expect("places are free");
+    };
+    commit(rows.into()).await;
+    let mut db = database.connect().await;
+    db.execute("DELETE FROM message_text").await.expect("written");
+
+    let mut change = store.begin().await.expect("a transaction");
+    let said = said_before(&mut change, lane.conversation, (0, lane.seq)).await.expect("answers");
+    assert_eq!(said.len(), 2);
+    let mut about = |kind: MessageKind, target: Seq, rest: &[u8]| {
+        let mut row = lane.follow_up(0);
+        row.message.kind = kind;
+        row.message.key_version = 0;
+        row.message.body = [&target.0.to_be_bytes()[..], rest].concat().into();
+        vec![row]
+    };
+    commit(about(MessageKind::EDIT, edited, &bodies::text("late words"))).await;
+    let recall = PlaceBatch { rows: about(MessageKind::RECALL, gone, b""), cursors: Vec::new() };
+    let (other, conversation) = (store.clone(), lane.conversation);
+    let recalled = tokio::spawn(async move { other.commit(recall).await.map_err(|(_, error)| error) });
+    let waits = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE ?";
+    let id: String = conversation.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    while !recalled.is_finished() {
+        let waiting = sqlx::query_as(waits).bind(format!("%{id}%"));
+        let (waiting,): (i64,) = waiting.fetch_one(&mut db).await.expect("answers");
+        if waiting > 0 {
+            break;
+        }
+        // Who asks again sooner is answered the same.
+        tokio::time::sleep(Duration::from_millis(110)).await;
+    }
+    put_beside(&mut change, &said).await.expect("written");
+    change.end(Ok::<_, Fault<StoreError>>(())).await.expect("committed");
+    recalled.await.expect("no panic").expect("a place");
+    let texts = db.fetch_all("SELECT seq, text FROM message_text").await.expect("answers");
+    let texts: Vec<(u64, Vec<u8>)> = texts.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(texts, [(edited.0, b"late words".to_vec())]);
 }
