@@ -25,6 +25,9 @@ use crate::error::{ApiError, Code};
 use crate::extract::{PathOf, QueryOf};
 use crate::shared::{App, now_ms};
 
+/// An upload that was gone on with within this part of the time that it may rest is not noted again.
+const FRESH_PART: u32 = 8;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Place {
@@ -66,11 +69,15 @@ pub(crate) async fn upload_piece(
 ) -> Result<Json<ProgressView>, ApiError> {
     let lane = app.lanes.take(caller.user)?;
     let id = named(id);
-    let FileRow { file: NewFile { size, .. }, state, blob, .. } = own(&app, &caller, id).await?;
+    let FileRow { file: NewFile { size, .. }, state, blob, idle_since, .. } = own(&app, &caller, id).await?;
     if state == FileState::Whole {
         return Ok(Json(ProgressView { received: size }));
     }
-    app.files().touch(id, now_ms()).await?;
+    // Not for each of many pieces: it is a commit.
+    let (now, rests) = (now_ms(), app.config.files.keep_unfinished / FRESH_PART);
+    if idle_since.is_some_and(|since| u128::from(now.saturating_sub(since)) >= rests.as_millis()) {
+        app.files().touch(id, now).await?;
+    }
     let piece = piece(body, app.config.files.idle_timeout);
     let counted = piece.inspect(|bytes| {
         let len = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);

@@ -120,7 +120,7 @@ async fn a_picture_that_is_to_keep_everything_keeps_it_and_is_seen_too() {
     let sealed = api.upload(&anna, sealed, &bytes).await;
     let sealed = seen(&api, &anna, &sealed).await;
     assert_eq!((&sealed["width"], &sealed["has_thumbnail"]), (&Value::Null, &json!(false)));
-    small(&api, &anna, &sealed["id"].as_str().expect("text").to_owned()).await.is(404, "no_thumbnail");
+    small(&api, &anna, sealed["id"].as_str().expect("text")).await.is(404, "no_thumbnail");
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ use crate::filing::ContentHash;
 
 /// Bytes that gather before they are written, and bytes of one read.
 const BUFFER: usize = 256 * 1024;
+/// More than comes at once from a socket: a buffer that is full never has to grow.
+const SLACK: usize = 64 * 1024;
 /// Uploads that are checked at the same time: each keeps a thread and a disk busy.
 const CHECKS_AT_ONCE: usize = 4;
 
@@ -45,6 +47,14 @@ impl FolderBlobs {
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
             builder.recursive(true).create(&folder)?;
         }
+        // All that there will ever be, and on disk: keeping a file need not wait for its folder.
+        let kept = root.join("kept");
+        for number in 0..=u8::MAX {
+            let mut builder = fs::DirBuilder::new();
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.recursive(true).create(kept.join(format!("{number:02x}")))?;
+        }
+        File::open(&kept)?.sync_all()?;
         Ok(Self { root: root.into(), checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)) })
     }
 
@@ -136,7 +146,7 @@ impl Blobs for FolderBlobs {
         });
         let Some((file, before)) = opened.await? else { return Ok(size) };
         let file = Arc::new(file);
-        let (mut buffer, mut at) = (Vec::with_capacity(BUFFER), offset);
+        let (mut buffer, mut at) = (Vec::with_capacity(BUFFER + SLACK), offset);
         let mut ended = Ok(());
         while let Some(bytes) = piece.next().await {
             let bytes = match bytes {
@@ -180,10 +190,6 @@ impl Blobs for FolderBlobs {
                 return Err(BlobError::OtherHash);
             }
             file.sync_all()?;
-            if let Some(folder) = kept.parent() {
-                fs::create_dir_all(folder)?;
-                sync_name(folder)?;
-            }
             fs::rename(&upload, &kept)?;
             sync_name(&kept)?;
             Ok(())
