@@ -134,6 +134,11 @@ impl Sight {
         seq.0 < self.first()
     }
 
+    /// How many places they see.
+    pub(crate) fn len(self) -> u64 {
+        (self.last + 1).saturating_sub(self.first)
+    }
+
     /// The places of a page: those to read downwards, then those to read upwards. `at`: the first place of the time that
     /// was asked for. All are of one range: the nearest one on the side that was asked for.
     pub(crate) fn page(&self, from: PageAt, at: u64, limit: usize) -> [Option<RangeInclusive<u64>>; 2] {

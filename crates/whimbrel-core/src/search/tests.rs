@@ -12,9 +12,9 @@ fn found<'a>(typed: &str, text: &'a str) -> Option<Vec<&'a str>> {
     terms(typed).find(text).map(|ranges| ranges.into_iter().map(|range| &text[range]).collect())
 }
 
-fn shown(typed: &str, text: &str, letters: usize) -> (String, Vec<Range<usize>>) {
+fn shown(typed: &str, text: &str, letters: usize) -> (String, Vec<(usize, usize)>) {
     let Snippet { text, highlights } = snippet(text, &terms(typed).find(text).expect("it is found"), letters);
-    (text, highlights)
+    (text, highlights.into_iter().map(|range| (range.start, range.end)).collect())
 }
 
 #[test]
@@ -60,14 +60,17 @@ fn what_is_found_is_named_in_the_text_as_it_is() {
 
 #[test]
 fn a_snippet_shows_what_was_found_and_where_it_is_cut() {
-    assert_eq!(shown("world", "Hello World", 40), ("Hello World".into(), vec![6..11]));
-    assert_eq!(shown("five", "one two three four five six seven eight", 16), ("…our five six sev…".into(), vec![5..9]));
+    assert_eq!(shown("world", "Hello World", 40), ("Hello World".into(), vec![(6, 11)]));
+    assert_eq!(
+        shown("five", "one two three four five six seven eight", 16),
+        ("…our five six sev…".into(), vec![(5, 9)])
+    );
     assert_eq!(
         shown("eight", "one two three four five six seven eight", 16),
-        ("… six seven eight".into(), vec![12..17])
+        ("… six seven eight".into(), vec![(12, 17)])
     );
-    assert_eq!(shown("b", "a\n\n\tb\0c", 40), ("a b c".into(), vec![2..3]));
-    assert_eq!(shown("🎉", "👩‍👩‍👧 🎉🎉 你好", 40).1, [6..8], "characters, not bytes");
+    assert_eq!(shown("b", "a\n\n\tb\0c", 40), ("a b c".into(), vec![(2, 3)]));
+    assert_eq!(shown("🎉", "👩‍👩‍👧 🎉🎉 你好", 40).1, [(6, 8)], "characters, not bytes");
     let nothing = snippet("a long title", &[], 6);
     assert_eq!((nothing.text.as_str(), nothing.highlights.len()), ("a long…", 0));
 }

@@ -22,6 +22,9 @@ use crate::search::{By, Candidate, Found, Page, Place, Search, SearchQuery, word
 const TEXTS: usize = 64;
 /// Conversations that are asked about at once.
 const CONVERSATIONS: usize = 128;
+/// Of who sees more messages than this the index is not asked which they are: it would read the numbers of all of them. What
+/// others said is read with the rest then, and left out.
+const SCOPE_TEXTS: u64 = 200_000;
 
 #[async_trait]
 impl Search for MySqlStore {
@@ -128,12 +131,17 @@ async fn by_index(
     before: Place,
     words: Vec<String>,
 ) -> Result<Found, sqlx::Error> {
-    let scope = match query.conversation {
+    let mut scope = match query.conversation {
         Some(conversation) => vec![conversation],
         None => of_user(db, user, words::SCOPE_MAX as u64 + 1).await?,
     };
     if scope.is_empty() {
         return Ok(page.found(true, By::Index));
+    }
+    learn(db, user, &mut known, scope.iter().copied()).await?;
+    let seen: u64 = scope.iter().filter_map(|id| known.get(id).copied().flatten()).map(Sight::len).sum();
+    if query.conversation.is_none() && (scope.len() > words::SCOPE_MAX || seen > SCOPE_TEXTS) {
+        scope.clear();
     }
     let look = page.room();
     let rows = proposal(user, query, before, &words, &scope, look).rows(db).await?;
@@ -156,8 +164,9 @@ async fn by_index(
     Ok(page.found(keys.len() < look, By::Index))
 }
 
-/// The keys of texts that have all words, the newest first. The words of the conversations come first: the server looks
-/// for the others only among what these have.
+/// The keys of texts that have all words, the newest first. The server reads all of the index that is about each word, gathers
+/// what the first one has, and looks the others' up in that: so what is most is named last, all that the reader sees, unless
+/// it is one conversation. `scope`: their conversations; empty: all.
 fn proposal(
     user: UserId,
     query: &SearchQuery,
@@ -171,11 +180,8 @@ fn proposal(
         text.words(" STRAIGHT_JOIN member m ON m.user=").number(user.0).words(" AND m.conv=t.conv");
     }
     text.words(" WHERE MATCH (t.words) AGAINST ('");
-    if scope.len() <= words::SCOPE_MAX {
-        text.each(scope, "+(", " ", |text, conversation| {
-            text.letters(&words::of_conversation(*conversation));
-        });
-        text.words(")");
+    if let Some(conversation) = query.conversation {
+        text.words("+").letters(&words::of_conversation(conversation));
     }
     if let Some(sender) = query.sender {
         text.words(" +").letters(&words::of_sender(sender));
@@ -183,6 +189,12 @@ fn proposal(
     text.each(words, " +", " +", |text, word| {
         text.letters(word);
     });
+    if query.conversation.is_none() && !scope.is_empty() {
+        text.each(scope, " +(", " ", |text, conversation| {
+            text.letters(&words::of_conversation(*conversation));
+        });
+        text.words(")");
+    }
     text.words("' IN BOOLEAN MODE)");
     if let Some(conversation) = query.conversation {
         text.words(" AND t.conv=").bytes(conversation.as_bytes());
