@@ -135,8 +135,8 @@ impl Sight {
     }
 
     /// How many places they see.
-    pub(crate) fn len(self) -> u64 {
-        (self.last + 1).saturating_sub(self.first)
+    pub(crate) fn len(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end() - range.start() + 1).sum()
     }
 
     /// The places of a page: those to read downwards, then those to read upwards. `at`: the first place of the time that

@@ -139,7 +139,7 @@ async fn by_index(
         return Ok(page.found(true, By::Index));
     }
     learn(db, user, &mut known, scope.iter().copied()).await?;
-    let seen: u64 = scope.iter().filter_map(|id| known.get(id).copied().flatten()).map(Sight::len).sum();
+    let seen: u64 = scope.iter().filter_map(|id| known.get(id).and_then(Option::as_ref)).map(Sight::len).sum();
     if query.conversation.is_none() && (scope.len() > words::SCOPE_MAX || seen > SCOPE_TEXTS) {
         scope.clear();
     }
