@@ -1,5 +1,6 @@
 //! Searching on one node. What the facts are stands in `whimbrel_tests::search`; a cluster shows the same.
 
+use whimbrel_client::{Search, SearchedBy};
 use whimbrel_tests::people::people;
 use whimbrel_tests::search::{self, Before, READABLE, Reader};
 use whimbrel_tests::server::{Options, Server};
@@ -33,6 +34,40 @@ async fn what_was_said_before_is_found_in_the_end() -> anyhow::Result<()> {
     server.kill()?;
     server.launch().await?;
     before.ends_with_all(&server).await
+}
+
+/// An SDK has the server look, page after page, among more than the device has; and while the server is not there, it looks
+/// at what the device has.
+#[tokio::test]
+async fn a_client_asks_the_server_and_without_it_its_own_device() -> anyhow::Result<()> {
+    let mut server = readable().await?;
+    let (anna, ben) = whimbrel_tests::people::friends(&server, "anna", "ben").await?;
+    let device = anna.device(&server).await?;
+    let chat = device.with(&ben).await?;
+    let mut places = Vec::new();
+    for number in 0..40 {
+        let id = device.client.send_text(chat, &format!("harbour {number}")).await?;
+        places.push(whimbrel_tests::groups::place(&device, chat, id).await);
+    }
+    places.reverse();
+    let recent = ben.recent(&server, 10).await?;
+    let search = Search { conversation: Some(chat), sender: Some(anna.user), ..Search::new("HARBOUR")? };
+    let (mut found, mut next) = (Vec::new(), None);
+    loop {
+        let page = recent.client.search(&search, next.as_ref(), 15).await?;
+        assert_eq!(page.by, SearchedBy::Server);
+        found.extend(page.hits.iter().map(|hit| hit.seq));
+        match page.next {
+            Some(place) => next = Some(place),
+            None => break,
+        }
+    }
+    assert_eq!(found, places);
+    server.kill()?;
+    let page = recent.client.search(&search, None, 100).await?;
+    assert_eq!(page.by, SearchedBy::Device);
+    assert_eq!(page.hits.iter().map(|hit| hit.seq).collect::<Vec<_>>(), places[..10]);
+    Ok(())
 }
 
 /// With the defaults: bodies are encrypted, nothing is written that could be searched, and that is said.

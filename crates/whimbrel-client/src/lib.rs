@@ -194,9 +194,9 @@ pub use presence::PrivacyChange;
 pub use relation::{Device, Profile, ProfileChange, Relation, RelationKey, RelationState};
 pub use rest::{
     AuthorizedRest, FileForm, FileProof, FileRange, FileState, FileUsage, OwnFile, OwnFiles, PAGE, RELATIONS_PAGE,
-    Rest, ServerFollowUps, ServerPage,
+    Rest, ServerFollowUps, ServerPage, ServerSearched,
 };
-pub use search::{Search, SearchHit, SearchPlace, Searched};
+pub use search::{Search, SearchHit, SearchPlace, Searched, SearchedBy};
 pub use setting::{Setting, SettingChange};
 
 pub use whimbrel_core::search::{Snippet, Terms, TermsError};

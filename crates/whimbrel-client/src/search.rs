@@ -85,6 +85,17 @@ pub(crate) struct Stand {
 pub(crate) enum Behind {
     /// Of what this device has.
     Here(Stand),
+    /// Of what the server has, in its words.
+    There(String),
+}
+
+/// Who looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchedBy {
+    /// This device, among the messages that it has stored.
+    Device,
+    /// The server, among all that one sees.
+    Server,
 }
 
 /// A page of what was found.
@@ -94,6 +105,8 @@ pub struct Searched {
     pub hits: Vec<SearchHit>,
     /// Ask again with this for what is older; `None`: that was all.
     pub next: Option<SearchPlace>,
+    /// Who looked.
+    pub by: SearchedBy,
 }
 
 /// The words of a message, the parts one below the other; empty if it has none.

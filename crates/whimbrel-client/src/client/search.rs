@@ -1,10 +1,12 @@
-//! Searching what this device has stored. Nothing opened is stored, so there is no index: messages are opened and looked
-//! at, from the newest of all conversations on, a bounded number for each page.
+//! Searching: on the server where bodies are readable and it can be asked, else what this device has stored.
+//!
+//! Nothing opened is stored, so there is no index here: messages are opened and looked at, from the newest of all
+//! conversations on, a bounded number for each page.
 
 use std::collections::{BinaryHeap, VecDeque};
 
 use hashbrown::HashMap;
-use whimbrel_core::limits::SNIPPET_LETTERS;
+use whimbrel_core::limits::{SEARCH_PAGE_MAX, SNIPPET_LETTERS};
 use whimbrel_core::search::snippet;
 use whimbrel_core::{ConversationId, ConversationKind, Seq};
 
@@ -12,7 +14,7 @@ use super::Client;
 use super::history::Run;
 use crate::error::Error;
 use crate::picture::Pictured;
-use crate::search::{Behind, Search, SearchHit, SearchPlace, Searched, Stand, text};
+use crate::search::{Behind, Search, SearchHit, SearchPlace, Searched, SearchedBy, Stand, text};
 
 /// Messages that one page looks at.
 const LOOK: usize = 20_000;
@@ -39,18 +41,42 @@ struct Parts {
 }
 
 impl Client {
-    /// A page of at most `limit` messages that this device has stored and that say what is searched for, as they are now:
-    /// what was edited away, taken back or cleared is not found. The newest first, of all conversations together.
+    /// A page of at most `limit` messages that say what is searched for, as they are now: what was edited away, taken back or
+    /// cleared is not found. The newest first, of all conversations together.
     ///
     /// A page looks at a bounded number of messages: it may be short, or empty, and still name what is `next`; an application
     /// shows what it has and goes on.
     ///
-    /// What is not on this device ([`Client::history`] brings it) is not found.
+    /// Where bodies are readable the server looks, among all that the user sees. Where they are encrypted, and while the
+    /// server cannot be asked, this device does, among what it has stored ([`Client::history`] brings more). `by` says which;
+    /// the pages of one search are of one kind.
     ///
     /// # Errors
-    /// [`Error::UnknownConversation`], [`Error::Store`].
+    /// [`Error::UnknownConversation`], [`Error::Store`]; for later pages of the server's also [`Error::Http`]; [`Error::Api`]
+    /// when it says no, such as to too many searches at once.
     pub async fn search(&self, search: &Search, after: Option<&SearchPlace>, limit: usize) -> Result<Searched, Error> {
-        let after = after.map(|SearchPlace(Behind::Here(stand))| *stand);
+        let after = match after {
+            Some(SearchPlace(Behind::Here(stand))) => Some(*stand),
+            Some(SearchPlace(Behind::There(next))) => return self.search_there(search, Some(next), limit).await,
+            None if self.has_readable_bodies() => match self.search_there(search, None, limit).await {
+                Err(Error::Http(error)) => {
+                    tracing::debug!(%error, "the server cannot be asked: this device searches what it has");
+                    None
+                }
+                found => return found,
+            },
+            None => None,
+        };
+        self.search_here(search, after, limit).await
+    }
+
+    async fn search_there(&self, search: &Search, after: Option<&str>, limit: usize) -> Result<Searched, Error> {
+        let found = self.rest().search(search, after, limit.clamp(1, SEARCH_PAGE_MAX)).await?;
+        let next = found.next.map(|next| SearchPlace(Behind::There(next)));
+        Ok(Searched { hits: found.hits, next, by: SearchedBy::Server })
+    }
+
+    async fn search_here(&self, search: &Search, after: Option<Stand>, limit: usize) -> Result<Searched, Error> {
         let (mut parts, limit) = (self.parts(search, after).await?, limit.clamp(1, PAGE_MAX));
         let (mut hits, mut looked) = (Vec::new(), 0);
         while let Some(item) = self.next_item(&mut parts).await? {
@@ -62,10 +88,11 @@ impl Client {
             looked += 1;
             hits.extend(hit(search, &item));
             if hits.len() >= limit || looked >= LOOK {
-                return Ok(Searched { hits, next: Some(SearchPlace(Behind::Here(stand))) });
+                let next = Some(SearchPlace(Behind::Here(stand)));
+                return Ok(Searched { hits, next, by: SearchedBy::Device });
             }
         }
-        Ok(Searched { hits, next: None })
+        Ok(Searched { hits, next: None, by: SearchedBy::Device })
     }
 
     /// The conversations that are looked through, from `after` on backwards.

@@ -16,12 +16,14 @@ use whimbrel_core::{ConversationId, DeviceId, FileId, Presence, Privacy, Seq, Us
 use super::Rest;
 use super::files::{FileForm, FileState, OwnFiles};
 use super::history::{ServerFollowUps, ServerPage};
+use super::search::ServerSearched;
 use crate::account::{Credentials, DeviceInfo};
 use crate::error::Error;
 use crate::group::{Group, GroupAction, GroupInfo, GroupMember, GroupRequest, GroupSettings, NewGroup, Page, ReadBy};
 use crate::history::HistoryAt;
 use crate::presence::PrivacyChange;
 use crate::relation::{Device, Profile, ProfileChange, Relation, RelationKey};
+use crate::search::Search;
 use crate::setting::{Setting, SettingChange};
 use crate::store::Store;
 
@@ -228,6 +230,8 @@ calls! {
     history(conversation: ConversationId, at: HistoryAt, limit: usize) -> ServerPage;
     /// A page of what is about the messages at these places.
     follow_ups(conversation: ConversationId, range: (Seq, Seq), after: Option<&str>, limit: usize) -> ServerFollowUps;
+    /// A page of the messages that the server found; where bodies are readable.
+    search(search: &Search, after: Option<&str>, limit: usize) -> ServerSearched;
     /// Announces a file.
     announce_file(form: &FileForm) -> FileState;
     /// A page of one's own files, the newest first.

@@ -18,6 +18,7 @@ mod group_words;
 mod groups;
 mod history;
 mod presence;
+mod search;
 mod setting_words;
 mod words;
 
@@ -26,6 +27,7 @@ pub(crate) use authorized::{Auth, Password, is_refusal};
 pub use files::{FileForm, FileProof, FileRange, FileState, FileUsage, OwnFile, OwnFiles};
 pub(crate) use groups::{group_from_json, group_to_json, setting_from_json, setting_to_json};
 pub use history::{ServerFollowUps, ServerPage};
+pub use search::ServerSearched;
 
 /// A request that takes longer has failed.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);

@@ -14,7 +14,7 @@ use whimbrel_core::{ConversationId, DeviceId, Message, MessageId, MessageKind, U
 use whimbrel_store::{CommitError, NewRow, PlaceBatch, Timeline};
 
 use super::args::SearchArgs;
-use super::report::Report;
+use super::report::{Report, share};
 use super::target::{TOKEN_TTL, Target};
 use crate::prove::accounts::{Account, NewGroup};
 use crate::prove::progress;
@@ -107,8 +107,8 @@ pub(super) async fn run(mut args: SearchArgs) -> anyhow::Result<ExitCode> {
     for (typed, [p50, p99, in_one_p50, in_one_p99]) in SEARCHES {
         let all = asked.times(typed, None, args.samples).await?;
         let one = asked.times(typed, Some(chats[0]), args.samples).await?;
-        report.measured(p50, share(&all, 50)).measured(p99, share(&all, 99));
-        report.measured(in_one_p50, share(&one, 50)).measured(in_one_p99, share(&one, 99));
+        report.measured(p50, share(all.clone(), 50)).measured(p99, share(all, 99));
+        report.measured(in_one_p50, share(one.clone(), 50)).measured(in_one_p99, share(one, 99));
     }
     target.close().await?;
     report.print(args.json);
@@ -229,13 +229,6 @@ impl Asked {
             let found = page["hits"].as_array().is_some_and(|hits| !hits.is_empty());
             ensure!(found || typed == "q" || typed == "kingfisher", "{typed} was not found: {page}");
         }
-        times.sort();
         Ok(times)
     }
-}
-
-/// The time within which so many of a hundred pages came, in milliseconds.
-fn share(times: &[Duration], percent: usize) -> Option<f64> {
-    let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-    times.get(at).map(|time| time.as_secs_f64() * 1000.0)
 }

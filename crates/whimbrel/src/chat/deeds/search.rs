@@ -1,10 +1,10 @@
-//! Looking for messages on this device, in all conversations.
+//! Looking for messages, in all conversations.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Local};
 use whimbrel_client::{
-    Client, ConversationId, ConversationKind, ConversationSummary, Search, SearchHit, Snippet, UserId,
+    Client, ConversationId, ConversationKind, ConversationSummary, Search, SearchHit, SearchedBy, Snippet, UserId,
 };
 
 use super::perform::names;
@@ -17,21 +17,24 @@ const LISTED: usize = 50;
 pub(super) async fn search(client: &Client, typed: &str) -> anyhow::Result<Sheet> {
     let search = Search::new(typed)?;
     let (mut hits, mut next) = (Vec::new(), None);
-    loop {
+    let by = loop {
         let page = client.search(&search, next.as_ref(), LISTED - hits.len()).await?;
         hits.extend(page.hits);
         next = page.next;
         if next.is_none() || hits.len() >= LISTED {
-            break;
+            break page.by;
         }
-    }
+    };
     let names = Names::of(client, &hits).await?;
     let mut lines: Vec<String> = hits.iter().map(|hit| names.line(hit)).collect();
     if next.is_some() {
         lines.push("… and older ones".to_owned());
     }
     if lines.is_empty() {
-        lines.push("Nothing on this device.".to_owned());
+        lines.push(match by {
+            SearchedBy::Device => "Nothing on this device.".to_owned(),
+            SearchedBy::Server => "Nothing.".to_owned(),
+        });
     }
     let what = if hits.len() == 1 { "message" } else { "messages" };
     let more = if next.is_some() { " and more" } else { "" };
