@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use whimbrel_core::FileId;
 
 use super::{BlobError, Blobs, ByteStream};
@@ -28,12 +28,17 @@ const BUFFER: usize = 256 * 1024;
 const SLACK: usize = 64 * 1024;
 /// Uploads that are checked at the same time: each keeps a thread and a disk busy.
 const CHECKS_AT_ONCE: usize = 4;
+/// Calls of the file system that are under way at the same time. Each takes a thread that may wait for the disk; what threads
+/// hold beside their work (stack, the allocator's heap) stays with them, so that more of them is memory, and no disk is
+/// faster for it.
+const CALLS_AT_ONCE: usize = 16;
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct FolderBlobs {
     root: Arc<Path>,
     checks: Arc<Semaphore>,
+    calls: Calls,
 }
 
 impl FolderBlobs {
@@ -55,7 +60,8 @@ impl FolderBlobs {
             builder.recursive(true).create(kept.join(format!("{number:02x}")))?;
         }
         File::open(&kept)?.sync_all()?;
-        Ok(Self { root: root.into(), checks: Arc::new(Semaphore::new(CHECKS_AT_ONCE)) })
+        let checks = Arc::new(Semaphore::new(CHECKS_AT_ONCE));
+        Ok(Self { root: root.into(), checks, calls: Calls(Arc::new(Semaphore::new(CALLS_AT_ONCE))) })
     }
 
     fn upload(&self, id: FileId) -> PathBuf {
@@ -74,10 +80,49 @@ fn name(id: FileId) -> String {
     id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
-) -> Result<T, BlobError> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(BlobError::Unavailable(error.to_string())))
+/// Calls of the file system: a bounded number at a time, each on a thread of its own.
+#[derive(Debug, Clone)]
+struct Calls(Arc<Semaphore>);
+
+impl Calls {
+    async fn run<T: Send + 'static, E: From<Lost> + Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        // It is never closed.
+        let turn = self.0.clone().acquire_owned().await;
+        let done = spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        });
+        done.await.unwrap_or_else(|error| Err(Lost(error).into()))
+    }
+
+    /// A full buffer to its place; gives it back empty.
+    async fn write(&self, file: &Arc<File>, mut buffer: Vec<u8>, at: u64) -> Result<Vec<u8>, BlobError> {
+        let file = file.clone();
+        self.run(move || {
+            file.write_all_at(&buffer, at)?;
+            buffer.clear();
+            Ok(buffer)
+        })
+        .await
+    }
+}
+
+/// The thread of a call panicked.
+struct Lost(JoinError);
+
+impl From<Lost> for BlobError {
+    fn from(Lost(error): Lost) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<Lost> for io::Error {
+    fn from(Lost(error): Lost) -> Self {
+        Self::other(error)
+    }
 }
 
 /// A file that may not be there.
@@ -105,33 +150,23 @@ fn locked(path: &Path, make: bool) -> Result<Option<File>, BlobError> {
     if still == Some((own.dev(), own.ino())) { Ok(Some(file)) } else { Err(BlobError::Busy) }
 }
 
-/// A full buffer to its place; gives it back empty.
-async fn write(file: &Arc<File>, mut buffer: Vec<u8>, at: u64) -> Result<Vec<u8>, BlobError> {
-    let file = file.clone();
-    blocking(move || {
-        file.write_all_at(&buffer, at)?;
-        buffer.clear();
-        Ok(buffer)
-    })
-    .await
-}
-
 #[async_trait]
 impl Blobs for FolderBlobs {
     async fn received(&self, id: FileId, size: u64) -> Result<u64, BlobError> {
         let (upload, kept) = (self.upload(id), self.kept(id));
-        blocking(move || {
-            if if_there(fs::metadata(kept))?.is_some() {
-                return Ok(size);
-            }
-            Ok(if_there(fs::metadata(upload))?.map_or(0, |there| there.len()))
-        })
-        .await
+        self.calls
+            .run(move || {
+                if if_there(fs::metadata(kept))?.is_some() {
+                    return Ok(size);
+                }
+                Ok(if_there(fs::metadata(upload))?.map_or(0, |there| there.len()))
+            })
+            .await
     }
 
     async fn append(&self, id: FileId, offset: u64, size: u64, mut piece: ByteStream) -> Result<u64, BlobError> {
         let (upload, kept) = (self.upload(id), self.kept(id));
-        let opened = blocking(move || {
+        let opened = self.calls.run(move || {
             if if_there(fs::metadata(&kept))?.is_some() {
                 return Ok(None);
             }
@@ -163,69 +198,74 @@ impl Blobs for FolderBlobs {
             buffer.extend_from_slice(&bytes);
             if buffer.len() >= BUFFER {
                 let len = buffer.len() as u64;
-                buffer = write(&file, buffer, at).await?;
+                buffer = self.calls.write(&file, buffer, at).await?;
                 at += len;
             }
         }
         // What came is kept, also when the rest did not come.
         let len = buffer.len() as u64;
-        write(&file, buffer, at).await?;
+        self.calls.write(&file, buffer, at).await?;
         ended.map(|()| before.max(at + len))
     }
 
     async fn finish(&self, id: FileId, size: u64, hash: ContentHash) -> Result<(), BlobError> {
         let (upload, kept) = (self.upload(id), self.kept(id));
         let checks = self.checks.clone().acquire_owned().await;
-        blocking(move || {
-            let _checks = checks;
-            if if_there(fs::metadata(&kept))?.is_some() {
-                return Ok(());
-            }
-            let file = locked(&upload, false)?.ok_or(BlobError::Offset { received: 0 })?;
-            let received = file.metadata()?.len();
-            if received != size {
-                return Err(BlobError::Offset { received });
-            }
-            if hash_of(&file)? != hash {
-                return Err(BlobError::OtherHash);
-            }
-            file.sync_all()?;
-            fs::rename(&upload, &kept)?;
-            sync_name(&kept)?;
-            Ok(())
-        })
-        .await
+        self.calls
+            .run(move || {
+                let _checks = checks;
+                if if_there(fs::metadata(&kept))?.is_some() {
+                    return Ok(());
+                }
+                let file = locked(&upload, false)?.ok_or(BlobError::Offset { received: 0 })?;
+                let received = file.metadata()?.len();
+                if received != size {
+                    return Err(BlobError::Offset { received });
+                }
+                if hash_of(&file)? != hash {
+                    return Err(BlobError::OtherHash);
+                }
+                file.sync_all()?;
+                fs::rename(&upload, &kept)?;
+                sync_name(&kept)?;
+                Ok(())
+            })
+            .await
     }
 
     async fn read(&self, id: FileId, range: Range<u64>) -> Result<ByteStream, BlobError> {
         let kept = self.kept(id);
-        let file = blocking(move || if_there(File::open(kept))?.ok_or(BlobError::Gone)).await?;
-        let parts = stream::try_unfold((Arc::new(file), range), async |(file, range)| {
-            if range.is_empty() {
-                return Ok(None);
+        let file = self.calls.run(move || if_there(File::open(kept))?.ok_or(BlobError::Gone)).await?;
+        let calls = self.calls.clone();
+        let parts = stream::try_unfold((Arc::new(file), range), move |(file, range)| {
+            let calls = calls.clone();
+            async move {
+                if range.is_empty() {
+                    return Ok(None);
+                }
+                let (reading, start) = (file.clone(), range.start);
+                let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(BUFFER);
+                let bytes = calls.run(move || -> io::Result<Bytes> {
+                    let mut buffer = vec![0; len];
+                    reading.read_exact_at(&mut buffer, start)?;
+                    Ok(buffer.into())
+                });
+                Ok(Some((bytes.await?, (file, start + len as u64..range.end))))
             }
-            let (reading, start) = (file.clone(), range.start);
-            let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(BUFFER);
-            let bytes = spawn_blocking(move || -> io::Result<Bytes> {
-                let mut buffer = vec![0; len];
-                reading.read_exact_at(&mut buffer, start)?;
-                Ok(buffer.into())
-            });
-            let bytes = bytes.await.map_err(io::Error::other)??;
-            Ok(Some((bytes, (file, start + len as u64..range.end))))
         });
         Ok(Box::pin(parts))
     }
 
     async fn remove(&self, id: FileId) -> Result<(), BlobError> {
         let paths = [self.upload(id), self.kept(id)];
-        blocking(move || {
-            for path in paths {
-                if_there(fs::remove_file(path))?;
-            }
-            Ok(())
-        })
-        .await
+        self.calls
+            .run(move || {
+                for path in paths {
+                    if_there(fs::remove_file(path))?;
+                }
+                Ok(())
+            })
+            .await
     }
 }
 
