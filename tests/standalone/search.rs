@@ -50,6 +50,11 @@ async fn a_client_asks_the_server_and_without_it_its_own_device() -> anyhow::Res
         places.push(whimbrel_tests::groups::place(&device, chat, id).await);
     }
     places.reverse();
+    // Another device has them all: this one need not begin with the first.
+    let there = ben.device(&server).await?;
+    whimbrel_tests::groups::stored(&there, chat, places[0]).await;
+    there.client.mark_read(chat, places[0]).await?;
+    there.client.advanced(chat, places[0]).await?;
     let recent = ben.recent(&server, 10).await?;
     let search = Search { conversation: Some(chat), sender: Some(anna.user), ..Search::new("HARBOUR")? };
     let (mut found, mut next) = (Vec::new(), None);
