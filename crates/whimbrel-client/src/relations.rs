@@ -4,7 +4,8 @@
 //! private conversation say which have changed, and none of them lies before the start of that conversation's run.
 //! Settings likewise. A group is fetched, with its keys, when its conversation is first seen, when a row says that
 //! something about it changed, and when a message needs a key that is not here.
-//! What is due is stored with the row that said so, so that a crash in between forgets nothing.
+//! What is due is stored with the row that said so, so that a crash in between forgets nothing. What becomes due again
+//! while it is being fetched stays due: the answer that is under way may be from before.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub(crate) struct Due {
     /// All settings, from after this conversation on.
     all_settings: Option<Option<ConversationId>>,
     settings: BTreeSet<ConversationId>,
+    /// The request that is under way, and whether it became due again since it began.
+    under_way: Option<Fetch>,
+    again: bool,
     failures: u32,
     retry_at: Option<Instant>,
 }
@@ -56,28 +60,35 @@ impl Due {
             groups: snapshot.groups_due.iter().copied().collect(),
             all_settings: (!snapshot.settings_loaded).then_some(None),
             settings: snapshot.settings_due.iter().copied().collect(),
+            under_way: None,
+            again: false,
             failures: 0,
             retry_at: None,
         }
     }
 
     pub(crate) fn group(&mut self, group: ConversationId) {
+        self.again |= self.under_way == Some(Fetch::Group(group));
         self.groups.insert(group);
     }
 
     pub(crate) fn all_settings(&mut self) {
+        self.again |= matches!(self.under_way, Some(Fetch::Settings(_)));
         self.all_settings = Some(None);
     }
 
     pub(crate) fn setting(&mut self, conversation: ConversationId) {
+        self.again |= self.under_way == Some(Fetch::Setting(conversation));
         self.settings.insert(conversation);
     }
 
     pub(crate) fn all(&mut self) {
+        self.again |= matches!(self.under_way, Some(Fetch::Page(_)));
         self.all = Some(None);
     }
 
     pub(crate) fn user(&mut self, user: UserId) {
+        self.again |= self.under_way == Some(Fetch::One(user));
         self.users.insert(user);
     }
 
@@ -93,36 +104,52 @@ impl Due {
         people.or_else(groups).or_else(settings).or_else(setting)
     }
 
+    /// This request is made now.
+    pub(crate) fn begin(&mut self, fetch: Fetch) {
+        (self.under_way, self.again) = (Some(fetch), false);
+    }
+
     /// A page came; `last`: the user to go on after, if it was full. Says whether all are fetched now.
     pub(crate) fn page(&mut self, last: Option<UserId>) -> bool {
-        self.succeeded();
-        self.all = last.map(Some);
+        if self.succeeded() {
+            self.all = last.map(Some);
+        }
         self.all.is_none()
     }
 
-    /// A single one came.
-    pub(crate) fn settled(&mut self, user: UserId) {
-        self.succeeded();
-        self.users.remove(&user);
+    /// A single one came. Says whether it is settled by that.
+    pub(crate) fn settled(&mut self, user: UserId) -> bool {
+        let is_settled = self.succeeded();
+        if is_settled {
+            self.users.remove(&user);
+        }
+        is_settled
     }
 
-    /// A group came.
-    pub(crate) fn group_settled(&mut self, group: ConversationId) {
-        self.succeeded();
-        self.groups.remove(&group);
+    /// A group came. Says whether it is settled by that.
+    pub(crate) fn group_settled(&mut self, group: ConversationId) -> bool {
+        let is_settled = self.succeeded();
+        if is_settled {
+            self.groups.remove(&group);
+        }
+        is_settled
     }
 
     /// A page of settings came. Says whether all are fetched now.
     pub(crate) fn settings_page(&mut self, next: Option<ConversationId>) -> bool {
-        self.succeeded();
-        self.all_settings = next.map(Some);
+        if self.succeeded() {
+            self.all_settings = next.map(Some);
+        }
         self.all_settings.is_none()
     }
 
-    /// A single setting came.
-    pub(crate) fn setting_settled(&mut self, conversation: ConversationId) {
-        self.succeeded();
-        self.settings.remove(&conversation);
+    /// A single setting came. Says whether it is settled by that.
+    pub(crate) fn setting_settled(&mut self, conversation: ConversationId) -> bool {
+        let is_settled = self.succeeded();
+        if is_settled {
+            self.settings.remove(&conversation);
+        }
+        is_settled
     }
 
     /// Whether this group is to be fetched.
@@ -130,12 +157,16 @@ impl Due {
         self.groups.contains(&group)
     }
 
-    fn succeeded(&mut self) {
+    /// An answer came. Says whether it counts: it does not if what was asked for became due again meanwhile.
+    fn succeeded(&mut self) -> bool {
         self.failures = 0;
         self.retry_at = None;
+        self.under_way = None;
+        !std::mem::take(&mut self.again)
     }
 
     pub(crate) fn failed(&mut self, now: Instant) {
+        (self.under_way, self.again) = (None, false);
         self.failures += 1;
         let pause = PAUSE_MIN * 2u32.pow(self.failures.min(8) - 1);
         self.retry_at = Some(now + pause.min(PAUSE_MAX));
@@ -160,5 +191,58 @@ impl Due {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.retry_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due() -> Due {
+        Due::new(&Snapshot { relations_loaded: true, settings_loaded: true, ..Snapshot::default() })
+    }
+
+    /// Of each kind: what becomes due again while it is fetched is fetched again, and then it is settled.
+    #[test]
+    fn what_becomes_due_while_it_is_fetched_stays_due() {
+        let (user, id) = (UserId(7), ConversationId::from_bytes([7; 16]));
+        type Case = (fn(&mut Due), fn(&mut Due) -> bool);
+        let cases: [Case; 5] = [
+            (|due| due.user(UserId(7)), |due| due.settled(UserId(7))),
+            (
+                |due| due.group(ConversationId::from_bytes([7; 16])),
+                |due| due.group_settled(ConversationId::from_bytes([7; 16])),
+            ),
+            (
+                |due| due.setting(ConversationId::from_bytes([7; 16])),
+                |due| due.setting_settled(ConversationId::from_bytes([7; 16])),
+            ),
+            (Due::all, |due| due.page(None)),
+            (Due::all_settings, |due| due.settings_page(None)),
+        ];
+        let now = Instant::now();
+        for (number, (mark, settle)) in cases.into_iter().enumerate() {
+            let mut due = due();
+            mark(&mut due);
+            let asked = due.next(now).expect("it is due");
+            due.begin(asked);
+            // Something else does not matter.
+            due.user(UserId(99));
+            mark(&mut due);
+            assert!(!settle(&mut due), "case {number}: the answer is from before");
+            due.users.remove(&UserId(99));
+            assert_eq!(due.next(now), Some(asked), "case {number}");
+            due.begin(asked);
+            assert!(settle(&mut due), "case {number}");
+            assert_eq!(due.next(now), None, "case {number}");
+        }
+        let mut due = due();
+        due.group(id);
+        due.begin(Fetch::Group(id));
+        due.group(id);
+        due.failed(now);
+        due.user(user);
+        due.begin(Fetch::Group(id));
+        assert!(due.group_settled(id), "what was asked for after a failure is new");
     }
 }

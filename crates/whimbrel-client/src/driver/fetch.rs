@@ -70,6 +70,7 @@ impl Driver {
                 Fetch::Group(id) => self.engine.newest_key_version(id),
                 _ => 0,
             };
+            self.engine.due.begin(next);
             self.job = Some(Box::pin(fetch(AuthorizedRest::new(self.auth.clone()), next, key_after)));
         }
     }

@@ -72,9 +72,10 @@ impl Engine {
 
     /// A group as REST tells of it; `None`: there is none that one may know of.
     pub(crate) fn learn_group(&mut self, id: ConversationId, fetched: Option<(GroupInfo, Vec<RelationKey>)>) {
-        self.due.group_settled(id);
-        self.batch.commit.groups_due.retain(|due| *due != id);
-        self.batch.commit.groups_settled.push(id);
+        if self.due.group_settled(id) {
+            self.batch.commit.groups_due.retain(|due| *due != id);
+            self.batch.commit.groups_settled.push(id);
+        }
         let Some((info, keys)) = fetched else {
             return self.batch.events.push(Event::GroupChanged { group: id });
         };
@@ -106,9 +107,10 @@ impl Engine {
 
     /// One setting, asked for; `None`: it was never changed.
     pub(crate) fn setting(&mut self, id: ConversationId, setting: Option<Setting>, now: Instant) {
-        self.due.setting_settled(id);
-        self.batch.commit.settings_due.retain(|due| *due != id);
-        self.batch.commit.settings_settled.push(id);
+        if self.due.setting_settled(id) {
+            self.batch.commit.settings_due.retain(|due| *due != id);
+            self.batch.commit.settings_settled.push(id);
+        }
         if let Some(setting) = setting {
             self.learn_setting(setting, now);
         }

@@ -98,9 +98,10 @@ impl Engine {
 
     /// One relation; `None` when there is no such user any more.
     pub(crate) fn relation(&mut self, user: UserId, relation: Option<Relation>) {
-        self.due.settled(user);
-        self.batch.commit.relations_due.retain(|due| *due != user);
-        self.batch.commit.relations_settled.push(user);
+        if self.due.settled(user) {
+            self.batch.commit.relations_due.retain(|due| *due != user);
+            self.batch.commit.relations_settled.push(user);
+        }
         if let Some(relation) = relation {
             self.learn_relation(relation);
         }
