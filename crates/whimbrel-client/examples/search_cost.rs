@@ -1,6 +1,6 @@
 //! What searching a device's own store costs: nothing opened is stored, so messages are opened as they are looked at.
 //!
-//! `cargo run --release -p whimbrel-client --example search_cost [-- MESSAGES]`
+//! `cargo run --release -p whimbrel-client --example search_cost [-- MESSAGES]` (100,000 if left out; the fake server takes longest)
 //!
 //! A device on a file gets so many sealed messages of 100 bytes, in one conversation. Then it is searched for a word that
 //! nobody has said (everything is looked at), for one that stands in one message of a thousand (a page of 50), and for one
