@@ -20,8 +20,8 @@ use crate::timeline::NewRow;
 
 const INSERT: &str = "INSERT INTO message_text (conv,at,seq,sender,kind,text,words) ";
 const OVER: &str = " ON DUPLICATE KEY UPDATE text=VALUES(text),words=VALUES(words);";
-/// What stands there is newer.
-const BESIDE: &str = " ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
+/// What stands there is newer, and stays.
+const INSERT_BESIDE: &str = "INSERT IGNORE INTO message_text (conv,at,seq,sender,kind,text,words) ";
 /// Of these messages; `m` is the message.
 const DROP: &str = "DELETE t FROM message m FORCE INDEX (PRIMARY) STRAIGHT_JOIN message_text t \
      ON t.conv=m.conv AND t.at=m.at AND t.seq=m.seq WHERE ";
@@ -55,7 +55,7 @@ impl Texts {
                 Deed::Append(more) => texts.appends.push((place, more)),
             }
         }
-        texts.parts.extend(put_all(&put, OVER));
+        texts.parts.extend(put_all(&put));
         texts.parts.extend(drops.chunks(STATEMENT).map(drop_all));
         texts
     }
@@ -65,28 +65,32 @@ impl Texts {
 pub(super) type Said = (Place, (UserId, MessageKind, u64), String);
 
 /// New texts, in as many statements as they need.
-fn put_all(all: &[Said], again: &'static str) -> Vec<Text> {
+fn put_all(all: &[Said]) -> Vec<Text> {
     let mut parts = Vec::new();
     let mut part = Text::default();
-    for ((conversation, seq), (sender, kind, at), said) in all {
+    for said in all {
         if part.is_empty() {
             part.words(INSERT).words("VALUES (");
         } else {
             part.words(",(");
         }
-        part.bytes(conversation.as_bytes()).words(",").number(*at).words(",").number(seq.0).words(",");
-        part.number(sender.0).words(",").number(kind.0.into()).words(",").bytes(said.as_bytes()).words(",'");
-        part.letters(&words::of_text(*conversation, *sender, said)).words("')");
+        push_said(&mut part, said);
         if part.len() > BYTES {
-            part.words(again);
+            part.words(OVER);
             parts.push(std::mem::take(&mut part));
         }
     }
     if !part.is_empty() {
-        part.words(again);
+        part.words(OVER);
         parts.push(part);
     }
     parts
+}
+
+fn push_said(part: &mut Text, ((conversation, seq), (sender, kind, at), said): &Said) {
+    part.bytes(conversation.as_bytes()).words(",").number(*at).words(",").number(seq.0).words(",");
+    part.number(sender.0).words(",").number(kind.0.into()).words(",").bytes(said.as_bytes()).words(",'");
+    part.letters(&words::of_text(*conversation, *sender, said)).words("')");
 }
 
 /// A message that stands says this now, if it can be read at all.
@@ -254,9 +258,19 @@ pub(super) async fn said_before(
     said(db, id, places, " LOCK IN SHARE MODE").await
 }
 
-/// Takes it up, where nobody has done so and nothing was placed since.
+/// Takes it up, where nobody has done so and nothing was placed since. A statement for each: MySQL leaves rows out of the
+/// full-text index that stand in one statement with a row that is there already.
 pub(super) async fn put_beside(db: &mut MySqlConnection, said: &[Said]) -> Result<(), sqlx::Error> {
-    for part in put_all(said, BESIDE) {
+    let mut part = Text::default();
+    for said in said {
+        part.words(INSERT_BESIDE).words("VALUES (");
+        push_said(&mut part, said);
+        part.words(";");
+        if part.len() > BYTES {
+            std::mem::take(&mut part).run(db).await?;
+        }
+    }
+    if !part.is_empty() {
         part.run(db).await?;
     }
     Ok(())
