@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
@@ -328,10 +330,15 @@ impl Doors for Through {
     }
 }
 
-/// An address whose port was free a moment ago, below the range from which clients' own ends are taken.
+/// An address whose port was free a moment ago, below the range from which clients' own ends are taken; in one process never
+/// the same again, since whoever was given it first may not listen yet.
 fn free_port() -> anyhow::Result<SocketAddr> {
-    let start = u16::from_ne_bytes([uuid::Uuid::new_v4().as_bytes()[0], uuid::Uuid::new_v4().as_bytes()[1]]);
-    let ports = (0..1000u16).map(|step| 15_000 + start.wrapping_add(step) % 15_000);
+    static NEXT: OnceLock<AtomicU16> = OnceLock::new();
+    let next = NEXT.get_or_init(|| {
+        let [high, low, ..] = *uuid::Uuid::new_v4().as_bytes();
+        AtomicU16::new(u16::from_ne_bytes([high, low]))
+    });
+    let ports = (0..1000).map(|_| 15_000 + next.fetch_add(1, Ordering::Relaxed) % 15_000);
     let listener = ports.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).next();
     Ok(listener.context("no free port")?.local_addr()?)
 }
