@@ -204,6 +204,12 @@ impl<'a> Page<'a> {
         self.hits.push(Hit { conversation, seq, sender, kind, at: place.at, snippet });
     }
 
+    /// Passes over a place whose text is gone since it was proposed.
+    pub(crate) fn pass(&mut self, place: Place) {
+        self.looked += 1;
+        self.last = Some(place);
+    }
+
     /// Counts work that found no text to look at.
     pub(crate) fn spend(&mut self, work: usize) {
         self.looked += work;
@@ -218,6 +224,17 @@ impl<'a> Page<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// However many of what was proposed is gone: there is more behind it.
+    #[test]
+    fn a_page_of_which_all_is_gone_says_where_to_go_on() {
+        let query = SearchQuery::new(Terms::parse("word").expect("a word"));
+        let mut page = Page::new(&query, 10);
+        (1..=SEARCH_LOOK_MAX as u64).rev().for_each(|at| page.pass(Place::before(at)));
+        assert_eq!(page.room(), 0);
+        let found = page.found(false, By::Index);
+        assert_eq!((found.hits.len(), found.next), (0, Some(Place::before(1))));
+    }
 
     #[test]
     fn a_place_is_read_as_it_was_written() {

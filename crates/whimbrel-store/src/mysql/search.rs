@@ -155,7 +155,10 @@ async fn by_index(
                 return Ok(page.found(false, By::Index));
             }
             // What was taken back since is gone.
-            let Some(candidate) = found.remove(&key.place()) else { continue };
+            let Some(candidate) = found.remove(&key.place()) else {
+                page.pass(key.place());
+                continue;
+            };
             let is_seen =
                 known.get(&key.conversation).and_then(Option::as_ref).is_some_and(|sight| sight.sees(key.seq));
             page.look(candidate, is_seen);
