@@ -1,13 +1,13 @@
 //! A timeline in memory with the engine's two unique keys, and faults to order.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use whimbrel_core::{
-    Audience, BatchId, ConversationId, CursorMoved, Cursors, DeviceId, DirectStanding, Draft, GroupStanding, Members,
-    Message, MessageId, MessageKind, Role, Seq, Standing, SyncAnswer, SyncQuestion, TransferId, UserId,
+    Audience, BatchId, ConversationId, CursorMoved, Cursors, DeviceId, DirectStanding, Draft, FileId, GroupStanding,
+    Members, Message, MessageId, MessageKind, Role, Seq, Standing, SyncAnswer, SyncQuestion, TransferId, UserId,
 };
 use whimbrel_store::{
     CommitError, Delivered, DraftsEntry, Entry, FoundRow, Head, NewRow, PlaceBatch, Record, StoreError, Target,
@@ -42,6 +42,11 @@ pub(crate) struct State {
     pub(crate) finds: usize,
     pub(crate) standing_reads: usize,
     pub(crate) target_reads: usize,
+    pub(crate) file_reads: usize,
+    /// Files that are whole.
+    pub(crate) files: HashSet<(FileId, UserId)>,
+    /// A file that goes as soon as somebody has asked which ones are there.
+    pub(crate) goes: Option<FileId>,
     /// How often the engine was reached anew.
     pub(crate) connections: u64,
     /// It goes back, and is reached anew, before the next commit.
@@ -159,6 +164,9 @@ impl State {
             if self.find(message.conversation, message.sender, message.message_id).is_some() {
                 return Err(CommitError::IdTaken);
             }
+            if message.kind.file(&message.body).is_some_and(|file| !self.files.contains(&(file, message.sender))) {
+                return Err(CommitError::NoFile);
+            }
         }
         Ok(())
     }
@@ -239,6 +247,16 @@ impl Timeline for Shelf {
         let mut state = self.state.lock();
         state.target_reads += 1;
         Ok(of.iter().map(|at| state.target(at)).collect())
+    }
+
+    async fn files(&self, of: &[(FileId, UserId)]) -> Result<Vec<bool>, StoreError> {
+        let mut state = self.state.lock();
+        state.file_reads += 1;
+        let there = of.iter().map(|file| state.files.contains(file)).collect();
+        if let Some(file) = state.goes.take() {
+            state.files.retain(|(id, _)| *id != file);
+        }
+        Ok(there)
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {
@@ -327,6 +345,12 @@ fn row(conversation: ConversationId, seq: u64, sender: UserId, text: &str) -> Ne
 pub(crate) fn about(kind: MessageKind, seq: u64, rest: &str) -> Draft {
     let body = [&seq.to_be_bytes()[..], rest.as_bytes()].concat();
     Draft { kind, body: body.into(), ..draft("") }
+}
+
+/// A draft that comes with a file.
+pub(crate) fn with_file(file: FileId, rest: &str) -> Draft {
+    let body = [&file.as_bytes()[..], rest.as_bytes()].concat();
+    Draft { kind: MessageKind::IMAGE, body: body.into(), ..draft("") }
 }
 
 /// One with another kind.

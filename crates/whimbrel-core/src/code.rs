@@ -178,6 +178,8 @@ refusals! {
     BadBody = 16, "bad_body", "The message is not in the form that its kind has.";
     /// The stream that this would add to has ended.
     Finished = 17, "finished", "The message is finished.";
+    /// The file that it comes with is not there (any more), is not whole, or is somebody else's: nobody would get it.
+    NoFile = 18, "no_file", "The file of this message is not there. Send it again.";
 }
 
 impl fmt::Display for Refusal {

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 use whimbrel_core::{
-    BodyHash, ConversationId, CursorMoved, Cursors, Members, Message, MessageId, MessageKind, Seq, Standing,
+    BodyHash, ConversationId, CursorMoved, Cursors, FileId, Members, Message, MessageId, MessageKind, Seq, Standing,
     SyncAnswer, SyncQuestion, UserId,
 };
 
@@ -90,6 +90,9 @@ pub enum CommitError {
     /// One of these message ids was placed before.
     #[error("a message id is taken")]
     IdTaken,
+    /// A row comes with a file that is not there, is not whole, or is not its sender's.
+    #[error("a file is missing")]
+    NoFile,
     /// The engine refuses this row for good.
     #[error("row {index} is refused: {reason}")]
     RowRefused {
@@ -133,6 +136,10 @@ pub trait Timeline: Send + Sync + 'static {
 
     /// The messages at these places, in their order; `None` where there is none. One round trip; as new as the call.
     async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError>;
+
+    /// Whether these files are there, whole and their users' own, in their order: else no message comes with them. One
+    /// round trip; as new as the call.
+    async fn files(&self, of: &[(FileId, UserId)]) -> Result<Vec<bool>, StoreError>;
 
     /// Commits the batch, all or nothing; it is on disk when this returns. Gives back the batch (whose rows are to be
     /// announced) and every member's cursor that was named, raised or not, as it stands now.

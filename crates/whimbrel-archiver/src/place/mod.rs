@@ -12,7 +12,7 @@
 //! - A sender is refused only by a head (and, in groups, a standing) that was read for it, and only after its id was
 //!   looked up since then: a retry of a placed message gets its seq, whatever was changed between the people since.
 //! - Standings are read after the head, and what follow-ups are about after both: a change in between is a row, so it
-//!   collides.
+//!   collides. Which files are there is asked last; that one goes in between is no row, and the commit notices it.
 //! - Rows that are found instead of placed are told again: whoever placed them may not have told anybody.
 
 mod heads;
@@ -23,6 +23,8 @@ mod settle;
 mod slots;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_files;
 #[cfg(test)]
 mod tests_groups;
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! What the same batch does to a target counts too: an edit behind its message's recall is refused, also when neither is
 //! committed yet.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use whimbrel_core::{
-    Action, ConversationId, Members, Message, MessageKind, Refusal, Role, Seq, Speak, Standing, UserId, limits,
+    Action, ConversationId, FileId, Members, Message, MessageKind, Refusal, Role, Seq, Speak, Standing, UserId, limits,
 };
 use whimbrel_store::Target;
 
@@ -16,11 +16,15 @@ pub(super) type Standings = HashMap<(ConversationId, UserId), Option<Standing>>;
 /// What follow-ups are about; `None` where nothing stands.
 pub(super) type Targets = HashMap<(ConversationId, Seq), Option<Target>>;
 
+/// Files that may be said, each by its owner.
+pub(super) type Files = HashSet<(FileId, UserId)>;
+
 /// What rights depend on.
 #[derive(Debug, Default)]
 pub(super) struct Sight {
     pub(super) standings: Standings,
     pub(super) targets: Targets,
+    pub(super) files: Files,
     /// How long an author may take a message back, milliseconds.
     pub(super) recall_within: u64,
     /// Milliseconds since 1970.
@@ -49,6 +53,11 @@ impl Sight {
         let may = |action| standing.is_some_and(|standing| standing.role.may(action));
         if kind == MessageKind::CALL && !may(Action::Call) {
             return Err(Refusal::NotAllowed);
+        }
+        if let Some(file) = kind.file(&slot.draft.body)
+            && !self.files.contains(&(file, slot.sender))
+        {
+            return Err(Refusal::NoFile);
         }
         if !kind.is_follow_up() {
             return Ok(());

@@ -4,12 +4,12 @@ use hashbrown::HashSet;
 use metrics::{counter, histogram};
 use tokio::time::sleep;
 use tracing::{error, warn};
-use whimbrel_core::{ConversationId, MessageKind, PlacedRow, Refusal, Seq};
+use whimbrel_core::{ConversationId, FileId, MessageKind, PlacedRow, Refusal, Seq, UserId};
 use whimbrel_store::{CommitError, PlaceBatch, StoreError};
 
 use super::plan::{Ends, Plan, plan};
-use super::rights::{Sight, Targets};
-use super::slots::{Fate, Name};
+use super::rights::{Files, Sight, Targets};
+use super::slots::{Fate, Name, Slot};
 use super::{Job, Placer, now_ms};
 use whimbrel_store::DeadLetter;
 
@@ -101,7 +101,21 @@ impl Placer {
             Some((slot.conversation, targets.get(&place).copied().flatten()?.sender))
         });
         let standings = self.heads.standings(ends, senders.chain(taken_back)).await?;
-        Ok(Sight { standings, targets, recall_within: self.recall_within, now: now_ms() })
+        let files = self.files(open()).await?;
+        Ok(Sight { standings, targets, files, recall_within: self.recall_within, now: now_ms() })
+    }
+
+    /// Which of the files that these come with may be said by them.
+    async fn files(&self, slots: impl Iterator<Item = &Slot>) -> Result<Files, Trouble> {
+        let named = slots.filter_map(|slot| Some((slot.draft.kind.file(&slot.draft.body)?, slot.sender)));
+        let mut named: Vec<(FileId, UserId)> = named.collect();
+        if named.is_empty() {
+            return Ok(Files::new());
+        }
+        named.sort_unstable();
+        named.dedup();
+        let there = self.timeline.files(&named).await?;
+        Ok(named.into_iter().zip(there).filter_map(|(file, is_there)| is_there.then_some(file)).collect())
     }
 
     /// Refuses whom the plan refuses, if that is sure. `false`: something was read, plan again.
@@ -151,6 +165,14 @@ impl Placer {
                         return Err(Trouble::Unclear("an id is taken, and nothing stands under it".into()));
                     }
                     self.collided(plan, tries).await?;
+                }
+            }
+            CommitError::NoFile => {
+                // It was there when it was asked for; the next question says which one is not any more.
+                counter!("whimbrel_archiver_retries_total", "reason" => "no_file").increment(1);
+                tries.contradictions += 1;
+                if tries.contradictions >= CONTRADICTIONS_MAX {
+                    return Err(Trouble::Unclear("a file is missing, and all of them are there".into()));
                 }
             }
             CommitError::RowRefused { index, reason } => match plan.slots.get(index) {

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use whimbrel_core::{FileId, MessageKind, Seq, UserId};
+use whimbrel_core::{Cursors, FileId, MessageKind, Seq, UserId};
 
 use super::Stores;
 use super::company::{Company, join};
 use super::people::{Lane, people};
 use crate::filing::{FileError, FileRow, FileState, Kept, NewFile, NewPicture, Picture, Usage};
 use crate::groups::GroupChange;
-use crate::{NewRow, PlaceBatch};
+use crate::{CommitError, CursorWrite, NewRow, PlaceBatch};
 
 const ROOM: Usage = Usage { bytes: 1000, files: 8, uploads: 3 };
+const READ: Cursors = Cursors { delivered: Seq(1), read: Seq(1) };
 /// Later than everything.
 const LATER: u64 = 1 << 40;
 
-fn new(owner: UserId) -> NewFile {
+/// A file to be.
+pub(super) fn new(owner: UserId) -> NewFile {
     NewFile {
         id: FileId::generate(),
         owner,
@@ -31,7 +33,8 @@ fn new(owner: UserId) -> NewFile {
     }
 }
 
-async fn whole(stores: &Stores, file: NewFile) -> FileId {
+/// The same, whole.
+pub(super) async fn whole(stores: &Stores, file: NewFile) -> FileId {
     let id = file.id;
     stores.files.announce(file, ROOM, 10).await.expect("room");
     stores.files.complete(id, Kept::Own, None, 20).await.expect("there");
@@ -210,20 +213,32 @@ pub async fn a_removed_member_reads_what_was_said_before_and_nothing_after(store
     assert!(!reads(stores, member, before).await && !reads(stores, member, since).await);
 }
 
-/// Another's file, one that is not whole, one that is not there: the message is placed, and gives nobody anything.
+/// Another's file, one that is not whole, one that is not there: nothing of the batch is placed, whatever else is in it, and
+/// asking beforehand says which one it is. Once it is whole it is placed.
 pub async fn a_message_refers_only_to_whole_files_of_its_sender(stores: &Stores) {
     let mut lane = lane(stores).await;
     let [one, two] = lane.users;
-    let secret = whole(stores, new(one)).await;
+    let (secret, own) = (whole(stores, new(one)).await, whole(stores, new(two)).await);
     let half = new(two);
     stores.files.announce(half.clone(), ROOM, 10).await.expect("room");
-    for file in [secret, half.id, FileId::generate()] {
-        let row = with_file(lane.row(1), file);
-        commit(stores, vec![row]).await;
+    let asked = [secret, half.id, own, FileId::generate()].map(|file| (file, two));
+    assert_eq!(stores.timeline.files(&asked).await.expect("answers"), [false, false, true, false]);
+    assert_eq!(stores.timeline.files(&[]).await.expect("answers"), [false; 0]);
+    let (first, second, third) = (lane.row(1), lane.row(1), lane.row(1));
+    for (file, _) in [asked[0], asked[1], asked[3]] {
+        let rows = vec![first.clone(), with_file(second.clone(), own), with_file(third.clone(), file)];
+        for cursors in [Vec::new(), vec![CursorWrite { conversation: lane.conversation, user: one, cursors: READ }]] {
+            let refused = stores.timeline.commit(PlaceBatch { rows: rows.clone(), cursors }).await;
+            assert!(matches!(refused, Err((_, CommitError::NoFile))), "{refused:?}");
+        }
+        assert!(
+            stores.timeline.read(lane.conversation, Seq(first.message.seq.0 - 1), 9).await.expect("answers").is_empty()
+        );
     }
-    assert!(!reads(stores, two, secret).await);
+    assert!(!reads(stores, two, secret).await && !reads(stores, one, own).await);
     stores.files.complete(half.id, Kept::Own, None, 20).await.expect("there");
-    assert!(!reads(stores, one, half.id).await);
+    commit(stores, vec![first, with_file(second, own), with_file(third, half.id)]).await;
+    assert!(reads(stores, one, half.id).await && reads(stores, one, own).await);
     let mut short = lane.row(0);
     short.message.kind = MessageKind::IMAGE;
     short.message.body = Bytes::from_static(b"short");
@@ -348,7 +363,7 @@ pub async fn encrypted_content_is_not_found_by_its_hash(stores: &Stores) {
 }
 
 /// A file is said while it is collected, again and again: either it is there for both afterwards, or it was gone before it
-/// was said.
+/// was said, and the message is not placed.
 pub async fn attaching_and_collecting_at_once_never_lose_a_file(stores: &Stores) {
     let mut lane = lane(stores).await;
     let [owner, other] = lane.users;
@@ -362,13 +377,20 @@ pub async fn attaching_and_collecting_at_once_never_lose_a_file(stores: &Stores)
             if round % 3 == 0 {
                 tokio::task::yield_now().await;
             }
-            let batch = PlaceBatch { rows: vec![row], cursors: Vec::new() };
-            timeline.commit(batch).await.map_err(|(_, error)| error).expect("places are free");
+            timeline.commit(PlaceBatch { rows: vec![row], cursors: Vec::new() }).await
         };
-        let ((), done) = tokio::join!(place, files.collect(LATER, LATER, 10));
+        let (placed, done) = tokio::join!(place, files.collect(LATER, LATER, 10));
         let gone = done.expect("answers") > 0;
         assert_eq!(reads(stores, owner, file).await, !gone, "round {round}");
         assert_eq!(reads(stores, other, file).await, !gone, "round {round}");
+        match placed {
+            Ok(_) => assert!(!gone, "round {round}"),
+            Err((_, CommitError::NoFile)) if gone => lane.takes_back_row(0),
+            Err((_, error)) => panic!("round {round}: {error}"),
+        }
+        if gone {
+            continue;
+        }
         let recall = about(lane.follow_up(0), MessageKind::RECALL, seq.0);
         commit(stores, vec![recall]).await;
         assert!(collected(stores, LATER).await.contains(&content));

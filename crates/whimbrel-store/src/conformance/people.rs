@@ -100,6 +100,13 @@ impl Lane {
         draft_row(self.conversation, self.seq, self.users[side], self.n, self.own[side])
     }
 
+    /// The last row, which this one said, was not placed.
+    pub fn takes_back_row(&mut self, side: usize) {
+        self.seq -= 1;
+        self.n -= 1;
+        self.own[side] -= 1;
+    }
+
     /// The next row, by the first (0) or the second (1), which does not count.
     pub fn follow_up(&mut self, side: usize) -> NewRow {
         self.seq += 1;

@@ -8,8 +8,10 @@ use whimbrel_core::{ConversationId, Message, MessageKind, Seq, UserId};
 
 use super::Stores;
 use super::company::{Company, join};
+use super::filing;
 use super::keeping::{retain, sweep_all};
 use super::people::{Dice, Lane, people};
+use crate::filing::NewFile;
 use crate::groups::GroupChange;
 use crate::search::texts::bodies;
 use crate::search::{By, Found, Hit, SearchQuery};
@@ -170,6 +172,8 @@ pub async fn only_what_is_readable_is_found(stores: &Stores) {
     let broken = chat.row(0, MessageKind::TEXT, b"\xff\xffhidden words".to_vec());
     let reaction = chat.about(MessageKind::REACTION, chat.lane.seq, "hidden words");
     let attached = chat.row(1, MessageKind::IMAGE, bodies::attachment("words.jpg", "Look at the words"));
+    let file = attached.message.kind.file(&attached.message.body).expect("it names one");
+    filing::whole(stores, NewFile { id: file, ..filing::new(attached.message.sender) }).await;
     let at = attached.message.seq.0;
     commit(stores, vec![sealed, broken, reaction, attached]).await;
     assert_eq!(chat.found("words").await, [at]);

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use whimbrel_core::{ConversationId, FileId, Seq, UserId};
 
+use super::error::number;
 use super::text::Text;
 use crate::timeline::NewRow;
 
@@ -36,12 +37,15 @@ const TAKE_BACK: &str = "UPDATE message FORCE INDEX (PRIMARY) SET body='' WHERE 
 const CUT: &str = "UPDATE follow_up f STRAIGHT_JOIN message m ON m.conv=f.conv AND m.seq=f.seq \
      SET m.body=LEFT(m.body,8) WHERE (";
 
-/// Whole files of the sender's: locked, then noted. `v`: file, sender, place.
+/// Whole files of the sender's: locked, then noted. `v`: file, sender, place. One that is not there (any more) is noted as
+/// NULL, which the column does not take ([`is_missing_file`]): so the lock decides, whatever was read before.
 const FILES: &str = "UPDATE (";
 const FILES_NEEDED: &str = ") v STRAIGHT_JOIN file f ON f.id=v.f AND f.owner=v.u AND f.state=2 SET f.idle_since=NULL;";
 const FILES_BY: &str = "INSERT INTO file_use (file,conv,seq) SELECT f.id,v.c,v.s FROM (";
-const FILES_NOTED: &str = ") v STRAIGHT_JOIN file f ON f.id=v.f AND f.owner=v.u AND f.state=2 WHERE 1=1 \
+const FILES_NOTED: &str = ") v LEFT JOIN file f ON f.id=v.f AND f.owner=v.u AND f.state=2 WHERE 1=1 \
      ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
+/// `ER_BAD_NULL_ERROR`.
+const NULL_REFUSED: u16 = 1048;
 /// Idle from now on. A file that came with other messages too is not: collecting finds out.
 const FREED: &str = "UPDATE file_use u STRAIGHT_JOIN file f ON f.id=u.file SET f.idle_since=";
 const UNUSED: &str = "DELETE FROM file_use WHERE (";
@@ -161,4 +165,11 @@ impl Effects {
             }
         }
     }
+}
+
+/// Whether a packet of effects failed because a message comes with a file that is not there: no other table has a column of
+/// this name.
+pub(super) fn is_missing_file(error: &sqlx::Error) -> bool {
+    number(error) == Some(NULL_REFUSED)
+        && error.as_database_error().is_some_and(|said| said.message().contains("'file'"))
 }

@@ -12,7 +12,7 @@ use whimbrel_core::{CursorMoved, Seq};
 
 use super::MySqlStore;
 use super::change::undo;
-use super::effects::Effects;
+use super::effects::{Effects, is_missing_file};
 use super::error::{Fault, duplicate_key, number};
 use super::raise::raise;
 use super::text::Text;
@@ -186,6 +186,7 @@ fn meaning(first: usize, error: sqlx::Error) -> Fault<CommitError> {
     match duplicate_key(&error) {
         Some("PRIMARY") => return Fault::Own(CommitError::SeqTaken),
         Some("message_identity") => return Fault::Own(CommitError::IdTaken),
+        _ if is_missing_file(&error) => return Fault::Own(CommitError::NoFile),
         _ => {}
     }
     if number(&error).is_some_and(|number| REFUSED.contains(&number)) {

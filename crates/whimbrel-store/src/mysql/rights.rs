@@ -1,12 +1,13 @@
-//! What a row's rights depend on beyond its head: a sender's standing in a group, the message that a follow-up is about.
+//! What a row's rights depend on beyond its head: a sender's standing in a group, the message that a follow-up is about,
+//! the file that a message comes with.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use sqlx::Row;
 use sqlx::mysql::MySqlConnection;
-use whimbrel_core::{ConversationId, MessageKind, Role, Seq, Standing, UserId};
+use whimbrel_core::{ConversationId, FileId, MessageKind, Role, Seq, Standing, UserId};
 
 use super::text::Text;
-use super::value::{conversation, number, seq, unreadable, user};
+use super::value::{bytes, conversation, number, seq, unreadable, user};
 use crate::timeline::Target;
 
 const STANDINGS: &str = "SELECT conv, user, role, muted_until, \
@@ -21,6 +22,8 @@ const TARGETS: &str = "SELECT m.conv, m.seq, m.sender, m.kind, m.at, OCTET_LENGT
      (SELECT f.seq FROM follow_up f FORCE INDEX (PRIMARY) WHERE f.conv=m.conv AND f.target=m.seq \
      ORDER BY f.seq DESC LIMIT 1)) \
      FROM message m FORCE INDEX (PRIMARY) WHERE (";
+
+const FILES: &str = "SELECT id, owner FROM file FORCE INDEX (PRIMARY) WHERE state=2 AND (";
 
 /// Keys in one statement. Each is a range of its own for the server, whose room to find ranges in is bounded.
 const STATEMENT: usize = 512;
@@ -71,6 +74,21 @@ pub(super) async fn targets(
         found.insert((conversation(row, 0)?, seq(row, 1)?), target);
     }
     Ok(wanted.iter().map(|key| found.get(key).copied()).collect())
+}
+
+/// Whether these files are whole and these users' own, in their order.
+pub(super) async fn files(db: &mut MySqlConnection, wanted: &[(FileId, UserId)]) -> Result<Vec<bool>, sqlx::Error> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = keys(FILES, wanted, |text, (file, _)| {
+        text.words("id=").bytes(file.as_bytes());
+    });
+    let mut found = HashSet::new();
+    for row in text.run(db).await?.iter().flatten() {
+        found.insert((FileId::from_bytes(bytes(row, 0)?), user(row, 1)?));
+    }
+    Ok(wanted.iter().map(|key| found.contains(key)).collect())
 }
 
 /// As many statements as these keys need, in one text.

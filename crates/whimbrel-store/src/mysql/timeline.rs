@@ -5,7 +5,8 @@ use bytes::Bytes;
 use sqlx::Row;
 use sqlx::mysql::MySqlRow;
 use whimbrel_core::{
-    ConversationId, CursorMoved, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer, SyncQuestion, UserId,
+    ConversationId, CursorMoved, FileId, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer, SyncQuestion,
+    UserId,
 };
 
 use super::value::{conversation, device, message_id, number, seq, user};
@@ -35,6 +36,10 @@ impl Timeline for MySqlStore {
 
     async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
         self.read(async |db| Ok(rights::targets(db, of).await?)).await
+    }
+
+    async fn files(&self, of: &[(FileId, UserId)]) -> Result<Vec<bool>, StoreError> {
+        self.read(async |db| Ok(rights::files(db, of).await?)).await
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Result<(PlaceBatch, Vec<CursorMoved>), (PlaceBatch, CommitError)> {

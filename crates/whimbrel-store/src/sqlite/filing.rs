@@ -6,11 +6,12 @@ use rusqlite::{Connection, Row, params};
 use whimbrel_core::{ConversationId, FileId, Message, Seq, UserId};
 
 use super::SqliteStore;
-use super::value::{all, first_row, number, run, small, sql, unreadable, user};
+use super::value::{all, first, first_row, number, run, small, sql, unreadable, user};
 use crate::StoreError;
 use crate::filing::{
     ContentHash, FileError, FileRow, FileState, Files, Kept, NewFile, NewPicture, Nonce, Picture, Usage,
 };
+use crate::timeline::CommitError;
 
 macro_rules! columns {
     () => {
@@ -48,8 +49,7 @@ const OLDER: &str =
     concat!(columns!(), "WHERE owner = ?1 AND (created_at, id) < (?3, ?4) ORDER BY created_at DESC, id DESC LIMIT ?2");
 
 /// A message came with a file of its sender's.
-const USE: &str = "INSERT OR IGNORE INTO file_use (file, conv, seq) \
-     SELECT id, ?2, ?3 FROM file WHERE id = ?1 AND owner = ?4 AND state = 2";
+const USE: &str = "INSERT OR IGNORE INTO file_use (file, conv, seq) VALUES (?1, ?2, ?3)";
 
 #[async_trait]
 impl Files for SqliteStore {
@@ -165,13 +165,20 @@ impl Files for SqliteStore {
     }
 }
 
+/// Whether a message of this user's may come with the file: it is whole, and theirs.
+pub(super) fn may_be_said(db: &Connection, file: FileId, owner: UserId) -> rusqlite::Result<bool> {
+    let query = "SELECT 1 FROM file WHERE id = ?1 AND owner = ?2 AND state = 2";
+    Ok(first::<i64>(db, query, params![file.as_bytes(), sql(owner.0)])?.is_some())
+}
+
 /// A row of a message is in its place: what came with it is needed from now on.
-pub(super) fn used(db: &Connection, message: &Message) -> rusqlite::Result<()> {
+pub(super) fn used(db: &Connection, message: &Message) -> Result<(), CommitError> {
     let Some(file) = message.kind.file(&message.body) else { return Ok(()) };
-    let (conv, seq) = (message.conversation.as_bytes(), sql(message.seq.0));
-    if run(db, USE, params![file.as_bytes(), conv, seq, sql(message.sender.0)])? > 0 {
-        run(db, "UPDATE file SET idle_since = NULL WHERE id = ?1", [file.as_bytes()])?;
+    if !may_be_said(db, file, message.sender)? {
+        return Err(CommitError::NoFile);
     }
+    run(db, USE, params![file.as_bytes(), message.conversation.as_bytes(), sql(message.seq.0)])?;
+    run(db, "UPDATE file SET idle_since = NULL WHERE id = ?1", [file.as_bytes()])?;
     Ok(())
 }
 

@@ -73,7 +73,7 @@ pub(super) fn batch(db: &Connection, batch: &PlaceBatch) -> Result<Vec<CursorMov
 }
 
 /// What a row does to the file that it comes with, or to the message that it is about.
-fn follow(db: &Connection, message: &Message) -> rusqlite::Result<()> {
+fn follow(db: &Connection, message: &Message) -> Result<(), CommitError> {
     let Some(target) = message.kind.target(&message.body) else { return filing::used(db, message) };
     let conv = message.conversation.as_bytes();
     let note = if message.kind.adds_content() { FOLLOW_UP } else { MARK };

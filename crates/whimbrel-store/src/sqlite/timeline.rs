@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use whimbrel_core::{
-    BodyHash, ConversationId, CursorMoved, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer, SyncQuestion,
-    UserId,
+    BodyHash, ConversationId, CursorMoved, FileId, Message, MessageId, MessageKind, Seq, Standing, SyncAnswer,
+    SyncQuestion, UserId,
 };
 
 use super::value::{all, conversation, device, first_row, message_id, number, seq, small, sql, user};
-use super::{SqliteStore, head, place, sync};
+use super::{SqliteStore, filing, head, place, sync};
 use crate::StoreError;
 use crate::timeline::{CommitError, FoundRow, Head, PlaceBatch, Target, Timeline};
 
@@ -49,6 +49,14 @@ impl Timeline for SqliteStore {
         let read = move |db: &Connection| {
             let targets = wanted.iter().map(|(conversation, seq)| head::target(db, *conversation, *seq));
             Ok(targets.collect::<Result<_, _>>()?)
+        };
+        self.shared.readers.read(read).await
+    }
+
+    async fn files(&self, of: &[(FileId, UserId)]) -> Result<Vec<bool>, StoreError> {
+        let wanted = of.to_vec();
+        let read = move |db: &Connection| {
+            Ok(wanted.iter().map(|(file, owner)| filing::may_be_said(db, *file, *owner)).collect::<Result<_, _>>()?)
         };
         self.shared.readers.read(read).await
     }

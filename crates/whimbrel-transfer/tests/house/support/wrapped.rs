@@ -13,8 +13,8 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::watch;
 use whimbrel_core::{
-    ConnectorId, ConversationId, CursorMoved, Message, MessageId, Seq, SessionId, Standing, SyncAnswer, SyncQuestion,
-    UserId,
+    ConnectorId, ConversationId, CursorMoved, FileId, Message, MessageId, Seq, SessionId, Standing, SyncAnswer,
+    SyncQuestion, UserId,
 };
 use whimbrel_store::memory::{MemoryLog, MemoryUserStatus};
 use whimbrel_store::{
@@ -135,6 +135,11 @@ impl Timeline for Wrapped {
     async fn targets(&self, of: &[(ConversationId, Seq)]) -> Result<Vec<Option<Target>>, StoreError> {
         self.fail()?;
         self.inner.targets(of).await
+    }
+
+    async fn files(&self, of: &[(FileId, UserId)]) -> Result<Vec<bool>, StoreError> {
+        self.fail()?;
+        self.inner.files(of).await
     }
 
     async fn commit(&self, batch: PlaceBatch) -> Committed {
