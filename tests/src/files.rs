@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use whimbrel_client::{Attachment, AttachmentKind, Error, FileForm, FileUsage, GroupAction, Sending};
-use whimbrel_core::{ConversationId, FileId};
+use whimbrel_client::{Attachment, AttachmentKind, Content, Error, FileForm, FileUsage, GroupAction, Outcome, Sending};
+use whimbrel_core::{ConversationId, FileId, Refusal};
 
 use crate::groups::{group_of, outcome, place};
 use crate::people::{Device, friends, people};
@@ -110,9 +110,14 @@ pub async fn a_link_ends_with_what_one_may_see(here: &impl Doors, there: &impl D
     let own = attachment(&mut ada, chat, 3).await;
     let own_chat = all[2].user;
     let direct = ada.client.conversation_with(own_chat).await?.context("they are friends")?;
+    // Said as if it were one's own it is refused, and the next message has its place; sent on it is a copy.
+    let theirs = cid.client.send(direct, Content::Attachment(Box::new(own.clone()))).await?;
+    let text = cid.client.send_text(direct, "after it").await?;
+    assert_eq!(outcome(&cid, direct, theirs).await, Outcome::Refused(Refusal::NoFile));
+    place(&cid, direct, text).await;
     let id = ada.client.forward_file(direct, &own).await?;
-    assert!(matches!(outcome(&ada, direct, id).await, whimbrel_client::Outcome::Sent { .. }));
-    let copy = attachment(&mut cid, direct, 1).await;
+    assert!(matches!(outcome(&ada, direct, id).await, Outcome::Sent { .. }));
+    let copy = attachment(&mut cid, direct, 2).await;
     assert_ne!(copy.file, own.file);
     assert_eq!(fetched(&cid, &copy, &folder.path().join("copy")).await?, content(1000));
     Ok(())
