@@ -26,8 +26,6 @@ pub mod directory;
 pub mod error;
 mod files;
 pub mod filing;
-#[cfg(test)]
-mod found;
 pub mod groups;
 pub mod history;
 pub mod keeping;
@@ -42,6 +40,8 @@ pub mod redis;
 pub mod search;
 pub mod settings;
 pub mod sqlite;
+#[cfg(any(test, feature = "conformance"))]
+pub mod testing;
 pub mod timeline;
 pub mod user_status;
 

@@ -7,12 +7,11 @@ use futures_util::stream;
 use image::{ImageFormat, RgbImage};
 use serde_json::{Value, json};
 use whimbrel_core::{FileId, MessageKind};
-use whimbrel_store::blobs::{Blobs, FolderBlobs};
-use whimbrel_store::filing::Files;
+use whimbrel_store::Blobs;
 
 use crate::file_proofs::{proof, prove};
-use crate::files::{files_config, form, sha256, walk};
-use crate::support::{Answer, Api, Person};
+use crate::files::{files_config, form, sha256};
+use crate::support::{Answer, Api, On, Person, on_both};
 
 const PLACE: &[u8] = b"52.5200N 13.4050E";
 
@@ -51,9 +50,19 @@ async fn small(api: &Api, who: &Person, id: &str) -> Answer {
     api.by(who, &format!("GET /v1/files/{id}/thumbnail"), Value::Null).await
 }
 
-#[tokio::test]
-async fn a_readable_picture_loses_its_place_and_shows_what_it_looks_like() {
-    let api = Api::with(files_config());
+on_both! {
+    a_readable_picture_loses_its_place_and_shows_what_it_looks_like on Bucket,
+    a_picture_that_is_to_keep_everything_keeps_it_and_is_seen_too on Shared,
+    content_is_shared_by_what_is_kept_and_never_by_what_was_taken_out on Bucket,
+    what_has_the_content_may_still_not_call_it_what_it_is_not on Shared,
+    a_picture_whose_metadata_cannot_be_taken_out_is_not_kept_unasked on Shared,
+    a_completing_that_was_killed_is_done_again_to_the_same_end on Bucket,
+    many_requests_that_complete_one_picture_agree on Bucket,
+    one_sees_what_takes_up_ones_room_and_gives_it_up on Shared,
+}
+
+async fn a_readable_picture_loses_its_place_and_shows_what_it_looks_like(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 3).await;
     let [anna, bert, carl] = [&people[0], &people[1], &people[2]];
     let conversation = api.befriend(anna, bert).await;
@@ -80,8 +89,8 @@ async fn a_readable_picture_loses_its_place_and_shows_what_it_looks_like() {
     let limits = api.by(anna, "GET /v1/files/limits", Value::Null).await.good();
     assert_eq!(limits["bytes"], whole["size"], "what was taken out takes up nothing");
     api.role.collect_files().await.expect("answers");
-    let kept = walk(&api.folder().join("files"));
-    assert_eq!((kept.len(), std::fs::read(&kept[0]).expect("there")), (1, down.bytes.to_vec()), "nothing else rests");
+    let resting: Vec<Vec<u8>> = api.resting().await.into_values().collect();
+    assert_eq!(resting, [down.bytes.to_vec()], "nothing else rests");
 
     let picture = small(&api, anna, &id).await;
     assert_eq!(
@@ -100,9 +109,8 @@ async fn a_readable_picture_loses_its_place_and_shows_what_it_looks_like() {
     small(&api, bert, &id).await.is(404, "no_such_file");
 }
 
-#[tokio::test]
-async fn a_picture_that_is_to_keep_everything_keeps_it_and_is_seen_too() {
-    let api = Api::with(files_config());
+async fn a_picture_that_is_to_keep_everything_keeps_it_and_is_seen_too(on: On) {
+    let api = Api::on(on, files_config()).await;
     let anna = api.register("anna").await;
     let bytes = photo();
     let mut form = as_jpeg(&bytes);
@@ -123,16 +131,15 @@ async fn a_picture_that_is_to_keep_everything_keeps_it_and_is_seen_too() {
     small(&api, &anna, sealed["id"].as_str().expect("text")).await.is(404, "no_thumbnail");
 }
 
-#[tokio::test]
-async fn content_is_shared_by_what_is_kept_and_never_by_what_was_taken_out() {
+async fn content_is_shared_by_what_is_kept_and_never_by_what_was_taken_out(on: On) {
     // Idea: the same photo comes again and again. Who proves to have it as the camera wrote it gets nothing of that unless
     // they asked for it; what is kept of it is there once.
-    let api = Api::with(files_config());
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 2).await;
     let bytes = photo();
     let on_disk = async || {
         api.role.collect_files().await.expect("answers");
-        walk(&api.folder().join("files")).len()
+        api.resting().await.len()
     };
     let first = api.upload(&people[0], as_jpeg(&bytes), &bytes).await;
     let cleaned = api.download(&people[0], &first, &[]).await.bytes.to_vec();
@@ -162,9 +169,8 @@ async fn content_is_shared_by_what_is_kept_and_never_by_what_was_taken_out() {
     assert_eq!(on_disk().await, 2);
 }
 
-#[tokio::test]
-async fn what_has_the_content_may_still_not_call_it_what_it_is_not() {
-    let api = Api::with(files_config());
+async fn what_has_the_content_may_still_not_call_it_what_it_is_not(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 2).await;
     let program = b"MZ\x90\0\x03\0\0\0 a program".to_vec();
     api.upload(&people[0], form(&program), &program).await;
@@ -174,11 +180,10 @@ async fn what_has_the_content_may_still_not_call_it_what_it_is_not() {
     api.by(&people[1], &format!("GET /v1/files/{id}"), Value::Null).await.is(404, "no_such_file");
 }
 
-#[tokio::test]
-async fn a_picture_whose_metadata_cannot_be_taken_out_is_not_kept_unasked() {
+async fn a_picture_whose_metadata_cannot_be_taken_out_is_not_kept_unasked(on: On) {
     let mut config = files_config();
     config.files.picture_max = 30_000;
-    let api = Api::with(config);
+    let api = Api::on(on, config).await;
     let anna = api.register("anna").await;
     assert_eq!(api.by(&anna, "GET /v1/files/limits", Value::Null).await.good()["picture_max"], 30_000);
     let announce = async |kind: &str, size: u64, keeps: bool| {
@@ -212,23 +217,18 @@ async fn a_picture_whose_metadata_cannot_be_taken_out_is_not_kept_unasked() {
 }
 
 /// The content of an API's files, as another process has it.
-fn blobs(api: &Api) -> FolderBlobs {
-    FolderBlobs::open(&api.folder().join("files")).expect("a folder")
-}
-
-async fn write(blobs: &FolderBlobs, name: FileId, size: usize, bytes: &[u8]) {
+async fn write(blobs: &dyn Blobs, name: FileId, size: usize, bytes: &[u8]) {
     let part: Vec<std::io::Result<Bytes>> = vec![Ok(Bytes::copy_from_slice(bytes))];
     blobs.append(name, 0, size as u64, Box::pin(stream::iter(part))).await.expect("taken");
 }
 
-#[tokio::test]
-async fn a_completing_that_was_killed_is_done_again_to_the_same_end() {
+async fn a_completing_that_was_killed_is_done_again_to_the_same_end(on: On) {
     // Idea: what a process leaves that is killed between its steps is put there by hand: the upload is kept and what is
     // made of it half written, or kept too, and no row says so. Asked again, the answer is what it would have been; given
     // up instead, nothing of it stays.
     let mut config = files_config();
     config.files.keep_unfinished = std::time::Duration::ZERO;
-    let api = Api::with(config);
+    let api = Api::on(on, config).await;
     let anna = api.register("anna").await;
     let bytes = photo();
     let expected = api.upload(&anna, as_jpeg(&bytes), &bytes).await;
@@ -239,10 +239,10 @@ async fn a_completing_that_was_killed_is_done_again_to_the_same_end() {
         let id = api.by(&anna, "POST /v1/files", as_jpeg(&bytes)).await.text("id");
         api.piece(&anna, &id, 0, &bytes).await.good();
         let row = api.store.file(id.parse().expect("an id")).await.expect("answers").expect("there");
-        let (blobs, size) = (blobs(&api), cleaned.len());
+        let (blobs, size) = (&*api.blobs, cleaned.len());
         blobs.finish(row.blob, row.file.size, row.file.hash).await.expect("its hash");
         if step > 1 {
-            write(&blobs, row.made(), size, &cleaned[..if step == 2 { size / 2 } else { size }]).await;
+            write(blobs, row.made(), size, &cleaned[..if step == 2 { size / 2 } else { size }]).await;
         }
         if step > 2 {
             blobs.finish(row.made(), size as u64, hash(&cleaned)).await.expect("its hash");
@@ -256,11 +256,11 @@ async fn a_completing_that_was_killed_is_done_again_to_the_same_end() {
             }
             assert_eq!(api.download(&anna, &id, &[]).await.bytes, cleaned);
             api.role.collect_files().await.expect("answers");
-            assert_eq!(walk(&api.folder().join("files")).len(), 1, "step {step}");
+            assert_eq!(api.resting().await.len(), 1, "step {step}");
         }
         api.by(&anna, &format!("DELETE /v1/files/{id}"), Value::Null).await.good();
         api.role.collect_files().await.expect("answers");
-        assert_eq!(walk(&api.folder().join("files")).len(), 0, "step {step}");
+        assert_eq!(api.resting().await.len(), 0, "step {step}");
     }
 }
 
@@ -269,9 +269,8 @@ fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-#[tokio::test]
-async fn many_requests_that_complete_one_picture_agree() {
-    let api = Api::with(files_config());
+async fn many_requests_that_complete_one_picture_agree(on: On) {
+    let api = Api::on(on, files_config()).await;
     let anna = api.register("anna").await;
     let bytes = photo();
     let id = api.by(&anna, "POST /v1/files", as_jpeg(&bytes)).await.text("id");
@@ -280,12 +279,11 @@ async fn many_requests_that_complete_one_picture_agree() {
     let answers: Vec<_> = futures_util::future::join_all(all).await.into_iter().map(Answer::good).collect();
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     api.role.collect_files().await.expect("answers");
-    assert_eq!(walk(&api.folder().join("files")).len(), 1);
+    assert_eq!(api.resting().await.len(), 1);
 }
 
-#[tokio::test]
-async fn one_sees_what_takes_up_ones_room_and_gives_it_up() {
-    let api = Api::with(files_config());
+async fn one_sees_what_takes_up_ones_room_and_gives_it_up(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 2).await;
     let conversation = api.befriend(&people[0], &people[1]).await;
     let mut ids = Vec::new();

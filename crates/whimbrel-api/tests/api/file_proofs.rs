@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::files::{content, files_config, form, hex, sha256};
-use crate::support::{Answer, Api, Person};
+use crate::support::{Answer, Api, On, Person, on_both};
 
 /// The proof that an announcement asks for.
 pub(crate) fn proof(announced: &Value, bytes: &[u8]) -> String {
@@ -28,9 +28,15 @@ pub(crate) async fn prove(api: &Api, who: &Person, id: &str, mac: &str) -> Answe
     api.by(who, &format!("POST /v1/files/{id}/proof"), json!({"mac": mac})).await
 }
 
-#[tokio::test]
-async fn who_has_the_content_has_the_file_at_once() {
-    let api = Api::with(files_config());
+on_both! {
+    who_has_the_content_has_the_file_at_once on Bucket,
+    a_known_hash_alone_gives_nothing_not_even_whether_it_is_here on Shared,
+    a_proof_is_of_its_own_announcement on Shared,
+    encrypted_content_is_shared_with_nobody on Shared,
+}
+
+async fn who_has_the_content_has_the_file_at_once(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 2).await;
     for len in [1, 60_000, 2_000_000] {
         let bytes = content(len);
@@ -43,10 +49,9 @@ async fn who_has_the_content_has_the_file_at_once() {
     }
 }
 
-#[tokio::test]
-async fn a_known_hash_alone_gives_nothing_not_even_whether_it_is_here() {
+async fn a_known_hash_alone_gives_nothing_not_even_whether_it_is_here(on: On) {
     // Idea: every answer to who knows a hash of content that is here is the one to who names a hash of nothing.
-    let api = Api::with(files_config());
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 2).await;
     let bytes = content(200_000);
     api.upload(&people[0], form(&bytes), &bytes).await;
@@ -69,9 +74,8 @@ async fn a_known_hash_alone_gives_nothing_not_even_whether_it_is_here() {
     assert_eq!(answers[0], answers[1]);
 }
 
-#[tokio::test]
-async fn a_proof_is_of_its_own_announcement() {
-    let api = Api::with(files_config());
+async fn a_proof_is_of_its_own_announcement(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 3).await;
     let bytes = content(200_000);
     api.upload(&people[0], form(&bytes), &bytes).await;
@@ -84,9 +88,8 @@ async fn a_proof_is_of_its_own_announcement() {
     prove(&api, &people[1], &first.text("id"), &mac).await.good();
 }
 
-#[tokio::test]
-async fn encrypted_content_is_shared_with_nobody() {
-    let api = Api::with(files_config());
+async fn encrypted_content_is_shared_with_nobody(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 2).await;
     let bytes = content(70_000);
     let mut sealed = form(&bytes);

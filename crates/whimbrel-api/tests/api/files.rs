@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use whimbrel_api::Config;
 use whimbrel_core::{ConversationId, DeviceId, Message, MessageId, MessageKind, UserId};
-use whimbrel_store::{NewRow, PlaceBatch, Timeline};
+use whimbrel_store::{NewRow, PlaceBatch};
 
-use crate::support::{Answer, Api, Person, config};
+use crate::support::{Answer, Api, On, Person, config, on_both};
 
 /// Readable files are taken too, and what nothing needs is collected at once.
 pub(crate) fn files_config() -> Config {
@@ -98,9 +98,17 @@ impl Api {
     }
 }
 
-#[tokio::test]
-async fn a_file_goes_up_in_pieces_and_comes_down_whole_and_in_ranges() {
-    let api = Api::with(files_config());
+on_both! {
+    a_file_goes_up_in_pieces_and_comes_down_whole_and_in_ranges on Bucket,
+    a_piece_that_was_cut_off_is_kept_as_far_as_it_came_also_over_a_restart on Bucket,
+    the_same_upload_from_two_devices_at_once_is_harmless on Bucket,
+    who_does_not_see_a_message_with_it_finds_no_file on Shared,
+    a_removed_members_old_link_finds_what_was_said_before_and_nothing_after on Shared,
+    what_nothing_needs_is_collected_and_what_a_message_needs_is_not on Bucket,
+}
+
+async fn a_file_goes_up_in_pieces_and_comes_down_whole_and_in_ranges(on: On) {
+    let api = Api::on(on, files_config()).await;
     let anna = api.register("anna").await;
     let bytes = content(3_000_000);
     let announced = api.by(&anna, "POST /v1/files", form(&bytes)).await;
@@ -120,6 +128,7 @@ async fn a_file_goes_up_in_pieces_and_comes_down_whole_and_in_ranges() {
     api.download(&anna, &id, &[]).await.is(404, "no_such_file");
     assert_eq!(api.complete(&anna, &id).await.good()["state"], "whole");
     assert_eq!(api.complete(&anna, &id).await.good()["state"], "whole", "again");
+    assert!(api.resting().await.values().eq([&bytes]), "nothing else rests, of no piece");
     assert_eq!(api.piece(&anna, &id, 0, b"late").await.good()["received"], bytes.len(), "nothing more is taken");
 
     let all = api.download(&anna, &id, &[]).await;
@@ -142,11 +151,10 @@ async fn a_file_goes_up_in_pieces_and_comes_down_whole_and_in_ranges() {
     assert_eq!((known.status.as_u16(), known.bytes.len()), (304, 0));
 }
 
-#[tokio::test]
-async fn a_piece_that_was_cut_off_is_kept_as_far_as_it_came_also_over_a_restart() {
+async fn a_piece_that_was_cut_off_is_kept_as_far_as_it_came_also_over_a_restart(on: On) {
     // Idea: the body breaks in its middle, as when the client is killed; the API is thrown away and made anew on the same
     // folder, as when the server is; the rest goes to where it is told.
-    let api = Api::with(files_config());
+    let api = Api::on(on, files_config()).await;
     let anna = api.register("anna").await;
     let bytes = content(2_000_000);
     let id = api.by(&anna, "POST /v1/files", form(&bytes)).await.text("id");
@@ -168,9 +176,8 @@ async fn a_piece_that_was_cut_off_is_kept_as_far_as_it_came_also_over_a_restart(
     assert_eq!(api.download(&anna, &id, &[]).await.bytes, bytes);
 }
 
-#[tokio::test]
-async fn the_same_upload_from_two_devices_at_once_is_harmless() {
-    let api = Api::with(files_config());
+async fn the_same_upload_from_two_devices_at_once_is_harmless(on: On) {
+    let api = Api::on(on, files_config()).await;
     let anna = api.register("anna").await;
     let bytes = content(1_500_000);
     let mut form = form(&bytes);
@@ -205,9 +212,8 @@ async fn the_same_upload_from_two_devices_at_once_is_harmless() {
     assert_eq!((&limits["files"], &limits["bytes"], &limits["uploads"]), (&json!(1), &json!(1_500_000), &json!(0)));
 }
 
-#[tokio::test]
-async fn who_does_not_see_a_message_with_it_finds_no_file() {
-    let api = Api::with(files_config());
+async fn who_does_not_see_a_message_with_it_finds_no_file(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 3).await;
     let [anna, bert, carl] = [&people[0], &people[1], &people[2]];
     let conversation = api.befriend(anna, bert).await;
@@ -239,9 +245,8 @@ async fn who_does_not_see_a_message_with_it_finds_no_file() {
     assert_eq!(api.download(bert, &copy.text("id"), &[]).await.status, 200);
 }
 
-#[tokio::test]
-async fn a_removed_members_old_link_finds_what_was_said_before_and_nothing_after() {
-    let api = Api::with(files_config());
+async fn a_removed_members_old_link_finds_what_was_said_before_and_nothing_after(on: On) {
+    let api = Api::on(on, files_config()).await;
     let people = api.people("p", 2).await;
     let group = api.group(&people[0], json!({"name": "Birds"})).await;
     api.add(&group, &[&people[1]]).await;
@@ -255,12 +260,11 @@ async fn a_removed_members_old_link_finds_what_was_said_before_and_nothing_after
     api.download(&people[1], &after, &[]).await.is(404, "no_such_file");
 }
 
-#[tokio::test]
-async fn what_nothing_needs_is_collected_and_what_a_message_needs_is_not() {
+async fn what_nothing_needs_is_collected_and_what_a_message_needs_is_not(on: On) {
     let mut config = files_config();
     config.files.keep_unattached = std::time::Duration::ZERO;
     config.files.keep_unfinished = std::time::Duration::ZERO;
-    let api = Api::with(config);
+    let api = Api::on(on, config).await;
     let people = api.people("p", 2).await;
     let conversation = api.befriend(&people[0], &people[1]).await;
     let bytes = content(1000);
@@ -269,10 +273,10 @@ async fn what_nothing_needs_is_collected_and_what_a_message_needs_is_not() {
     let unsaid = api.upload(&people[0], form(b"unsaid"), b"unsaid").await;
     let half = api.by(&people[0], "POST /v1/files", form(b"half")).await.text("id");
     api.piece(&people[0], &half, 0, b"ha").await.good();
-    let on_disk = || walk(&api.folder().join("files")).len();
-    assert_eq!(on_disk(), 3);
+    let on_disk = async || api.resting().await.len();
+    assert_eq!(on_disk().await, 3);
     // Idle since an earlier millisecond than the collection's.
-    while api.role.collect_files().await.expect("answers") > 0 || on_disk() > 1 {
+    while api.role.collect_files().await.expect("answers") > 0 || on_disk().await > 1 {
         tokio::task::yield_now().await;
     }
     assert_eq!(api.download(&people[1], &said, &[]).await.bytes, bytes);

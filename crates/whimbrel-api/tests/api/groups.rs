@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use whimbrel_core::{Audience, Cursors, Message, MessageId, MessageKind, Seq, UserId};
-use whimbrel_store::{CursorWrite, NewRow, PlaceBatch, Timeline};
+use whimbrel_store::{CursorWrite, NewRow, PlaceBatch};
 
 use crate::support::{Api, Person};
 

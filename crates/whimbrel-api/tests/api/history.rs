@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use whimbrel_core::{ConversationId, DeviceId, Message, MessageId, MessageKind, Seq, UserId};
-use whimbrel_store::{Keeping, NewRow, PlaceBatch, Timeline};
+use whimbrel_store::{NewRow, PlaceBatch};
 
 use crate::support::{Answer, Api, Person};
 

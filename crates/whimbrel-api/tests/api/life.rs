@@ -84,7 +84,7 @@ async fn changes_fail_clearly_while_a_deleted_account_is_still_believed_in() {
     let anna = api.register("anna").await;
     let bert = api.register("bert").await;
     api.call("GET /v1/me", Some(&anna.access), Value::Null).await.good();
-    whimbrel_store::Directory::delete_user(&api.store, UserId(anna.id), 1).await.expect("deleted");
+    api.store.delete_user(UserId(anna.id), 1).await.expect("deleted");
     api.call("GET /v1/me", Some(&anna.access), Value::Null).await.is(404, "no_such_user");
     api.call("PATCH /v1/me", Some(&anna.access), json!({"display_name": "x"})).await.is(404, "no_such_user");
     api.relate(&anna, "request", &bert).await.is(404, "no_such_user");
@@ -146,9 +146,9 @@ async fn an_account_without_a_password_never_logs_in_by_itself() {
 async fn passwords_rest_as_argon2id_and_tokens_as_hashes() {
     let api = Api::new();
     let anna = api.register("anna").await;
-    let hash = whimbrel_store::Directory::password_hash(&api.store, UserId(anna.id)).await.expect("a store");
+    let hash = api.store.password_hash(UserId(anna.id)).await.expect("a store");
     assert!(hash.flatten().is_some_and(|hash| hash.starts_with("$argon2id$")));
-    api.store.close().await.expect("closed");
+    api.close().await;
     for path in crate::files::walk(api.folder()) {
         let bytes = std::fs::read(path).expect("a file");
         for secret in [PASSWORD, &anna.refresh, &anna.access] {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use whimbrel_api::Config;
 use whimbrel_core::{ConversationId, DeviceId, Message, MessageId, MessageKind, Seq, UserId};
-use whimbrel_store::{NewRow, PlaceBatch, Timeline};
+use whimbrel_store::{NewRow, PlaceBatch};
 
 use crate::support::{Answer, Api, Person, config};
 

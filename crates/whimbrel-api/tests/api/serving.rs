@@ -212,7 +212,7 @@ async fn what_was_committed_is_told_though_the_client_has_left() {
 async fn wait_for_change(api: &Api, user: u64, peer: u64) {
     let (user, peer) = (whimbrel_core::UserId(user), whimbrel_core::UserId(peer));
     let changed = async {
-        while whimbrel_store::Directory::relation(&api.store, user, peer).await.expect("a store").is_none() {
+        while api.store.relation(user, peer).await.expect("a store").is_none() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };

@@ -137,7 +137,7 @@ async fn readiness_ends_when_the_server_is_about_to_stop_and_when_the_store_is_a
     ready().await.is(503, "unavailable");
     api.call("GET /healthz", None, Value::Null).await.good();
     let api = Api::new();
-    api.store.close().await.expect("closed");
+    api.close().await;
     let away = api.call("GET /readyz", None, Value::Null).await;
     away.is(503, "unavailable");
     assert_eq!(away.body["message"], "the store is away", "nothing of the inside is told");

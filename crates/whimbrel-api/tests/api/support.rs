@@ -1,7 +1,9 @@
 //! An API on a real store in a temporary folder, a recorder in place of the transfers, and a client that holds every
 //! error answer against the OpenAPI document.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -18,8 +20,10 @@ use whimbrel_rpc::token::TokenKey;
 use whimbrel_rpc::{Announce, PlacedBatch, Revoked, Through, Told};
 use whimbrel_store::blobs::FolderBlobs;
 use whimbrel_store::memory::MemoryUserStatus;
+use whimbrel_store::mysql::MySqlStore;
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
-use whimbrel_store::{Keyring, MasterKey};
+use whimbrel_store::testing::{TestBucket, TestDatabase};
+use whimbrel_store::{Blobs, Directory, Files, Keeping, Keyring, MasterKey, Timeline};
 
 pub(crate) const ADMIN_KEY: &str = "an administrator's key for tests";
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -86,14 +90,62 @@ pub(crate) fn config() -> Config {
     }
 }
 
+/// On what an API stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum On {
+    /// A folder with SQLite and files.
+    Folder,
+    /// A database of MySQL or MariaDB, and a folder of files.
+    Shared,
+    /// The same database, and a bucket of files.
+    Bucket,
+}
+
+/// Each of these facts on one node's folder and on what a cluster has.
+macro_rules! on_both {
+    ($($name:ident on $cluster:ident),* $(,)?) => {
+        mod alone {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::support::On::Folder).await
+            })*
+        }
+
+        mod in_a_cluster {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::support::On::$cluster).await
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// What tests do to a store past the API.
+pub(crate) trait Store: Directory + Timeline + Files + Keeping {}
+
+impl<S: Directory + Timeline + Files + Keeping> Store for S {}
+
 pub(crate) struct Api {
     pub(crate) role: ApiRole,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) tokens: Arc<TokenKey>,
-    pub(crate) store: SqliteStore,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) status: Arc<MemoryUserStatus>,
     keyring: Arc<Keyring>,
+    /// Made once: that takes longer than most requests.
+    router: axum::Router,
+    /// Kept so that it can be closed.
+    sqlite: Option<SqliteStore>,
+    ground: Ground,
+}
+
+/// Where things rest, also over a restart.
+struct Ground {
     folder: TempDir,
+    database: Option<TestDatabase>,
+    bucket: Option<TestBucket>,
 }
 
 /// An answer.
@@ -139,43 +191,102 @@ pub(crate) struct Person {
     pub(crate) refresh: String,
 }
 
+enum Engine {
+    Sqlite(SqliteStore),
+    MySql(MySqlStore),
+}
+
+fn keyring() -> Arc<Keyring> {
+    Arc::new(Keyring::new(MasterKey::generate(), Vec::new()).expect("one key"))
+}
+
+fn open(ground: &Ground, keyring: &Arc<Keyring>) -> SqliteStore {
+    SqliteStore::open(ground.folder.path(), keyring.clone(), SqliteConfig::default()).expect("a store")
+}
+
 impl Api {
     pub(crate) fn new() -> Self {
         Self::with(config())
     }
 
     pub(crate) fn with(config: Config) -> Self {
-        let keyring = Keyring::new(MasterKey::generate(), Vec::new()).expect("one key");
-        Self::on(tempfile::tempdir().expect("a folder"), Arc::new(keyring), config)
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ground, keyring) = (Ground { folder, database: None, bucket: None }, keyring());
+        let sqlite = open(&ground, &keyring);
+        Self::standing(ground, keyring, Engine::Sqlite(sqlite), config)
     }
 
-    /// The same server after a restart: its folder, and nothing of its memory.
+    /// The same on this.
+    pub(crate) async fn on(on: On, config: Config) -> Self {
+        if on == On::Folder {
+            return Self::with(config);
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = Some(TestDatabase::migrated().await);
+        let bucket = if on == On::Bucket { Some(TestBucket::new().await) } else { None };
+        Self::again(Ground { folder, database, bucket }, keyring(), config).await
+    }
+
+    /// Closes what rests in the folder.
+    pub(crate) async fn close(&self) {
+        if let Some(sqlite) = &self.sqlite {
+            sqlite.close().await.expect("in order");
+        }
+    }
+
+    /// The same server after a restart: what rests, and nothing of its memory.
     pub(crate) async fn restarted(self, config: Config) -> Self {
-        self.store.close().await.expect("in order");
-        Self::on(self.folder, self.keyring, config)
+        self.close().await;
+        Self::again(self.ground, self.keyring, config).await
     }
 
-    fn on(folder: TempDir, keyring: Arc<Keyring>, config: Config) -> Self {
-        let store = SqliteStore::open(folder.path(), keyring.clone(), SqliteConfig::default()).expect("a store");
-        let blobs = FolderBlobs::open(&folder.path().join("files")).expect("a folder");
+    async fn again(ground: Ground, keyring: Arc<Keyring>, config: Config) -> Self {
+        let engine = match &ground.database {
+            Some(database) => Engine::MySql(database.open_with(keyring.clone()).await),
+            None => Engine::Sqlite(open(&ground, &keyring)),
+        };
+        Self::standing(ground, keyring, engine, config)
+    }
+
+    fn standing(ground: Ground, keyring: Arc<Keyring>, engine: Engine, config: Config) -> Self {
+        let blobs: Arc<dyn Blobs> = match &ground.bucket {
+            Some(bucket) => Arc::new(bucket.blobs()),
+            None => Arc::new(FolderBlobs::open(&ground.folder.path().join("files")).expect("a folder")),
+        };
         let recorder = Arc::new(Recorder::default());
         let status = Arc::new(MemoryUserStatus::new());
         let secret: SecretSlice<u8> = vec![7; 32].into();
         let tokens = Arc::new(TokenKey::new(&secret));
-        let role = ApiRole::new(
-            config,
-            Stores::one(Arc::new(store.clone()), status.clone(), Arc::new(blobs)),
-            recorder.clone(),
-            tokens.clone(),
-            secret,
-            Arc::new(|| Ok(())),
-            Arc::new(|| "whimbrel_up 1\n".to_owned()),
-        );
-        Self { role: role.expect("good settings"), recorder, tokens, store, status, keyring, folder }
+        let (stores, store, sqlite): (Stores, Arc<dyn Store>, _) = match engine {
+            Engine::Sqlite(store) => {
+                let shared = Arc::new(store.clone());
+                (Stores::one(shared.clone(), status.clone(), blobs.clone()), shared, Some(store))
+            }
+            Engine::MySql(store) => {
+                let shared = Arc::new(store);
+                (Stores::one(shared.clone(), status.clone(), blobs.clone()), shared, None)
+            }
+        };
+        let ready = Arc::new(|| Ok(()));
+        let metrics = Arc::new(|| "whimbrel_up 1\n".to_owned());
+        let role = ApiRole::new(config, stores, recorder.clone(), tokens.clone(), secret, ready, metrics);
+        let role = role.expect("good settings");
+        let router = role.router();
+        Self { role, recorder, tokens, store, blobs, status, keyring, router, sqlite, ground }
+    }
+
+    /// The content of files that rests, uploads too, by the names under which it does.
+    pub(crate) async fn resting(&self) -> BTreeMap<String, Vec<u8>> {
+        if let Some(bucket) = &self.ground.bucket {
+            return bucket.contents().await;
+        }
+        let name = |path: &Path| path.file_name().expect("a file").to_str().expect("text").to_owned();
+        let files = crate::files::walk(&self.folder().join("files")).into_iter();
+        files.map(|path| (name(&path), std::fs::read(&path).expect("there"))).collect()
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+        self.ground.folder.path()
     }
 
     /// Sends a request through all layers, as if from `peer`.
@@ -183,7 +294,7 @@ impl Api {
         let peer: SocketAddr = format!("{peer}:1234").parse().expect("an address");
         request.extensions_mut().insert(Peer(peer));
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-        let response = self.role.router().oneshot(request).await.expect("routers do not fail");
+        let response = self.router.clone().oneshot(request).await.expect("routers do not fail");
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 4 << 20).await.expect("a body");
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::super::{MySqlConfig, MySqlStore, OpenError, migrate};
 use super::{TestDatabase, fresh, keyring};
-use crate::found;
+use crate::testing;
 
 async fn refused(url: String) -> OpenError {
     MySqlStore::open(MySqlConfig::new(SecretString::from(url)), keyring()).await.expect_err("it cannot be opened")
@@ -32,14 +32,14 @@ async fn what_is_wrong_is_named() {
         assert!(words.iter().all(|word| said.contains(word)), "{said}");
         assert!(!said.contains("geheim"), "{said}");
     };
-    let by = |login: &str| refused(found::database_url(&format!("mysql://{login}@{place}"), &database.name));
-    let database_url = found::database_url(&database.server, &database.name);
+    let by = |login: &str| refused(testing::database_url(&format!("mysql://{login}@{place}"), &database.name));
+    let database_url = testing::database_url(&database.server, &database.name);
     wrong(by("nobody.here:geheim").await, &["refuses the user nobody.here"]);
     wrong(
-        refused(found::database_url(&database.server, "wb_nowhere")).await,
+        refused(testing::database_url(&database.server, "wb_nowhere")).await,
         &["no database wb_nowhere", "whimbrel migrate"],
     );
-    wrong(refused(found::database_url(&database.server, "")).await, &["names no database"]);
+    wrong(refused(testing::database_url(&database.server, "")).await, &["names no database"]);
     wrong(refused("mysql://root:geheim@:x/y".into()).await, &["cannot be read"]);
     // On a socket there is nothing to protect, and who may is the system's to say.
     if !database_url.contains('?') {
@@ -47,7 +47,7 @@ async fn what_is_wrong_is_named() {
         wrong(refused(format!("{database_url}?ssl-mode=REQUIRED")).await, &["TLS"]);
     }
     wrong(
-        refused(found::database_url(&database.server, "mysql")).await,
+        refused(testing::database_url(&database.server, "mysql")).await,
         &["mysql has no schema yet", "whimbrel migrate"],
     );
 }

@@ -22,7 +22,7 @@ use crate::log::{Confirm, Consumer, Delivered, DraftsEntry, Entry, Log, LogError
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 fn url() -> String {
-    crate::found::url(whimbrel_engines::Kind::Rabbit)
+    crate::testing::url(whimbrel_engines::Kind::Rabbit)
 }
 
 /// The shared broker's address with a change.

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use whimbrel_engines::Kind;
 
-use crate::found;
 use crate::redis::RedisConfig;
+use crate::testing;
 
 /// A server of one test's own.
 pub(super) struct Server {
@@ -144,7 +144,7 @@ impl Cluster {
 
 /// The server that tests share, with keys of this test's own, which go when its thread ends, and sure from the beginning.
 pub(super) fn shared() -> RedisConfig {
-    let config = quick(RedisConfig::new(found::url(Kind::Redis)));
+    let config = quick(RedisConfig::new(testing::url(Kind::Redis)));
     KEYS.with_borrow_mut(|keys| keys.0.push(config.prefix.clone()));
     config
 }
@@ -160,7 +160,7 @@ impl Drop for Keys {
     /// Not its failure decides the test.
     fn drop(&mut self) {
         let remove = |prefix: &String| {
-            let client = redis::Client::open(found::url(Kind::Redis))?;
+            let client = redis::Client::open(testing::url(Kind::Redis))?;
             let mut connection = client.get_connection_with_timeout(Duration::from_secs(2))?;
             let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg(format!("*{prefix}*")).query(&mut connection)?;
             match keys.is_empty() {

@@ -1,11 +1,21 @@
-//! The servers that this crate's tests share: found, or started for this process (`whimbrel-engines`).
+//! Places for tests: databases and buckets of their own, on servers that are found, or started for this process
+//! (`whimbrel-engines`).
+
+mod bucket;
+mod database;
 
 use std::sync::OnceLock;
 
 use whimbrel_engines::{Kind, find};
 
+pub use bucket::TestBucket;
+pub use database::TestDatabase;
+
 /// Where the server of this kind is. Blocking, and possible within a runtime.
-pub(crate) fn url(kind: Kind) -> String {
+///
+/// # Panics
+/// When none is found and none can be started.
+pub fn url(kind: Kind) -> String {
     static URLS: [OnceLock<String>; 3] = [const { OnceLock::new() }; 3];
     let ask = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

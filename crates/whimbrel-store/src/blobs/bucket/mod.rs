@@ -1,18 +1,25 @@
 //! Content in a bucket of a store that speaks S3. An upload is a row of objects, `<prefix><two digits>/<id>/<number>`, each
-//! of 1 MiB but the last, and is kept for good once `…/whole` stands beside them. Nothing is moved or copied:
+//! of 1 MiB but the last, and is kept for good once `…/whole` stands beside them. Nothing of them is moved or copied:
 //! what was uploaded is what is read.
 //!
-//! Objects are written only where none is (`If-None-Match: *`), so what was checked does not change. A piece that was cut
-//! off is kept to its last whole chunk. Any number of processes may do everything at once.
+//! A piece may end anywhere. What it leaves of a chunk is the upload's tail: `…/<number>-<bytes>`, the chunk from its
+//! beginning, until there is a longer one, or the chunk. So a piece costs one object of at most 1 MiB more than it fills,
+//! however small it is, and there is one tail at a time (more only where somebody was killed, or several write at once; they
+//! go when the upload is whole).
+//!
+//! Objects are written only where none is (`If-None-Match: *`), so what was checked does not change. Any number of processes
+//! may do everything at once.
 //!
 //! TLS is this workspace's: rustls with the ring provider, named explicitly, like everywhere else.
+
+mod upload;
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::client::{ClientOptions, HttpClient, HttpConnector};
@@ -26,6 +33,7 @@ use whimbrel_core::FileId;
 
 use super::{BlobError, Blobs, ByteStream};
 use crate::filing::ContentHash;
+use upload::Upload;
 
 /// Bytes of an object, and what one transfer has in memory.
 const CHUNK: u64 = 1024 * 1024;
@@ -56,7 +64,7 @@ pub struct BucketConfig {
 /// See the module.
 #[derive(Debug, Clone)]
 pub struct BucketBlobs {
-    store: Arc<AmazonS3>,
+    pub(crate) store: Arc<AmazonS3>,
     prefix: Arc<str>,
 }
 
@@ -109,28 +117,15 @@ impl BucketBlobs {
         }
     }
 
-    /// How far an upload's chunks reach without a gap.
-    async fn reaches(&self, id: FileId, size: u64) -> Result<u64, BlobError> {
-        let folder = Path::from(self.folder(id));
-        let mut found: Vec<(u64, u64)> = self
-            .store
-            .list(Some(&folder))
-            .try_filter_map(async |object| {
-                let number = object.location.filename().and_then(|name| name.parse().ok());
-                Ok(number.map(|number| (number, object.size)))
-            })
-            .try_collect()
-            .await
-            .map_err(away)?;
-        found.sort_unstable();
-        let mut received = 0;
-        for (number, len) in found {
-            if number * CHUNK != received || len != CHUNK.min(size - received) {
-                break;
-            }
-            received += len;
+    fn tail(&self, id: FileId, number: u64, len: u64) -> Path {
+        Path::from(format!("{}/{number:08}-{len}", self.folder(id)))
+    }
+
+    async fn delete(&self, path: &Path) -> Result<(), BlobError> {
+        match self.store.delete(path).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(away(error)),
         }
-        Ok(received)
     }
 
     /// Writes a chunk where none is.
@@ -150,18 +145,26 @@ fn away(error: Error) -> BlobError {
 #[async_trait]
 impl Blobs for BucketBlobs {
     async fn received(&self, id: FileId, size: u64) -> Result<u64, BlobError> {
-        if self.is_kept(id).await? { Ok(size) } else { self.reaches(id, size).await }
+        if self.is_kept(id).await? { Ok(size) } else { Ok(self.look(id, size).await?.received()) }
     }
 
     async fn append(&self, id: FileId, offset: u64, size: u64, mut piece: ByteStream) -> Result<u64, BlobError> {
-        let received = self.received(id, size).await?;
+        let upload = if self.is_kept(id).await? { Upload::whole(size) } else { self.look(id, size).await? };
+        let received = upload.received();
         if offset > received {
             return Err(BlobError::Offset { received });
         }
+        let mut open = self.open(id, &upload).await?;
         // What is there already comes again, and is passed over.
-        let (mut came, mut at, mut chunk) = (offset, received, BytesMut::new());
+        let mut came = offset;
         while let Some(bytes) = piece.next().await {
-            let mut bytes = bytes.map_err(BlobError::Body)?;
+            let mut bytes = match bytes {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.leave(id, open).await?;
+                    return Err(BlobError::Body(error));
+                }
+            };
             if came + bytes.len() as u64 > size {
                 return Err(BlobError::TooLong);
             }
@@ -169,25 +172,26 @@ impl Blobs for BucketBlobs {
             came += bytes.len() as u64;
             bytes = bytes.split_off(usize::try_from(known).unwrap_or(bytes.len()));
             while !bytes.is_empty() {
-                let room = CHUNK as usize - chunk.len();
+                let room = CHUNK as usize - open.bytes.len();
                 let part = bytes.split_to(room.min(bytes.len()));
-                chunk.extend_from_slice(&part);
-                if chunk.len() as u64 == CHUNK.min(size - at) {
-                    self.put(&self.chunk(id, at / CHUNK), chunk.split().freeze()).await?;
-                    at = (at + CHUNK).min(size);
+                open.bytes.extend_from_slice(&part);
+                if open.bytes.len() as u64 == CHUNK.min(size - open.at) {
+                    self.put(&self.chunk(id, open.at / CHUNK), open.bytes.split().freeze()).await?;
+                    self.close(id, &mut open).await?;
+                    open.at = (open.at + CHUNK).min(size);
                 }
             }
         }
-        Ok(at)
+        self.leave(id, open).await
     }
 
     async fn finish(&self, id: FileId, size: u64, hash: ContentHash) -> Result<(), BlobError> {
         if self.is_kept(id).await? {
             return Ok(());
         }
-        let received = self.reaches(id, size).await?;
-        if received != size {
-            return Err(BlobError::Offset { received });
+        let upload = self.look(id, size).await?;
+        if upload.filled != size {
+            return Err(BlobError::Offset { received: upload.received() });
         }
         let mut hasher = Sha256::new();
         for number in 0..size.div_ceil(CHUNK) {
@@ -200,6 +204,9 @@ impl Blobs for BucketBlobs {
         }
         if ContentHash::from(hasher.finalize()) != hash {
             return Err(BlobError::OtherHash);
+        }
+        for (number, len) in upload.tails {
+            self.delete(&self.tail(id, number, len)).await?;
         }
         self.put(&self.whole(id), Bytes::new()).await
     }
@@ -232,10 +239,7 @@ impl Blobs for BucketBlobs {
             .await
             .map_err(away)?;
         for path in std::iter::once(self.whole(id)).chain(chunks) {
-            match self.store.delete(&path).await {
-                Ok(()) | Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(away(error)),
-            }
+            self.delete(&path).await?;
         }
         Ok(())
     }
@@ -252,7 +256,7 @@ impl HttpConnector for OwnTls {
 }
 
 /// An HTTP client that trusts the operating system's roots.
-pub(super) fn client() -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn client() -> Result<reqwest::Client, Box<dyn std::error::Error + Send + Sync>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
