@@ -2,6 +2,7 @@
 
 mod devices;
 mod engines_away;
+mod erasing;
 mod files;
 mod groups;
 mod history;

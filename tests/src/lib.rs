@@ -4,6 +4,7 @@
 //! own, on private engines.
 
 pub mod cluster;
+pub mod erasing;
 pub mod files;
 pub mod gate;
 pub mod groups;

@@ -1,5 +1,6 @@
 //! One node: each file proves one promise, on the real program.
 
+mod erasing;
 mod files;
 mod groups;
 mod history;

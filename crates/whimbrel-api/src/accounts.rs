@@ -73,7 +73,7 @@ pub(crate) async fn change_password(
 pub(crate) struct DeleteAccount {
     #[schema(value_type = String, format = Password)]
     password: SecretString,
-    /// What you said is emptied on the server, too.
+    /// What you said is emptied, too.
     #[serde(default)]
     erase: bool,
 }
@@ -81,8 +81,8 @@ pub(crate) struct DeleteAccount {
 /// Delete the account
 ///
 /// All devices are logged out and all friendships end. The handle stays taken; what was said stays with those to whom
-/// it was said, unless `erase` says otherwise: then it is emptied on the server, soon. Other people's devices keep what they
-/// have.
+/// it was said, unless `erase` says otherwise: then it is emptied on the server, soon, and other people's devices are told to do
+/// the same.
 #[utoipa::path(delete, path = "/v1/account", tag = "accounts", security(("access_token" = [])),
     request_body(content = DeleteAccount, example = json!({"password": "correct horse"})),
     responses((status = 204, description = "The account is gone.")),

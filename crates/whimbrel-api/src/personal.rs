@@ -144,7 +144,7 @@ pub(crate) async fn export_user(
 /// Erase what a user said
 ///
 /// So far: every message of theirs is emptied on the server, soon and in small steps, also of an account that is deleted
-/// already. A number that nobody has leads to nothing.
+/// already, and devices of others are told to do the same. A number that nobody has leads to nothing.
 #[utoipa::path(post, path = "/v1/admin/users/{id}/erase", tag = "admin", security(("admin_key" = [])),
     params(("id" = u64, Path, description = "The user's number.", example = 12)),
     responses((status = 202, description = "It will be done.")))]

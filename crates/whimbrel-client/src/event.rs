@@ -74,6 +74,18 @@ pub enum Event {
         /// The place of that message.
         seq: Seq,
     },
+    /// What a user said in a conversation before a place is gone: the server was told to erase it. Of their messages nothing
+    /// is left here, nor of their edits and reactions, as if each had been taken back; this is said once for all of them, and
+    /// whatever of the conversation is shown is to be looked at again. What others quoted of it stands in others' messages
+    /// and stays.
+    Erased {
+        /// Where.
+        conversation: ConversationId,
+        /// Who said it.
+        user: UserId,
+        /// The place before which it is gone: that of the row which says so.
+        seq: Seq,
+    },
     /// Something about a group and oneself changed: what it is called, what one may do there, who asks for whom.
     /// [`Client::group`](crate::Client::group) has what is known of it.
     GroupChanged {

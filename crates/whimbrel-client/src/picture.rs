@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use whimbrel_core::{ConversationId, DeviceId, MessageId, MessageKind, Seq, UserId};
 
 use crate::content::{Content, FollowUp, Origin, Quote};
+use crate::engine::user_in;
 use crate::message::StoredMessage;
 
 /// A message as it is now.
@@ -43,7 +44,7 @@ pub struct Pictured {
     pub origin: Option<Origin>,
     /// What it said before, the oldest first. Empty: it was not edited.
     pub edits: Vec<Earlier>,
-    /// Reactions, in the order in which each was first given.
+    /// Reactions, in the order in which each was first given by those who still do.
     pub reactions: Vec<Reacted>,
     /// A stream that still grows.
     pub grows: bool,
@@ -74,7 +75,7 @@ pub struct Reacted {
 /// Why nothing is left of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
-    /// Who took it back; `None` while the row that says so is not on this device.
+    /// Who took it back, or whose everything was erased; `None` while the row that says so is not on this device.
     pub by: Option<UserId>,
     /// When, milliseconds since 1970; 0 while it is not known.
     pub at: u64,
@@ -88,6 +89,8 @@ pub struct Picture {
     items: BTreeMap<Seq, Pictured>,
     /// The place of what each item says now.
     said_by: BTreeMap<Seq, (Seq, u64)>,
+    /// What each item's reactions are made of, in the order of their rows.
+    given: BTreeMap<Seq, Vec<(String, UserId)>>,
 }
 
 impl Picture {
@@ -110,8 +113,13 @@ impl Picture {
         self.items.into_values().collect()
     }
 
-    /// The next row. Gives the place of the item that is there or another with it.
+    /// The next row. Gives the place of the item that is there or another with it; a row by which all that a user said is
+    /// gone changes any number of them, and gives none.
     pub fn apply(&mut self, row: StoredMessage) -> Option<Seq> {
+        if let Content::System { kind: MessageKind::ERASED, json } = &row.content {
+            user_in(json).into_iter().for_each(|user| self.erase(user, row.seq, row.at));
+            return None;
+        }
         if let Content::FollowUp { target, what } = &row.content {
             let target = *target;
             return self.follow(target, what.clone(), &row).then_some(target);
@@ -138,6 +146,7 @@ impl Picture {
                 let vanished = what == FollowUp::Vanish;
                 item.empty(Gone { by: Some(row.sender), at: row.at, vanished });
                 self.said_by.insert(target, (target, item.at));
+                self.given.remove(&target);
             }
             _ if is_gone => return false,
             FollowUp::Edit(content) if is_own => {
@@ -155,11 +164,47 @@ impl Picture {
                 item.content = Content::Text(whole);
                 item.grows = false;
             }
-            FollowUp::React { emoji, removed } => return item.react(emoji, removed, row.sender),
+            FollowUp::React { emoji, removed } => {
+                let given = self.given.entry(target).or_default();
+                let reaction = (emoji, row.sender);
+                match (given.iter().position(|known| *known == reaction), removed) {
+                    (None, false) => given.push(reaction),
+                    (Some(place), true) => drop(given.remove(place)),
+                    _ => return false,
+                }
+                item.reactions = reactions(given);
+            }
             _ => return false,
         }
         true
     }
+
+    /// Of what a user said before a place nothing is left, nor of their reactions.
+    fn erase(&mut self, user: UserId, before: Seq, at: u64) {
+        for (seq, item) in self.items.range_mut(..before) {
+            let is_theirs = item.sender == user && item.kind.is_countable();
+            if is_theirs && !item.gone.is_some_and(|gone| gone.by.is_some()) {
+                item.empty(Gone { by: Some(user), at, vanished: false });
+                self.said_by.insert(*seq, (*seq, item.at));
+                self.given.remove(seq);
+            } else if let Some(given) = self.given.get_mut(seq) {
+                given.retain(|(_, by)| *by != user);
+                item.reactions = reactions(given);
+            }
+        }
+    }
+}
+
+/// The same by emoji.
+fn reactions(given: &[(String, UserId)]) -> Vec<Reacted> {
+    let mut reactions: Vec<Reacted> = Vec::new();
+    for (emoji, user) in given {
+        match reactions.iter_mut().find(|reaction| reaction.emoji == *emoji) {
+            Some(reaction) => reaction.users.push(*user),
+            None => reactions.push(Reacted { emoji: emoji.clone(), users: vec![*user] }),
+        }
+    }
+    reactions
 }
 
 /// Whether rows of this kind are seen as such.
@@ -217,34 +262,6 @@ impl Pictured {
         self.reactions.clear();
         self.grows = false;
         self.gone = Some(gone);
-    }
-
-    /// Says whether that is news.
-    fn react(&mut self, emoji: String, removed: bool, user: UserId) -> bool {
-        let place = self.reactions.iter().position(|reaction| reaction.emoji == emoji);
-        match (place, removed) {
-            (None, true) => return false,
-            (None, false) => self.reactions.push(Reacted { emoji, users: vec![user] }),
-            (Some(place), false) => {
-                let users = &mut self.reactions[place].users;
-                if users.contains(&user) {
-                    return false;
-                }
-                users.push(user);
-            }
-            (Some(place), true) => {
-                let users = &mut self.reactions[place].users;
-                let before = users.len();
-                users.retain(|known| *known != user);
-                if users.len() == before {
-                    return false;
-                }
-                if users.is_empty() {
-                    self.reactions.remove(place);
-                }
-            }
-        }
-        true
     }
 }
 

@@ -62,6 +62,10 @@ impl Store for Failing {
         self.inner.follow_ups(id, from, upto).await
     }
 
+    async fn erasures(&self, id: ConversationId) -> Result<Vec<Message>, StoreError> {
+        self.inner.erasures(id).await
+    }
+
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError> {
         self.inner.last_messages().await
     }

@@ -87,6 +87,9 @@ impl MessageKind {
     /// In a private conversation: the user changed how a conversation is shown (pinned, muted, archived, its draft,
     /// cleared). The body is readable JSON: `{"conversation":"<id>"}`; what it is now is asked by REST.
     pub const SETTING: MessageKind = MessageKind(1005);
+    /// In a direct conversation or a group: what a user said before this row is gone, as if each of it had been taken back.
+    /// The body is readable JSON: `{"user":12}`; the sender is that user too.
+    pub const ERASED: MessageKind = MessageKind(1006);
 
     /// Whether a sender may submit it.
     pub const fn is_submittable(self) -> bool {

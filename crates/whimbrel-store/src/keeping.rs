@@ -8,12 +8,15 @@
 //! - A floor only grows, and never beyond the head.
 //! - The row at the floor stays, without its body: so the newest row is never deleted, and the counts that unread
 //!   numbers begin with are always there. Every row above the floor stays.
+//! - Where a row says that what a user said before it is gone ([`ERASED`](whimbrel_core::MessageKind::ERASED)), it is: the row comes with the last of
+//!   it, in one transaction.
 //! - Read cursors of members are not below the floor: whoever raises it raises them before ([`Keeping::behind`]).
 
 use async_trait::async_trait;
 use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 
 use crate::StoreError;
+use crate::directory::Rows;
 
 /// How long what is said in a conversation is kept. 0 sets no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -69,6 +72,18 @@ pub enum Which {
     Set,
 }
 
+/// What a step of erasing has done.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Erased {
+    /// Rows that it placed, to be told.
+    pub rows: Rows,
+    /// Whether there is more to be done.
+    pub more: bool,
+}
+
+/// As the place that erasing has come to in a conversation: nothing is left to be done there, whatever is said meanwhile.
+pub(crate) const THROUGH: Seq = Seq(u64::MAX >> 1);
+
 /// The steps of retention.
 #[async_trait]
 pub trait Keeping: Send + Sync + 'static {
@@ -111,8 +126,10 @@ pub trait Keeping: Send + Sync + 'static {
     async fn erasures(&self, limit: usize) -> Result<Vec<UserId>, StoreError>;
 
     /// Empties what this user said among the next `look` rows, as if it had been taken back, and notes how far that has
-    /// come; at the end the note goes. Whether there is more.
-    async fn erase_some(&self, user: UserId, look: usize) -> Result<bool, StoreError>;
+    /// come; at the end the note goes. In each conversation where they said something the last step places a row that says
+    /// so ([`ERASED`](whimbrel_core::MessageKind::ERASED)), behind everything that is emptied there: whatever a device
+    /// has fetched before still has that row ahead of it. Where they said nothing no row comes.
+    async fn erase_some(&self, user: UserId, look: usize) -> Result<Erased, StoreError>;
 
     /// Deletes at most `limit` messages below the floor, the oldest first, and at most `limit` notes of what is about
     /// them. How many rows those were; 0: all is gone.

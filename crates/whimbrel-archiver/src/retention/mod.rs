@@ -27,9 +27,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use whimbrel_core::{ConversationId, ConversationKind, Cursors, Seq, UserId};
-use whimbrel_rpc::{Announce, Through};
-use whimbrel_store::keeping::{Keep, Keeping, Kept, Which};
-use whimbrel_store::{CommitError, CursorWrite, PlaceBatch, Search, StoreError, Timeline};
+use whimbrel_rpc::{Announce, PlacedBatch, Through};
+use whimbrel_store::directory::Rows;
+use whimbrel_store::keeping::{Erased, Keep, Keeping, Kept, Which};
+use whimbrel_store::{CommitError, CursorWrite, Directory, PlaceBatch, Search, StoreError, Timeline};
 
 use crate::place::now_ms;
 
@@ -39,7 +40,7 @@ const PAGE: usize = 200;
 const MEMBERS: usize = 200;
 /// Steps in one conversation before the others have their turn.
 const STEPS: usize = 20;
-/// Telling of cursors is given up after so long: the next sync tells it.
+/// Telling is given up after so long: the next sync tells of cursors, and rows are noted as untold.
 const TELL_MAX: Duration = Duration::from_secs(5);
 
 /// How long what is kept, and how quickly the rest goes.
@@ -99,6 +100,8 @@ pub struct Retention {
     config: Config,
     timeline: Arc<dyn Timeline>,
     keeping: Arc<dyn Keeping>,
+    /// Who remembers which rows are told.
+    directory: Arc<dyn Directory>,
     announce: Arc<dyn Announce>,
     /// Texts that are taken up besides.
     search: Option<Arc<dyn Search>>,
@@ -110,9 +113,10 @@ impl Retention {
         config: Config,
         timeline: Arc<dyn Timeline>,
         keeping: Arc<dyn Keeping>,
+        directory: Arc<dyn Directory>,
         announce: Arc<dyn Announce>,
     ) -> Self {
-        Self { config, timeline, keeping, announce, search: None }
+        Self { config, timeline, keeping, directory, announce, search: None }
     }
 
     /// The same, which besides takes up what messages say that were placed before there was searching.
@@ -163,15 +167,36 @@ impl Retention {
         }
     }
 
-    /// Empties what is to be erased, to its end.
+    /// Empties what is to be erased, to its end, and tells of each conversation when it is done.
     pub(crate) async fn erase(&self) -> Result<(), StoreError> {
         for user in self.keeping.erasures(PAGE).await? {
-            while self.keeping.erase_some(user, self.config.step).await? {
+            loop {
+                let Erased { rows, more } = self.keeping.erase_some(user, self.config.step).await?;
+                self.tell(rows).await;
+                if !more {
+                    break;
+                }
                 sleep(self.config.pause).await;
             }
             counter!("whimbrel_retention_erased_users_total").increment(1);
         }
         Ok(())
+    }
+
+    /// Tells rows that were placed. Who is killed before, or finds nobody to tell, leaves them noted as untold: a transfer
+    /// tells them. A server that runs alone ends with its clients, which sync.
+    async fn tell(&self, rows: Rows) {
+        if rows.is_empty() {
+            return;
+        }
+        let places: Vec<_> = rows.iter().map(|row| (row.message.conversation, row.message.seq)).collect();
+        let batch = PlacedBatch { rows, ..PlacedBatch::default() };
+        if timeout(TELL_MAX, self.announce.placed(vec![batch], Through::All)).await.is_err() {
+            return debug!(rows = places.len(), "nobody could be told in time what was erased; it will be told again");
+        }
+        if let Err(error) = self.directory.told(&places).await {
+            debug!(%error, rows = places.len(), "what was erased will be told again");
+        }
     }
 
     /// Looks at each conversation once; whether there is more to be done than was done.

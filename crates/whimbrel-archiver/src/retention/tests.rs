@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tempfile::TempDir;
-use whimbrel_core::{ConnectorId, CursorMoved, DeviceId, Known, Message, MessageId, MessageKind, SyncQuestion, View};
+use whimbrel_core::{
+    ConnectorId, CursorMoved, DeviceId, Known, Message, MessageId, MessageKind, PlacedRow, SyncQuestion, View,
+};
 use whimbrel_rpc::{PlacedBatch, Revoked, Told};
 use whimbrel_store::directory::{NewUser, RelationChange};
 use whimbrel_store::sqlite::{SqliteConfig, SqliteStore};
@@ -21,12 +23,19 @@ const HOUR: u64 = 3_600_000;
 #[derive(Default)]
 struct Ear {
     moved: Mutex<Vec<CursorMoved>>,
+    placed: Mutex<Vec<PlacedRow>>,
+    /// Nobody listens.
+    deaf: bool,
 }
 
 #[async_trait]
 impl Announce for Ear {
-    async fn placed(&self, _: Vec<PlacedBatch>, _: Through) -> Told {
-        panic!("retention places nothing");
+    async fn placed(&self, batches: Vec<PlacedBatch>, _: Through) -> Told {
+        if self.deaf {
+            std::future::pending().await
+        }
+        self.placed.lock().extend(batches.into_iter().flat_map(|batch| batch.rows));
+        Told::default()
     }
 
     async fn advanced(&self, moved: Vec<CursorMoved>, _: Through) -> Told {
@@ -99,8 +108,8 @@ impl Keeping for Breaking {
         self.store.erasures(limit).await
     }
 
-    async fn erase_some(&self, user: UserId, look: usize) -> Result<bool, StoreError> {
-        self.store.erase_some(user, look).await
+    async fn erase_some(&self, user: UserId, look: usize) -> Result<Erased, StoreError> {
+        self.step(self.store.erase_some(user, look)).await
     }
 
     async fn sweep(&self, id: ConversationId, limit: usize) -> Result<usize, StoreError> {
@@ -164,7 +173,7 @@ fn config(keep: Keep) -> Config {
 impl House {
     fn retention(&self, config: Config) -> Retention {
         let engine = Arc::new(self.store.clone());
-        Retention::new(config, engine.clone(), engine, self.ear.clone())
+        Retention::new(config, engine.clone(), engine.clone(), engine, self.ear.clone())
     }
 
     /// Passes until nothing is left to be done; how many messages are left above the floor, and rows.
@@ -174,8 +183,12 @@ impl House {
     }
 
     async fn left(&self) -> (u64, usize) {
-        let rows = self.store.read(self.chat, Seq::ZERO, 1000).await.expect("answers");
+        let rows = self.rows().await;
         (self.head - self.view(0).await.floor.0, rows.len())
+    }
+
+    async fn rows(&self) -> Vec<Message> {
+        self.store.read(self.chat, Seq::ZERO, 1000).await.expect("answers")
     }
 
     async fn view(&self, side: usize) -> View {
@@ -230,7 +243,7 @@ async fn killed_in_the_middle_it_goes_on_with_the_next_pass() {
         let house = house(18).await;
         let keeping = Arc::new(Breaking { store: house.store.clone(), steps: AtomicUsize::new(0), at });
         let engine = Arc::new(house.store.clone());
-        let killed = Retention::new(config(keep), engine, keeping, house.ear.clone());
+        let killed = Retention::new(config(keep), engine.clone(), keeping, engine, house.ear.clone());
         let mut done = killed.pass(Which::All).await;
         while matches!(done, Ok(true)) {
             done = killed.pass(Which::All).await;
@@ -247,15 +260,59 @@ async fn killed_in_the_middle_it_goes_on_with_the_next_pass() {
     }
 }
 
+/// Of what they said nothing is left, and whoever is in the conversation is told so once, when it is done.
 #[tokio::test]
-async fn who_is_to_be_erased_is_erased_to_the_end() {
+async fn who_is_to_be_erased_is_erased_to_the_end_and_it_is_told_once() {
     let house = house(40).await;
     house.store.erase(house.users[0]).await.expect("answers");
     let retention = house.retention(config(Keep::default()));
     retention.erase().await.expect("answers");
-    let rows = house.store.read(house.chat, Seq::ZERO, 1000).await.expect("answers");
+    let rows = house.rows().await;
     assert!(rows.iter().all(|row| row.body.is_empty() || !row.kind.is_countable()));
     assert_eq!((house.store.erasures(9).await.expect("answers").len(), house.left().await.1), (0, rows.len()));
+    let told = std::mem::take(&mut *house.ear.placed.lock());
+    let [row] = &told[..] else { panic!("one row, not {}", told.len()) };
+    assert_eq!((row.message.kind, row.message.seq), (MessageKind::ERASED, Seq(house.head + 1)));
+    assert_eq!(
+        (&rows.last().expect("it stands").message_id, row.audience.named().count()),
+        (&row.message.message_id, 2)
+    );
+    retention.erase().await.expect("answers");
+    assert!(house.ear.placed.lock().is_empty(), "nobody asked for it again");
+}
+
+/// Killed before and after every step, and then begun anew: nothing is left of it and one row says so, whose teller may have
+/// died.
+#[tokio::test]
+async fn killed_while_it_erases_it_goes_on_with_the_next_pass() {
+    for at in 0.. {
+        let house = house(10).await;
+        house.store.erase(house.users[0]).await.expect("answers");
+        let keeping = Arc::new(Breaking { store: house.store.clone(), steps: AtomicUsize::new(0), at });
+        let engine = Arc::new(house.store.clone());
+        let killed = Retention::new(config(Keep::default()), engine.clone(), keeping, engine, house.ear.clone());
+        let done = killed.erase().await;
+        let said = |rows: &[Message]| rows.iter().filter(|row| row.kind.is_countable() && !row.body.is_empty()).count();
+        let erased = |rows: &[Message]| rows.iter().filter(|row| row.kind == MessageKind::ERASED).count();
+        let rows = house.rows().await;
+        assert_eq!(erased(&rows), usize::from(said(&rows) == 0), "killed at {at}");
+        house.retention(config(Keep::default())).erase().await.expect("answers");
+        let rows = house.rows().await;
+        assert_eq!((said(&rows), erased(&rows)), (0, 1), "killed at {at}");
+        if done.is_ok() {
+            assert!(at > 6, "there were steps to be killed at");
+            return;
+        }
+    }
+}
+
+/// Erasing goes on though nobody can be told.
+#[tokio::test(start_paused = true)]
+async fn who_cannot_tell_erases_all_the_same() {
+    let house = House { ear: Arc::new(Ear { deaf: true, ..Ear::default() }), ..house(10).await };
+    house.store.erase(house.users[0]).await.expect("answers");
+    house.retention(config(Keep::default())).erase().await.expect("answers");
+    assert!(house.store.erasures(9).await.expect("answers").is_empty());
 }
 
 #[tokio::test]

@@ -117,6 +117,8 @@ impl Client {
         let (store, directory) = (&self.inner.store, &self.inner.directory);
         let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
         let about = store.follow_ups(conversation, first.seq, last.seq).await?;
+        let mut about: Vec<_> = about.into_iter().chain(store.erasures(conversation).await?).collect();
+        about.sort_by_key(|row| row.seq);
         let picture = Picture::of(rows.into_iter().chain(about).map(|row| show(directory, row)));
         let mut items = picture.into_items();
         for item in &mut items {

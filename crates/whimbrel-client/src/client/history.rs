@@ -281,6 +281,7 @@ impl Client {
                 _ => break,
             }
         }
+        about.extend(self.inner.store.erasures(conversation).await?);
         about.sort_by_key(|row| row.seq);
         let directory = &self.inner.directory;
         Ok(Picture::of(rows.into_iter().chain(about).map(|row| show(directory, row))).into_items())

@@ -17,7 +17,7 @@ use whimbrel_core::{ConversationId, FileId, GoodbyeCode, Message, MessageId, Nex
 use crate::account::Credentials;
 use crate::builder::Settings;
 use crate::content::Outgoing;
-use crate::engine::{Engine, Habits};
+use crate::engine::{Engine, Habits, Unheard};
 use crate::error::{Error, StoreError};
 use crate::event::{Closed, ConnectionState, Emitter, Event, Outcome};
 use crate::inbox::Recount;
@@ -246,6 +246,7 @@ impl Driver {
 
     /// Commits what gathered, then shows it and answers who waited for it.
     async fn settle(&mut self) -> Result<(), StoreError> {
+        self.forget_calls().await?;
         if self.engine.is_countable_now() {
             self.recount().await?;
         }
@@ -262,6 +263,19 @@ impl Driver {
                 return Ok(());
             }
         }
+    }
+
+    /// Looks up who called the user, of those whose words are gone with what is to be committed.
+    async fn forget_calls(&mut self) -> Result<(), StoreError> {
+        for Unheard { conversation, by, seqs } in self.engine.unheard() {
+            for seq in seqs {
+                let row = self.store.messages(conversation, Seq(seq.0.saturating_sub(1)), 1).await?;
+                if row.first().is_some_and(|row| row.seq == seq && row.sender == by) {
+                    self.engine.calls_no_more(conversation, seq);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Counts anew what is unread where the cursors say so. Says whether there is anything to commit by that.

@@ -1,10 +1,11 @@
 //! Putting what the server gave before a run. With the run committed, so that the store knows everything that was said of
-//! these messages since: the answer may be older than a recall that has come meanwhile.
+//! these messages since: the answer may be older than a recall, or an erasure, that has come meanwhile.
 
 use tokio::time::Instant;
 use whimbrel_core::{ConversationId, Message, Seq};
 
 use super::Driver;
+use crate::engine::erasure;
 use crate::error::StoreError;
 use crate::store::Store;
 
@@ -13,7 +14,8 @@ impl Driver {
     pub(super) async fn put_older(&mut self) -> Result<(), StoreError> {
         for (conversation, messages, reply) in std::mem::take(&mut self.calls.older) {
             let gone = gone(&*self.store, conversation, &messages).await?;
-            if self.engine.older(conversation, messages, &gone, Instant::now()) {
+            let erased: Vec<_> = self.store.erasures(conversation).await?.iter().filter_map(erasure).collect();
+            if self.engine.older(conversation, messages, &gone, &erased, Instant::now()) {
                 self.settle().await?;
             }
             // What was not taken is not there when it is looked for.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use whimbrel_core::{ConversationId, Seq};
+use whimbrel_core::{ConversationId, Seq, UserId};
 
 /// Fleeting messages that are waited for; later ones vanish by other devices.
 const WAITING_MAX: usize = 10_000;
@@ -30,6 +30,7 @@ pub(crate) struct Fleeting {
 
 #[derive(Debug)]
 struct Waiting {
+    sender: UserId,
     after: Duration,
     is_own: bool,
     /// Since it began: when its time is over.
@@ -44,6 +45,7 @@ struct Waiting {
 pub(crate) struct Seen {
     pub(crate) conversation: ConversationId,
     pub(crate) seq: Seq,
+    pub(crate) sender: UserId,
     pub(crate) after_ms: u64,
     pub(crate) is_own: bool,
     /// How long ago its time began, if it has.
@@ -63,7 +65,8 @@ impl Fleeting {
             return;
         }
         let after = Duration::from_millis(seen.after_ms);
-        let mut waiting = Waiting { after, is_own: seen.is_own, over_at: None, is_hidden: false, tell_at: None };
+        let mut waiting =
+            Waiting { sender: seen.sender, after, is_own: seen.is_own, over_at: None, is_hidden: false, tell_at: None };
         if let Some(ago) = seen.began_ms_ago {
             waiting.begin(Duration::from_millis(seen.after_ms.saturating_sub(ago)), pause, now);
         }
@@ -109,6 +112,18 @@ impl Fleeting {
         if self.waiting.remove(&(id, seq)).is_some() {
             self.find_next();
         }
+    }
+
+    /// What a user said in the conversation before a place is gone. Gives what was waited for.
+    pub(crate) fn erased(&mut self, id: ConversationId, user: UserId, before: Seq) -> Vec<Seq> {
+        let waiting = self.waiting.range((id, Seq::ZERO)..(id, before)).filter(|(_, waiting)| waiting.sender == user);
+        let gone: Vec<Seq> = waiting.map(|((_, seq), _)| *seq).collect();
+        for seq in &gone {
+            self.begun.remove(&(id, *seq));
+            self.waiting.remove(&(id, *seq));
+        }
+        self.find_next();
+        gone
     }
 
     /// The conversation's messages up to and with `upto` are gone.
@@ -171,7 +186,14 @@ mod tests {
     const PAUSE: Duration = Duration::from_secs(2);
 
     fn seen(seq: u64, is_own: bool, began_ms_ago: Option<u64>) -> Seen {
-        Seen { conversation: CHAT, seq: Seq(seq), after_ms: 1000, is_own, began_ms_ago }
+        Seen {
+            conversation: CHAT,
+            seq: Seq(seq),
+            sender: UserId(1 + u64::from(is_own)),
+            after_ms: 1000,
+            is_own,
+            began_ms_ago,
+        }
     }
 
     /// One's own is hidden and told at once when its time is over; another's is hidden then and told after the pause.
@@ -204,5 +226,17 @@ mod tests {
         assert_eq!(fleeting.tick(now + Duration::from_secs(1)).hide, [(CHAT, Seq(1))]);
         fleeting.taken_back(CHAT, Seq(2));
         assert_eq!(fleeting.deadline(), None, "what is gone is not told again");
+    }
+
+    /// Two of the other's, the second behind the place: only the first is given up.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_erased_is_not_waited_for() {
+        let (mut fleeting, now) = (Fleeting::default(), Instant::now());
+        for (seq, is_own) in [(1, true), (2, false), (5, false)] {
+            fleeting.learn(seen(seq, is_own, Some(0)), PAUSE, now);
+        }
+        assert_eq!(fleeting.erased(CHAT, UserId(1), Seq(5)), [Seq(2)]);
+        let over = fleeting.tick(now + Duration::from_secs(1));
+        assert_eq!(over.hide, [(CHAT, Seq(1)), (CHAT, Seq(5))]);
     }
 }

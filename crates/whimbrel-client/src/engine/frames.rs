@@ -135,6 +135,7 @@ impl Engine {
             Some(ConversationKind::Private) => self.private_row(&message),
             kind => {
                 self.took_back(&message);
+                self.erased(&message);
                 if kind == Some(ConversationKind::Group) && message.kind == MessageKind::GROUP {
                     self.group_row(&message);
                 }
@@ -290,7 +291,7 @@ impl Engine {
 
     /// A conversation that the device does not know: its run starts. Messages that came with the view are taken if they
     /// follow; others are asked for.
-    fn start(&mut self, view: View, now: Instant) -> bool {
+    pub(super) fn start(&mut self, view: View, now: Instant) -> bool {
         let id = view.conversation;
         let conversation = Conversation::starting(&view, start_of(&view, self.habits.first_sync));
         match view.kind {
@@ -327,6 +328,8 @@ impl Engine {
         self.batch.commit.older.retain(|message| message.conversation != id);
         self.batch.events.retain(|event| !matches!(event, Event::Message(message) if message.conversation == id));
         self.batch.commit.taken_back.retain(|(conversation, _)| *conversation != id);
+        self.batch.commit.erased.retain(|erased| erased.conversation != id);
+        self.batch.unheard.retain(|unheard| unheard.conversation != id);
         self.fleeting.dropped(id, whimbrel_core::Seq(u64::MAX));
         self.batch.touched.insert(id);
     }

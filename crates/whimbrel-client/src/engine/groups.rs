@@ -6,9 +6,9 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use whimbrel_core::{ConversationId, ConversationKind, Message, MessageKind, Seq, UserId};
 
-use super::Engine;
 use super::fleeting::Seen;
 use super::people::Sendable;
+use super::{Engine, user_in};
 use crate::content::{Content, FollowUp, Outgoing};
 use crate::event::Event;
 use crate::group::{GroupInfo, GroupNews};
@@ -155,6 +155,11 @@ impl Engine {
         if let Some(seq) = message.target() {
             self.batch.events.push(Event::Changed { conversation: id, seq });
         }
+        if let Content::System { kind: MessageKind::ERASED, json } = &message.content
+            && let Some(user) = user_in(json)
+        {
+            self.batch.events.push(Event::Erased { conversation: id, user, seq: message.seq });
+        }
         if message.calls(self.habits.user)
             && let Some(conversation) = self.conversations.get_mut(&id)
         {
@@ -178,7 +183,7 @@ impl Engine {
         } else {
             Some(self.directory.server_now().saturating_sub(message.at))
         };
-        let seen = Seen { conversation: id, seq, after_ms, is_own, began_ms_ago };
+        let seen = Seen { conversation: id, seq, sender: message.sender, after_ms, is_own, began_ms_ago };
         self.fleeting.learn(seen, self.pause(), now);
     }
 

@@ -26,6 +26,7 @@ use crate::relations::Due;
 use crate::store::{Commit, Snapshot, UploadRow};
 use crate::sync::Syncs;
 
+mod erased;
 mod fleeting;
 mod frames;
 mod groups;
@@ -38,6 +39,7 @@ mod presence;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use erased::{Unheard, erasure};
 pub(crate) use frames::Fault;
 pub(crate) use people::Sendable;
 
@@ -77,6 +79,8 @@ struct Batch {
     events: Vec<Event>,
     outcomes: Vec<(MessageId, Outcome)>,
     touched: HashSet<ConversationId>,
+    /// Places where a user may have called somebody whose words are gone, to be looked up in the store.
+    unheard: Vec<Unheard>,
 }
 
 /// A batch on its way: first the commit, then the rest.
@@ -153,7 +157,7 @@ impl Engine {
 
     /// The batch, with the conversations that it touched as they are now.
     pub(crate) fn take(&mut self) -> Taken {
-        let Batch { mut commit, mut events, outcomes, touched } = std::mem::take(&mut self.batch);
+        let Batch { mut commit, mut events, outcomes, touched, unheard: _ } = std::mem::take(&mut self.batch);
         for id in touched {
             let Some(conversation) = self.conversations.get_mut(&id) else { continue };
             let unread = conversation.row.unread;
@@ -307,7 +311,7 @@ impl Engine {
 }
 
 /// A row that the server placed, as its JSON says.
-fn user_in(json: &Bytes) -> Option<UserId> {
+pub(crate) fn user_in(json: &Bytes) -> Option<UserId> {
     #[derive(serde::Deserialize)]
     struct Row {
         user: u64,

@@ -20,8 +20,9 @@ use crate::event::Event;
 use crate::inbox::Recount;
 use crate::keys::Directory;
 use crate::relation::{Profile, Relation, RelationState};
-use crate::store::{Commit, Snapshot};
+use crate::store::{Commit, Erased, Snapshot};
 
+mod erased;
 mod fleeting;
 mod restored;
 
@@ -35,6 +36,8 @@ const DEVICE: DeviceId = DeviceId::from_bytes([9; 16]);
 enum Step {
     /// The peer says something; the Deliver may be lost.
     PeerSays { lost: bool },
+    /// What the peer said is gone, and a row says so; its Deliver may be lost.
+    PeerErased { lost: bool },
     /// This device drafts something.
     Draft,
     /// The engine's frames reach the server. Own messages may be delivered as well as answered, or instead.
@@ -50,6 +53,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => any::<bool>().prop_map(|lost| Step::PeerSays { lost }),
+        1 => any::<bool>().prop_map(|lost| Step::PeerErased { lost }),
         2 => Just(Step::Draft),
         4 => (any::<bool>(), any::<bool>()).prop_map(|(deliver, answer)| Step::Flush { deliver, answer }),
         6 => (any::<usize>(), any::<bool>()).prop_map(|(which, again)| Step::Arrive { which, again }),
@@ -131,10 +135,23 @@ impl World {
         message
     }
 
+    fn erase(&mut self, user: UserId) -> Message {
+        empty(&mut self.timeline, user, Seq(u64::MAX));
+        let (message_id, body) = (MessageId::generate(), format!(r#"{{"user":{user}}}"#).into());
+        let draft = Draft { message_id, kind: MessageKind::ERASED, key_version: 0, body };
+        self.place(user, DeviceId::from_bytes([0; 16]), &draft)
+    }
+
     fn step(&mut self, step: Step) {
         match step {
             Step::PeerSays { lost } => {
                 let message = self.place(PEER, DeviceId::from_bytes([8; 16]), &draft());
+                if !lost {
+                    self.air.push(deliver(message));
+                }
+            }
+            Step::PeerErased { lost } => {
+                let message = self.erase(PEER);
                 if !lost {
                     self.air.push(deliver(message));
                 }
@@ -213,7 +230,7 @@ impl World {
         // Two at a time, so that going on is needed as well.
         let messages: Vec<_> = self.timeline.iter().skip(after.unwrap_or(usize::MAX)).take(2).cloned().collect();
         let head = Seq(self.timeline.len() as u64);
-        let unread = self.timeline.iter().filter(|m| m.sender == PEER && m.seq > self.own.read).count() as u64;
+        let unread = self.timeline.iter().filter(|m| is_from_peer(m) && m.seq > self.own.read).count() as u64;
         View {
             conversation: CHAT,
             kind: ConversationKind::Direct,
@@ -232,7 +249,7 @@ impl World {
 
     fn commit(&mut self) {
         let taken = self.engine.take();
-        let Commit { messages, dropped_runs, conversations, .. } = taken.commit;
+        let Commit { messages, dropped_runs, conversations, erased, .. } = taken.commit;
         if !dropped_runs.is_empty() {
             self.stored.clear();
             self.shown.clear();
@@ -240,6 +257,10 @@ impl World {
         for message in messages {
             assert_eq!(message.seq.0, self.stored.len() as u64 + 1, "the run has no holes and no doubles");
             self.stored.push(message);
+        }
+        for Erased { user, from, before, .. } in erased {
+            assert_eq!(from, Seq::ZERO);
+            empty(&mut self.stored, user, before);
         }
         if let Some(row) = conversations.last() {
             assert_eq!(row.cursor.0, self.stored.len() as u64, "the cursor is the run's end");
@@ -254,7 +275,7 @@ impl World {
         }
         for (id, recount) in self.engine.recounts() {
             let count = |after: Seq, upto: Seq| {
-                let among = self.stored.iter().filter(|m| m.sender == PEER && m.seq > after && m.seq <= upto);
+                let among = self.stored.iter().filter(|m| is_from_peer(m) && m.seq > after && m.seq <= upto);
                 among.count() as u64
             };
             let unread = match recount {
@@ -283,6 +304,17 @@ impl World {
             }
         }
         self.commit();
+    }
+}
+
+fn is_from_peer(message: &Message) -> bool {
+    message.sender == PEER && message.kind.is_countable()
+}
+
+/// As a server and a store do.
+fn empty(rows: &mut [Message], user: UserId, before: Seq) {
+    for row in rows.iter_mut().filter(|row| row.sender == user && row.seq < before && row.kind.is_submittable()) {
+        row.body.truncate(row.kind.open_len() * usize::from(row.kind.is_follow_up()));
     }
 }
 
@@ -334,7 +366,7 @@ proptest! {
             prop_assert_eq!(&world.timeline[seq.0 as usize - 1].message_id, id);
         }
         prop_assert_eq!(world.engine.outbox().len(), 0);
-        prop_assert_eq!(world.unread, world.timeline.iter().filter(|message| message.sender == PEER).count() as u64);
+        prop_assert_eq!(world.unread, world.timeline.iter().filter(|message| is_from_peer(message)).count() as u64);
         prop_assert!(world.engine.is_in_step());
     }
 }

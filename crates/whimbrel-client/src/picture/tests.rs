@@ -8,9 +8,10 @@ use whimbrel_core::{DeviceId, Draft, Message};
 
 use super::*;
 use crate::content::Outgoing;
+use crate::engine::erasure;
 use crate::keys::Directory;
 use crate::message::{draft, show};
-use crate::store::{Commit, MemoryStore, Store};
+use crate::store::{Commit, Erased, MemoryStore, Store};
 
 const CHAT: ConversationId = ConversationId::from_bytes([1; 16]);
 
@@ -26,6 +27,10 @@ enum Step {
         target: u64,
         what: u8,
     },
+    /// What this one said is emptied, and a row says so.
+    Erase {
+        user: u64,
+    },
     /// A device that hears now and then takes at most so many rows.
     Hear {
         rows: usize,
@@ -35,7 +40,8 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => (1..4u64, 0..6u8).prop_map(|(sender, what)| Step::Say { sender, what }),
-        5 => (1..4u64, 1..20u64, 0..8u8).prop_map(|(sender, target, what)| Step::FollowUp { sender, target, what }),
+        5 => (1..4u64, 1..20u64, 0..9u8).prop_map(|(sender, target, what)| Step::FollowUp { sender, target, what }),
+        1 => (1..4u64).prop_map(|user| Step::Erase { user }),
         3 => (1..6usize).prop_map(|rows| Step::Hear { rows }),
     ]
 }
@@ -62,6 +68,7 @@ fn done(what: u8) -> FollowUp {
         4 => react("👍", true),
         5 => FollowUp::Append("ow".into()),
         6 => FollowUp::Finish("grown".into()),
+        7 => react("🎉", false),
         _ => FollowUp::Vanish,
     }
 }
@@ -88,6 +95,14 @@ impl Server {
         let device = DeviceId::from_bytes([sender as u8; 16]);
         let (conversation, sender) = (CHAT, UserId(sender));
         self.rows.push(Message { conversation, seq, sender, device, message_id, kind, key_version, body, at: seq.0 });
+    }
+
+    fn erase(&mut self, user: u64) {
+        for row in self.rows.iter_mut().filter(|row| row.sender == UserId(user) && row.kind.is_submittable()) {
+            row.body = if row.kind.is_follow_up() { row.body.slice(..8) } else { Bytes::new() };
+        }
+        let (message_id, body) = (MessageId::generate(), format!(r#"{{"user":{user}}}"#).into());
+        self.place(user, Draft { message_id, kind: MessageKind::ERASED, key_version: 0, body });
     }
 
     /// As the archiver decides.
@@ -120,7 +135,10 @@ impl Device {
     fn hear(&mut self, rows: &[Message]) {
         let taken_back = rows.iter().filter(|row| row.kind.takes_back());
         let taken_back = taken_back.filter_map(|row| Some((CHAT, row.kind.target(&row.body)?))).collect();
-        let commit = Commit { messages: rows.to_vec(), taken_back, ..Commit::default() };
+        let erased = rows.iter().filter_map(erasure);
+        let erased =
+            erased.map(|(user, before)| Erased { conversation: CHAT, user, from: Seq::ZERO, before }).collect();
+        let commit = Commit { messages: rows.to_vec(), taken_back, erased, ..Commit::default() };
         self.store.commit(commit).now_or_never().expect("at once").expect("stored");
         for row in rows {
             self.picture.apply(show(&self.directory, row.clone()));
@@ -155,6 +173,7 @@ proptest! {
                         server.place(sender, say(sender, Outgoing::about(Seq(target), what)));
                     }
                 }
+                Step::Erase { user } => server.erase(user),
                 Step::Hear { rows } => {
                     let from = bursts.cursor;
                     let upto = (from + rows).min(server.rows.len());
@@ -168,7 +187,7 @@ proptest! {
         bursts.hear(&server.rows[from..]);
         let late = picture(&server.rows);
         for device in [live, bursts] {
-            prop_assert_eq!(&device.stored(), &server.rows, "nothing of what was taken back is on the device");
+            prop_assert_eq!(&device.stored(), &server.rows, "nothing of what was taken back or erased is on the device");
             prop_assert_eq!(&picture(&device.stored()), &late);
             prop_assert_eq!(&device.picture.into_items(), &late);
         }
@@ -233,4 +252,38 @@ fn each_user_reacts_once_with_each_emoji_and_takes_back_their_own() {
         react(3, "🎉", true),
     ]);
     assert_eq!(seen[0].reactions, [Reacted { emoji: "👍".into(), users: vec![UserId(1)] }]);
+}
+
+#[test]
+fn of_one_who_was_erased_places_and_what_others_said_are_seen() {
+    let react =
+        |user, target, emoji: &str| (user, about(target, FollowUp::React { emoji: emoji.into(), removed: false }));
+    let mut server = Server::default();
+    let edit = (1, about(1, FollowUp::Edit(Box::new(Content::Text("b".into())))));
+    let rows = [
+        (1, Outgoing::text("a")),
+        (2, Outgoing::text("c")),
+        edit,
+        react(1, 2, "👍"),
+        react(3, 2, "🎉"),
+        react(2, 2, "👍"),
+    ];
+    rows.into_iter().for_each(|(sender, what)| server.place(sender, say(sender, what)));
+    let mut live = Device::default();
+    live.hear(&server.rows.clone());
+    let users =
+        |reaction: &Reacted| (reaction.emoji.clone(), reaction.users.iter().map(|user| user.0).collect::<Vec<_>>());
+    let given = |seen: &[Pictured]| seen[1].reactions.iter().map(users).collect::<Vec<_>>();
+    let before: Vec<_> = live.picture.items().cloned().collect();
+    assert_eq!(given(&before), [("👍".into(), vec![1, 2]), ("🎉".into(), vec![3])]);
+    server.erase(1);
+    server.place(1, say(1, Outgoing::text("anew")));
+    live.hear(&server.rows[6..]);
+    let seen = picture(&server.rows);
+    assert_eq!(live.picture.into_items(), seen);
+    assert_eq!(seen[0].gone, Some(Gone { by: Some(UserId(1)), at: 7, vanished: false }));
+    assert!(seen[0].content == Content::Gone && seen[0].edits.is_empty());
+    assert_eq!((&seen[1].content, seen[1].gone), (&Content::Text("c".into()), None));
+    assert_eq!(given(&seen), [("🎉".into(), vec![3]), ("👍".into(), vec![2])]);
+    assert_eq!(seen[2].content, Content::Text("anew".into()), "what is said after it stays");
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use whimbrel_core::{ConversationId, Draft, FileId, Message, MessageId, MessageKind, Seq, UserId};
 use whimbrel_wire::seal::TARGET_LEN;
 
-use super::{Commit, ConversationRow, Snapshot, Store, UploadRow, is_about};
+use super::{Commit, ConversationRow, Erased, Snapshot, Store, UploadRow, is_about};
 use crate::account::Credentials;
 use crate::error::StoreError;
 use crate::group::GroupInfo;
@@ -116,6 +116,20 @@ impl State {
         }
     }
 
+    fn erase(&mut self, erased: Erased) {
+        let Erased { conversation, user, from, before } = erased;
+        for message in self.runs.get_mut(&conversation).into_iter().flatten() {
+            if message.sender != user || message.seq < from || message.seq >= before {
+                continue;
+            }
+            let left = if message.kind.is_follow_up() { TARGET_LEN } else { 0 };
+            if message.kind.is_submittable() && message.body.len() > left {
+                message.body = Bytes::copy_from_slice(&message.body[..left]);
+            }
+            self.fleeting_begun.remove(&(conversation, message.seq));
+        }
+    }
+
     fn fleeting(&self) -> Vec<Message> {
         let is_there = |message: &&Message| message.kind == MessageKind::FLEETING && !message.body.is_empty();
         self.runs.values().flatten().filter(is_there).cloned().collect()
@@ -138,6 +152,9 @@ impl State {
         for (conversation, target) in commit.taken_back {
             self.fleeting_begun.remove(&(conversation, target));
             self.take_back(conversation, target);
+        }
+        for erased in commit.erased {
+            self.erase(erased);
         }
         for (conversation, upto) in commit.cleared {
             self.fleeting_begun.retain(|(id, seq), _| *id != conversation || *seq > upto);
@@ -236,6 +253,12 @@ impl Store for MemoryStore {
     async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError> {
         let state = self.open()?;
         Ok(state.after(conversation, from).filter(|message| is_about(message, from, upto)).cloned().collect())
+    }
+
+    async fn erasures(&self, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
+        let state = self.open()?;
+        let run = state.runs.get(&conversation).into_iter().flatten();
+        Ok(run.filter(|message| message.kind == MessageKind::ERASED).cloned().collect())
     }
 
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError> {

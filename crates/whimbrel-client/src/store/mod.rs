@@ -126,6 +126,19 @@ pub struct UploadRow {
     pub attachment: Bytes,
 }
 
+/// What a user said in a part of a conversation, which is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who said it.
+    pub user: UserId,
+    /// From this place on,
+    pub from: Seq,
+    /// as far as before this one.
+    pub before: Seq,
+}
+
 /// Changes that become true together. Applied in the order of the fields.
 #[derive(Debug, Clone, Default)]
 pub struct Commit {
@@ -144,6 +157,9 @@ pub struct Commit {
     /// (edits, parts of a stream) are cut to their first [`TARGET_LEN`](whimbrel_wire::seal::TARGET_LEN) bytes. Those
     /// that are not stored are passed over.
     pub taken_back: Vec<(ConversationId, Seq)>,
+    /// What users said that is gone: the bodies of their messages are emptied, and those of their follow-ups cut to their
+    /// first [`TARGET_LEN`](whimbrel_wire::seal::TARGET_LEN) bytes. Rows that the server placed stay as they are.
+    pub erased: Vec<Erased>,
     /// Conversations whose messages up to and with a place are dropped.
     pub cleared: Vec<(ConversationId, Seq)>,
     /// Drafts to append to the outbox.
@@ -198,6 +214,7 @@ impl Commit {
             && self.relations_settled.is_empty()
             && self.relations_loaded.is_none()
             && self.taken_back.is_empty()
+            && self.erased.is_empty()
             && self.fleeting_begun.is_empty()
             && self.cleared.is_empty()
             && self.groups.is_empty()
@@ -247,6 +264,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The follow-ups of the messages at `from` up to and with `upto`, in the order of their own places.
     async fn follow_ups(&self, conversation: ConversationId, from: Seq, upto: Seq) -> Result<Vec<Message>, StoreError>;
+
+    /// The rows of a conversation that say of users that what they said before is gone
+    /// ([`ERASED`](MessageKind::ERASED)), in their order.
+    async fn erasures(&self, conversation: ConversationId) -> Result<Vec<Message>, StoreError>;
 
     /// The last message of each conversation that has one, in no order.
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError>;

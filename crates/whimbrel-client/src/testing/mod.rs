@@ -93,6 +93,16 @@ impl FakeServer {
         message
     }
 
+    /// What a user said in a conversation is emptied, and the row that says so placed and delivered.
+    pub fn erase(&self, conversation: ConversationId, user: UserId) -> Message {
+        let mut state = self.state();
+        state.empty(conversation, user);
+        let row = system_row(MessageKind::ERASED, format!(r#"{{"user":{user}}}"#));
+        let message = state.place(conversation, user, None, row);
+        state.deliver(&message);
+        message
+    }
+
     /// A group with its owner and these members.
     pub fn group(&self, name: &str, owner: UserId, members: &[UserId]) -> ConversationId {
         self.state().create_group(name, owner, members)

@@ -201,6 +201,13 @@ impl State {
         message
     }
 
+    pub(super) fn empty(&mut self, conversation: ConversationId, user: UserId) {
+        let timeline = self.conversations.get_mut(&conversation).expect("the conversation exists");
+        for row in timeline.messages.iter_mut().filter(|row| row.sender == user && row.kind.is_submittable()) {
+            row.body.truncate(if row.kind.is_follow_up() { 8 } else { 0 });
+        }
+    }
+
     pub(super) fn deliver(&self, message: &Message) {
         self.deliver_besides(message, None);
     }

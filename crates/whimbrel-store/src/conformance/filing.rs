@@ -293,7 +293,7 @@ pub async fn what_is_not_kept_frees_its_file(stores: &Stores) {
         assert_eq!(reads(stores, reader, *file).await, stays, "by its message");
     }
     stores.keeping.erase(other).await.expect("noted");
-    while stores.keeping.erase_some(other, 100).await.expect("answers") {}
+    while stores.keeping.erase_some(other, 100).await.expect("answers").more {}
     assert!(!reads(stores, owner, files[3]).await, "what was erased");
     assert!(reads(stores, other, files[2]).await, "what another said");
     assert_eq!(collected(stores, u64::MAX >> 1).await.len(), 3);

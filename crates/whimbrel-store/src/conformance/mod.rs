@@ -239,6 +239,11 @@ macro_rules! history_conformance {
             what_is_about_messages_goes_with_them
             what_one_said_is_found_wherever_it_was_said
             what_is_erased_is_empty_and_the_rest_as_it_was
+            where_one_said_something_one_row_says_that_it_is_gone
+            the_row_comes_with_the_last_of_what_was_said
+            erasing_that_begins_anew_says_it_at_most_once_more
+            what_retention_takes_meanwhile_is_told_all_the_same
+            what_is_said_while_it_is_erased_stands_on_the_right_side
             floors_rise_while_messages_are_placed
             several_at_once_end_as_one
             who_comes_back_sees_each_of_their_times_and_nothing_between

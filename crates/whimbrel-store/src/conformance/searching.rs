@@ -279,7 +279,7 @@ pub async fn what_is_not_kept_is_not_found(stores: &Stores) {
     sweep_all(stores, chat.lane.conversation).await;
     assert_eq!(chat.found("keep").await, [places[5], places[4], places[3]]);
     stores.keeping.erase(chat.one()).await.expect("answers");
-    while stores.keeping.erase_some(chat.one(), 3).await.expect("answers") {}
+    while stores.keeping.erase_some(chat.one(), 3).await.expect("answers").more {}
     assert_eq!(chat.found("keep").await, [places[5], places[3]], "the other's");
 }
 
@@ -487,6 +487,6 @@ pub async fn what_is_not_kept_leaves_no_text(stores: &Stores, texts: impl AsyncF
     chat.does(MessageKind::RECALL, places[4], "").await;
     assert_eq!(texts().await, 3);
     stores.keeping.erase(chat.one()).await.expect("answers");
-    while stores.keeping.erase_some(chat.one(), 3).await.expect("answers") {}
+    while stores.keeping.erase_some(chat.one(), 3).await.expect("answers").more {}
     assert_eq!(texts().await, 2, "the other's");
 }

@@ -230,7 +230,7 @@ pub(super) const TABLES: &[Table] = &[
         ],
         key: 1,
     },
-    Table { name: "erasure", columns: &[number("user"), bytes("conv"), number("seq")], key: 1 },
+    Table { name: "erasure", columns: &[number("user"), bytes("conv"), number("seq"), number("said")], key: 1 },
     Table { name: "mark", columns: &[id("conv"), number("target"), number("seq")], key: 3 },
     Table {
         name: "file",

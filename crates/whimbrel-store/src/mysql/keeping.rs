@@ -10,9 +10,9 @@ use super::error::Fault;
 use super::head::{self, last_seq, read_kind};
 use super::text::Text;
 use super::value::{conversation, number, number_or_zero, seq, user};
-use super::{MySqlStore, history, texts};
+use super::{MySqlStore, erasing, history, texts};
 use crate::StoreError;
-use crate::keeping::{Keep, Keeping, Kept, Which, now_ms};
+use crate::keeping::{Erased, Keep, Keeping, Kept, Which, now_ms};
 
 macro_rules! kept_sql {
     ($from:literal) => {
@@ -96,13 +96,8 @@ impl Keeping for MySqlStore {
         .await
     }
 
-    async fn erase_some(&self, user: UserId, look: usize) -> Result<bool, StoreError> {
-        self.retried(|| async {
-            let mut change = self.begin().await?;
-            let result = erase_some(&mut change, user, look).await.map_err(Fault::<StoreError>::from);
-            change.end(result).await
-        })
-        .await
+    async fn erase_some(&self, user: UserId, look: usize) -> Result<Erased, StoreError> {
+        erasing::step(self, user, look).await
     }
 
     async fn sweep(&self, conversation: ConversationId, limit: usize) -> Result<usize, StoreError> {
@@ -185,7 +180,7 @@ async fn raise_floor(db: &mut MySqlConnection, id: ConversationId, floor: Seq) -
 
 /// What came with the messages at these places is needed by them no more; collecting finds out about others. `of`: only
 /// messages of this one. Ends without a semicolon.
-fn free_files(text: &mut Text, of: Option<UserId>, id: ConversationId, (from, upto): (u64, u64)) {
+pub(super) fn free_files(text: &mut Text, of: Option<UserId>, id: ConversationId, (from, upto): (u64, u64)) {
     for free in [true, false] {
         text.words(if free { "UPDATE file_use u" } else { ";DELETE u FROM file_use u" });
         if let Some(user) = of {
@@ -197,39 +192,6 @@ fn free_files(text: &mut Text, of: Option<UserId>, id: ConversationId, (from, up
         text.words(" WHERE u.conv = ").bytes(id.as_bytes());
         text.words(" AND u.seq BETWEEN ").number(from).words(" AND ").number(upto);
     }
-}
-
-async fn erase_some(db: &mut MySqlConnection, user: UserId, look: usize) -> Result<bool, sqlx::Error> {
-    let mut text = Text::new("SELECT conv, seq FROM erasure WHERE user = ");
-    text.number(user.0).words(" FOR UPDATE");
-    let rows = text.rows(db).await?;
-    let Some(row) = rows.first() else { return Ok(false) };
-    let conv: &[u8] = row.try_get(0)?;
-    let after = <[u8; 16]>::try_from(conv).ok().map(ConversationId::from_bytes).zip(Some(seq(row, 1)?));
-    let (ranges, next) = history::ranges(db, user, after, look).await?;
-    for (id, range) in ranges {
-        // What names its target is left of a follow-up.
-        let mut text = Text::new(
-            "UPDATE message FORCE INDEX (PRIMARY) SET body = IF(kind < 500, '', LEFT(body, 8)) WHERE conv = ",
-        );
-        text.bytes(id.as_bytes()).words(" AND seq BETWEEN ").number(*range.start()).words(" AND ").number(*range.end());
-        text.words(" AND sender = ").number(user.0).words(" AND kind < 1000;");
-        texts::push_drop(&mut text, Some(user), id, (*range.start(), *range.end()));
-        free_files(&mut text, Some(user), id, (*range.start(), *range.end()));
-        text.run(db).await?;
-    }
-    let mut text = Text::default();
-    match &next {
-        Some((id, at)) => {
-            text.words("UPDATE erasure SET conv = ").bytes(id.as_bytes()).words(", seq = ").number(at.0);
-            text.words(" WHERE user = ").number(user.0);
-        }
-        None => {
-            text.words("DELETE FROM erasure WHERE user = ").number(user.0);
-        }
-    }
-    text.run(db).await?;
-    Ok(next.is_some())
 }
 
 /// Notes first: what is left of an interrupted sweep is found by the messages that are still there. Read without locks:

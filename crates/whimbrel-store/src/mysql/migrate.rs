@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/mysql/0008_spans.sql"),
     include_str!("../../../../migrations/mysql/0009_search.sql"),
     include_str!("../../../../migrations/mysql/0010_pictures.sql"),
+    include_str!("../../../../migrations/mysql/0011_erased.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by: as often as it takes, before it is counted.

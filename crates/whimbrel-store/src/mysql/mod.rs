@@ -12,7 +12,7 @@
 //! | `timeline`, `head`, `rights`, `place`, `effects`, `raise`, `sync` | [`Timeline`](crate::Timeline) |
 //! | `history` | [`History`](crate::History) |
 //! | `search`, `texts` | [`Search`](crate::Search) |
-//! | `keeping` | [`Keeping`](crate::Keeping) |
+//! | `keeping`, `erasing` | [`Keeping`](crate::Keeping) |
 //! | `directory` | [`Directory`](crate::Directory) |
 //! | `groups` | [`Groups`](crate::Groups) |
 //! | `settings` | [`Settings`](crate::Settings) |
@@ -27,6 +27,7 @@ mod alone;
 mod change;
 mod directory;
 mod effects;
+mod erasing;
 mod error;
 mod filing;
 mod groups;

@@ -6,10 +6,9 @@ use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 
 use super::head::read_kind;
 use super::value::{all, conversation, first, number, number_or_zero, run, seq, sql, user};
-use super::{SqliteStore, head};
-use super::{filing, history, texts};
+use super::{SqliteStore, erasing, filing, head, history, texts};
 use crate::StoreError;
-use crate::keeping::{Keep, Keeping, Kept, Which, now_ms};
+use crate::keeping::{Erased, Keep, Keeping, Kept, Which, now_ms};
 
 macro_rules! kept_sql {
     ($from:literal) => {
@@ -95,8 +94,8 @@ impl Keeping for SqliteStore {
         self.shared.readers.read(read).await
     }
 
-    async fn erase_some(&self, user: UserId, look: usize) -> Result<bool, StoreError> {
-        self.shared.writer.write(move |db| Ok::<_, StoreError>(erase_some(db, user, look)?)).await
+    async fn erase_some(&self, user: UserId, look: usize) -> Result<Erased, StoreError> {
+        self.shared.writer.write(move |db| erasing::step(db, user, look)).await
     }
 
     async fn sweep(&self, conversation: ConversationId, limit: usize) -> Result<usize, StoreError> {
@@ -153,35 +152,6 @@ fn raise_floor(db: &Connection, id: ConversationId, floor: Seq) -> rusqlite::Res
         texts::drop_at(db, id, floor)?;
     }
     Ok(Seq(floor_of(db, id)?))
-}
-
-fn erase_some(db: &Connection, user: UserId, look: usize) -> rusqlite::Result<bool> {
-    let note = "SELECT conv, seq FROM erasure WHERE user = ?1";
-    let note = super::value::first_row(db, note, [sql(user.0)], |row| Ok((row.get::<_, Vec<u8>>(0)?, seq(row, 1)?)))?;
-    let Some((conv, at)) = note else { return Ok(false) };
-    let after = <[u8; 16]>::try_from(&conv[..]).ok().map(|id| (ConversationId::from_bytes(id), at));
-    let (ranges, next) = history::ranges(db, user, after, look)?;
-    for (id, range) in ranges {
-        texts::drop_said_by(db, user, id, &range)?;
-        // What names its target is left of a follow-up.
-        let empty = "UPDATE message SET body = CASE WHEN kind < 500 THEN x'' ELSE substr(body, 1, 8) END \
-             WHERE conv = ?1 AND seq BETWEEN ?2 AND ?3 AND sender = ?4 AND kind < 1000";
-        let range = params![id.as_bytes(), sql(*range.start()), sql(*range.end()), sql(user.0)];
-        run(db, empty, range)?;
-        let with_files = "SELECT u.seq FROM file_use u CROSS JOIN message m ON m.conv = u.conv AND m.seq = u.seq \
-             WHERE u.conv = ?1 AND u.seq BETWEEN ?2 AND ?3 AND m.sender = ?4";
-        for place in all(db, with_files, range, |row| seq(row, 0))? {
-            filing::unused(db, id, place, now_ms())?;
-        }
-    }
-    match &next {
-        Some((id, at)) => {
-            let note = "UPDATE erasure SET conv = ?2, seq = ?3 WHERE user = ?1";
-            run(db, note, params![sql(user.0), &id.as_bytes()[..], sql(at.0)])?;
-        }
-        None => drop(run(db, "DELETE FROM erasure WHERE user = ?1", [sql(user.0)])?),
-    }
-    Ok(next.is_some())
 }
 
 /// Notes first: what is left of an interrupted sweep is found by the messages that are still there.

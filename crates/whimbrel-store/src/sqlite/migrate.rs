@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../../migrations/sqlite/0008_spans.sql"),
     include_str!("../../../../migrations/sqlite/0009_search.sql"),
     include_str!("../../../../migrations/sqlite/0010_pictures.sql"),
+    include_str!("../../../../migrations/sqlite/0011_erased.sql"),
 ];
 
 /// With this file the groups that stand get what searches find them by.

@@ -14,6 +14,7 @@
 mod backup;
 mod checkpoint;
 mod directory;
+mod erasing;
 mod error;
 mod filing;
 mod groups;

@@ -20,7 +20,7 @@ use whimbrel_client::{
     MessageId, NotPlaced, Outcome, StoredMessage, UserId,
 };
 
-use super::app::{App, Effect, Happened, Notice, Selected, number};
+use super::app::{App, Effect, Happened, Notice, Selected, erased, number};
 use super::command::COMMANDS;
 use super::deeds::perform;
 use super::now_ms;
@@ -206,6 +206,10 @@ impl Talk<'_> {
                 eprintln!("! not sent: {}", refusal.sentence());
             }
             Event::State(ConnectionState::Closed { why }) => anyhow::bail!("closed: {why}"),
+            Event::Erased { conversation, user, .. } => {
+                let (at, name) = (self.place(*conversation), self.handle(*user).await);
+                println!("* {at}{}", erased(&one_line(&name)));
+            }
             Event::Lagged { missed } => eprintln!("! too slow: {missed} events were not shown"),
             _ => {}
         }
@@ -245,12 +249,17 @@ impl Talk<'_> {
         Ok(())
     }
 
-    async fn print(&mut self, message: StoredMessage) -> anyhow::Result<()> {
-        let name = self.handle(message.sender).await;
-        let at = match self.app.conversations.iter().find(|row| row.id == message.conversation) {
+    /// In which group, before what is said there; nothing in a conversation of two.
+    fn place(&self, conversation: ConversationId) -> String {
+        match self.app.conversations.iter().find(|row| row.id == conversation) {
             Some(row) if row.kind == ConversationKind::Group => format!("[{}] ", one_line(&row.title)),
             _ => String::new(),
-        };
+        }
+    }
+
+    async fn print(&mut self, message: StoredMessage) -> anyhow::Result<()> {
+        let name = self.handle(message.sender).await;
+        let at = self.place(message.conversation);
         let target = message.target().map_or(0, number);
         let line = match &message.content {
             Content::System { json, .. } => {

@@ -333,7 +333,10 @@ impl Actor {
             }
             Event::State(_) | Event::Unread { .. } | Event::RelationChanged(_) | Event::AccountChanged => {}
             // What they tell is looked at in the end.
-            Event::Changed { .. } | Event::GroupChanged { .. } | Event::SettingChanged { .. } => {}
+            Event::Changed { .. }
+            | Event::Erased { .. }
+            | Event::GroupChanged { .. }
+            | Event::SettingChanged { .. } => {}
             Event::Typing { .. } | Event::Signal { .. } | Event::Presence(_) => {}
         }
     }

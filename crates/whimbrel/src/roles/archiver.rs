@@ -40,8 +40,13 @@ pub(crate) async fn run(flags: &ConfigFlags) -> anyhow::Result<ExitCode> {
     let archiver =
         Archiver::new(config.archiver.clone(), log.clone(), store.clone(), announcer.clone()).with_park(park);
     let stop_archiver = CancellationToken::new();
-    let mut retention =
-        Retention::new(config.archiver.retention.clone(), store.clone(), store.clone(), announcer.clone());
+    let mut retention = Retention::new(
+        config.archiver.retention.clone(),
+        store.clone(),
+        store.clone(),
+        store.clone(),
+        announcer.clone(),
+    );
     if config.transfer.bodies_readable {
         retention = retention.taking_up(store.clone());
     }

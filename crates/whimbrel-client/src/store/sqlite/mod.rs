@@ -135,6 +135,10 @@ impl Store for SqliteStore {
         self.call(move |connection| read::follow_ups(connection, conversation, from, upto)).await
     }
 
+    async fn erasures(&self, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
+        self.call(move |connection| read::erasures(connection, conversation)).await
+    }
+
     async fn last_messages(&self) -> Result<Vec<Message>, StoreError> {
         self.call(|connection| read::last_messages(connection)).await
     }

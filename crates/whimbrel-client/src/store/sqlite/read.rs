@@ -113,6 +113,16 @@ pub(super) fn follow_ups(
     read().map_err(failed)
 }
 
+pub(super) fn erasures(connection: &Connection, conversation: ConversationId) -> Result<Vec<Message>, StoreError> {
+    let read = || {
+        let mut select = connection.prepare_cached(&format!(
+            "SELECT {MESSAGE} FROM message INDEXED BY erased WHERE conversation = ?1 AND kind = 1006 ORDER BY seq"
+        ))?;
+        select.query_map([conversation.as_bytes()], message)?.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(failed)
+}
+
 fn seq(row: &Row<'_>, column: usize) -> rusqlite::Result<Seq> {
     Ok(Seq(row.get::<_, i64>(column)? as u64))
 }

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 /// "WhDv": a file of anything else is not touched.
 const APPLICATION_ID: i32 = 0x5768_4476;
 /// The tables below, with all of [`STEPS`].
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 /// How long a file that somebody else has open is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -44,7 +44,7 @@ CREATE TABLE relation_due (user INTEGER PRIMARY KEY);
 ";
 
 /// What each version added to the one before it, from version 1 on. A file is brought to the present in one transaction.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 ALTER TABLE conversation ADD COLUMN mentions BLOB NOT NULL DEFAULT x'';
 CREATE INDEX follow_up ON message (conversation, substr(body, 1, 8)) WHERE kind BETWEEN 500 AND 999;
@@ -67,6 +67,9 @@ CREATE TABLE upload (
     file BLOB PRIMARY KEY, conversation BLOB NOT NULL, kind INTEGER NOT NULL, path TEXT NOT NULL,
     keeps_metadata INTEGER NOT NULL, content_hash BLOB NOT NULL, attachment BLOB NOT NULL
 ) WITHOUT ROWID;
+",
+    "
+CREATE INDEX erased ON message (conversation) WHERE kind = 1006;
 ",
 ];
 
@@ -155,7 +158,8 @@ mod tests {
         assert_eq!(&messages[0].body[..], &[1, 2]);
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
         assert_eq!(version, VERSION);
-        let new = "SELECT * FROM setting_due; SELECT * FROM fleeting_begun; SELECT * FROM upload";
+        let new = "SELECT * FROM setting_due; SELECT * FROM fleeting_begun; SELECT * FROM upload;
+                   SELECT * FROM message INDEXED BY erased WHERE kind = 1006";
         assert!(connection.execute_batch(new).is_ok());
     }
 }

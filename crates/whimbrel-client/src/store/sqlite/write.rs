@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use whimbrel_core::Message;
 
-use super::super::{Commit, ConversationRow, check_owner};
+use super::super::{Commit, ConversationRow, Erased, check_owner};
 use super::{failed, groups, read, uploads};
 use crate::account::Credentials;
 use crate::error::StoreError;
@@ -124,6 +124,7 @@ fn taken_back(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Resul
         )?;
         cut.execute(params![conversation.as_bytes(), target.0.to_be_bytes()])?;
     }
+    commit.erased.iter().try_for_each(|part| erased(transaction, part))?;
     for (conversation, upto) in &commit.cleared {
         let mut forget =
             transaction.prepare_cached("DELETE FROM fleeting_begun WHERE conversation = ?1 AND seq <= ?2")?;
@@ -132,6 +133,23 @@ fn taken_back(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Resul
         delete.execute(params![conversation.as_bytes(), upto.0 as i64])?;
     }
     Ok(())
+}
+
+/// One statement for all that they said: it reads the part and writes what is not empty yet.
+fn erased(transaction: &Transaction<'_>, erased: &Erased) -> rusqlite::Result<()> {
+    let part =
+        params![erased.conversation.as_bytes(), erased.from.0 as i64, erased.before.0 as i64, erased.user.0 as i64,];
+    let mut empty = transaction.prepare_cached(
+        "UPDATE message SET body = CASE WHEN kind < 500 THEN x'' ELSE substr(body, 1, 8) END
+         WHERE conversation = ?1 AND seq >= ?2 AND seq < ?3 AND sender = ?4 AND kind < 1000
+         AND length(body) > CASE WHEN kind < 500 THEN 0 ELSE 8 END",
+    )?;
+    empty.execute(part)?;
+    let mut forget = transaction.prepare_cached(
+        "DELETE FROM fleeting_begun WHERE conversation = ?1 AND seq >= ?2 AND seq < ?3 AND EXISTS (SELECT 1 FROM message
+         WHERE conversation = ?1 AND seq = fleeting_begun.seq AND sender = ?4)",
+    )?;
+    forget.execute(part).map(drop)
 }
 
 fn outbox(transaction: &Transaction<'_>, commit: &Commit) -> rusqlite::Result<()> {

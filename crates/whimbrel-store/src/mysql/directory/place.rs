@@ -14,10 +14,13 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use sqlx::mysql::MySqlRow;
 use sqlx::query;
-use whimbrel_core::{ConversationId, DeviceId, DirectStanding, Members, Message, MessageId, PlacedRow, Seq, UserId};
+use whimbrel_core::{
+    ConversationId, ConversationKind, DeviceId, DirectStanding, GroupStanding, Members, Message, MessageId, PlacedRow,
+    Seq, UserId,
+};
 
 use super::super::groups::Turn;
-use super::super::head::{last_seq, read_members};
+use super::super::head::{last_seq, members, read_kind, read_members};
 use super::many::{STEP, filled, insert, repeat, rows};
 use super::tell::Letter;
 use super::value;
@@ -37,7 +40,7 @@ const SHARED_END: &str = "SELECT conv, seq, n, own, sender, at FROM message FORC
      WHERE conv = ? ORDER BY conv DESC, seq DESC LIMIT 1 FOR UPDATE";
 
 /// Places everything that the change has to tell; the rows, in the order in which it was told.
-pub(super) async fn post(work: &mut Work) -> Result<Rows, Stop> {
+pub(in crate::mysql) async fn post(work: &mut Work) -> Result<Rows, Stop> {
     let letters = std::mem::take(&mut work.letters);
     if letters.is_empty() {
         return Ok(Rows::new());
@@ -51,6 +54,7 @@ pub(super) async fn post(work: &mut Work) -> Result<Rows, Stop> {
     }
     private_ends(work, &mut ends).await?;
     shared_ends(work, &mut ends).await?;
+    standing_groups(work, &mut ends).await?;
     let mut placed = Vec::with_capacity(letters.len());
     for letter in letters {
         let late = work.late(letter.now);
@@ -83,7 +87,7 @@ fn next(end: &mut Head, letter: Letter, turn: Option<&Turn>, late: u64) -> New {
     end.seq = end.seq.next();
     end.at = end.at.max(letter.now);
     let change = turn.map(|turn| Arc::new(turn.change(end.seq)));
-    if let Members::Group(group) = &mut end.members {
+    if let (Members::Group(group), Some(_)) = (&mut end.members, turn) {
         group.revision = end.seq;
     }
     let message = Message {
@@ -126,6 +130,8 @@ async fn lock(work: &mut Work, ids: &[ConversationId]) -> Result<Ends, Stop> {
             // What a group is with this change, its change knows.
             let members = match work.turns.get(&id) {
                 Some(turn) => Members::Group(turn.after),
+                // Read when its end is locked.
+                None if read_kind(&row, 1)? == ConversationKind::Group => Members::Group(GroupStanding::default()),
                 None => read_members(&row)?,
             };
             ends.insert(id, Head { seq: Seq::ZERO, n: 0, first_own: 0, at: 0, members });
@@ -179,6 +185,16 @@ async fn shared_ends(work: &mut Work, ends: &mut Ends) -> Result<(), Stop> {
         if let Some(row) = last {
             set_end(ends, &row)?;
         }
+    }
+    Ok(())
+}
+
+/// Groups that this does not change, as they are at their ends: whoever changes one places a row behind them.
+async fn standing_groups(work: &mut Work, ends: &mut Ends) -> Result<(), Stop> {
+    let is_standing = |id, end: &Head| matches!(end.members, Members::Group(_)) && !work.turns.contains_key(id);
+    let ids: Vec<ConversationId> = ends.iter().filter(|(id, end)| is_standing(id, end)).map(|(id, _)| *id).collect();
+    for (id, members) in ids.iter().zip(members(work.db(), &ids).await?) {
+        ends.get_mut(id).ok_or_else(|| missing(*id))?.members = members.ok_or_else(|| missing(*id))?;
     }
     Ok(())
 }

@@ -35,6 +35,14 @@ impl App {
                 let is_shown = self.open() == Some(conversation) && self.messages.contains_key(&seq);
                 return is_shown.then_some(Effect::Look(conversation, seq)).into_iter().collect();
             }
+            // Any number of messages, and the last one in the list perhaps.
+            Event::Erased { conversation, user, .. } => {
+                let load = (self.open() == Some(conversation)).then_some(Effect::Load(conversation));
+                if load.is_some() {
+                    self.notify(Notice::Good(erased(&self.name(user))));
+                }
+                return [Effect::RefreshConversations].into_iter().chain(load).collect();
+            }
             // Its name, or that one is in it, or asked in.
             Event::GroupChanged { .. } => return vec![Effect::RefreshConversations, Effect::RefreshInvitations],
             // What was cleared is gone.
@@ -182,4 +190,9 @@ impl App {
         effects.push(Effect::RefreshConversations);
         effects
     }
+}
+
+/// What is said of somebody whose messages are gone.
+pub(in crate::chat) fn erased(name: &str) -> String {
+    format!("what {name} said before is erased, everywhere")
 }

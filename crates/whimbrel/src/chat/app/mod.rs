@@ -38,6 +38,7 @@ pub(super) use drafts::Draft;
 use drafts::Drafts;
 #[cfg(test)]
 pub(super) use drafts::Ticket;
+pub(super) use events::erased;
 use older::Older;
 use people::People;
 pub(super) use pick::number;

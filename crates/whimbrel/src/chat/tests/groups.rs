@@ -459,6 +459,21 @@ fn a_conversation_that_was_cleared_is_empty() {
     assert_eq!(app.messages.keys().collect::<Vec<_>>(), [&Seq(2)]);
 }
 
+/// In the conversation that is open it is said in one line, and read anew; elsewhere only the list is.
+#[test]
+fn what_is_erased_is_read_anew_and_said_once() {
+    let mut app = in_birds();
+    say(&mut app, 1, ANN, "first");
+    let erased = |of| Happened::Event(Event::Erased { conversation: chat(of), user: ANN, seq: Seq(2) });
+    assert_eq!(app.update(erased(4)), [Effect::RefreshConversations]);
+    assert_eq!(app.notice, None);
+    assert_eq!(app.update(erased(BIRDS)), [Effect::RefreshConversations, Effect::Load(chat(BIRDS))]);
+    assert_eq!(app.notice, Some(Notice::Good("what Ann said before is erased, everywhere".to_owned())));
+    let said = StoredMessage { content: Content::Gone, ..message(BIRDS, 1, ANN.0, "") };
+    app.update(Happened::Messages(chat(BIRDS), Picture::of([said]).into_items()));
+    assert!(app.messages[&Seq(1)].gone.is_some());
+}
+
 #[test]
 fn changes_of_a_group_are_sentences() {
     let mut app = in_birds();

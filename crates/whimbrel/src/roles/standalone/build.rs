@@ -57,8 +57,13 @@ pub(super) async fn build(
     let peers = Arc::new(OnlyConnector::new(id, connector.push()));
     let transfer = TransferRole::new(config.transfer.clone(), TransferId::generate(), stores, peers);
     let archiver = Archiver::new(config.archiver.clone(), Arc::new(log.clone()), engine.clone(), transfer.clone());
-    let mut retention =
-        Retention::new(config.archiver.retention.clone(), engine.clone(), engine.clone(), transfer.clone());
+    let mut retention = Retention::new(
+        config.archiver.retention.clone(),
+        engine.clone(),
+        engine.clone(),
+        engine.clone(),
+        transfer.clone(),
+    );
     if config.transfer.bodies_readable {
         retention = retention.taking_up(engine.clone());
     }

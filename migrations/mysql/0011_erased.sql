@@ -1,0 +1,4 @@
+-- Devices of others are told when what a user said in a conversation has been emptied: by a row there, placed with the last
+-- step. said: in the conversation that erasing has come to, something of theirs was found, and its row does not stand yet.
+-- Names and columns are those of the SQLite schema of the same number.
+ALTER TABLE erasure ADD COLUMN said TINYINT UNSIGNED NOT NULL DEFAULT 0;
