@@ -3,7 +3,8 @@
 //! | room | does |
 //! |---|---|
 //! | `texts` | what a message says, and what placing a row does to that |
-//! | `words` | the words by which an index finds a text |
+//! | `words`, `dated` | the words by which an index finds a text; with when it was placed |
+//! | `windows` | from the newest on, where an index has no order |
 //! | `merge` | the newest first of many conversations, where no index helps |
 //!
 //! Invariants
@@ -15,8 +16,10 @@
 //!
 //! Absences: a sealed body has no text here, and placing one runs no statement of this room.
 
+pub(crate) mod dated;
 pub(crate) mod merge;
 pub(crate) mod texts;
+pub(crate) mod windows;
 pub(crate) mod words;
 
 use async_trait::async_trait;
@@ -184,6 +187,15 @@ impl<'a> Page<'a> {
     /// How many more may be looked at; 0: the page is done.
     pub(crate) fn room(&self) -> usize {
         if self.hits.len() < self.limit { SEARCH_LOOK_MAX.saturating_sub(self.looked) } else { 0 }
+    }
+
+    /// How many hits it has, and would have.
+    pub(crate) fn hits(&self) -> u64 {
+        self.hits.len() as u64
+    }
+
+    pub(crate) fn wanted(&self) -> u64 {
+        self.limit as u64
     }
 
     /// Where one would go on.

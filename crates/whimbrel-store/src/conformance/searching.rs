@@ -1,22 +1,26 @@
 //! Searching: what is said is found at once, by those who see it, as a naive reading of everything finds it.
 
+mod naive;
+
 use std::collections::BTreeSet;
 
 use whimbrel_core::limits::SEARCH_LOOK_MAX;
 use whimbrel_core::search::Terms;
-use whimbrel_core::{ConversationId, Message, MessageKind, Seq, UserId};
+use whimbrel_core::{ConversationId, Message, MessageKind, UserId};
 
 use super::Stores;
 use super::company::{Company, join};
 use super::filing;
 use super::keeping::{retain, sweep_all};
-use super::people::{Dice, Lane, people};
+use super::people::{Lane, people};
 use crate::filing::NewFile;
 use crate::groups::GroupChange;
 use crate::search::texts::bodies;
 use crate::search::{By, Found, Hit, SearchQuery};
 use crate::settings::SettingChange;
 use crate::{NewRow, PlaceBatch};
+
+pub use naive::{pages_are_the_same_however_far_apart_messages_are, pages_together_are_what_a_naive_reading_finds};
 
 fn query(typed: &str) -> SearchQuery {
     SearchQuery::new(Terms::parse(typed).expect("good terms"))
@@ -281,67 +285,6 @@ pub async fn what_is_not_kept_is_not_found(stores: &Stores) {
     stores.keeping.erase(chat.one()).await.expect("answers");
     while stores.keeping.erase_some(chat.one(), 3).await.expect("answers").more {}
     assert_eq!(chat.found("keep").await, [places[5], places[3]], "the other's");
-}
-
-/// Words of every kind, said in several conversations by everybody; whatever is asked, in pages of whatever size, is what
-/// reading everything finds, the newest first, each once.
-pub async fn pages_together_are_what_a_naive_reading_finds(stores: &Stores) {
-    const WORDS: [&str; 12] =
-        ["owl", "Owls", "today", "今天", "今天天气", "好", "ok", "a", "100%", "🎉", "long-word_with.signs", "hello"];
-    let users = people(&*stores.directory, "user", 4).await;
-    let mut lanes = Vec::new();
-    for other in &users[1..] {
-        lanes.push(Lane::new(&*stores.timeline, &*stores.directory, users[0], *other).await);
-    }
-    let (mut dice, mut said, mut now) = (Dice::new(11), Vec::new(), 10_000);
-    for _ in 0..30 {
-        let mut rows = Vec::new();
-        for _ in 0..1 + dice.roll(8) {
-            let (lane, side) = (dice.roll(3) as usize, dice.roll(2) as usize);
-            let mut row = lanes[lane].row(side);
-            let words: Vec<_> = (0..1 + dice.roll(4)).map(|_| WORDS[dice.roll(12) as usize]).collect();
-            let text = words.join(if dice.roll(2) == 0 { " " } else { "" });
-            now += dice.roll(2) * 5;
-            row.message.kind = if dice.roll(4) == 0 { MessageKind::CALL } else { MessageKind::TEXT };
-            (row.message.key_version, row.message.body, row.message.at) = (0, bodies::text(&text).into(), now);
-            said.push((row.message.clone(), text));
-            rows.push(row);
-        }
-        commit(stores, rows).await;
-    }
-    for round in 0..150 {
-        let typed: Vec<_> = (0..1 + dice.roll(2)).map(|_| WORDS[dice.roll(12) as usize]).collect();
-        let mut query = query(&typed.join(" "));
-        query.conversation = (dice.roll(3) == 0).then(|| lanes[dice.roll(3) as usize].conversation);
-        query.sender = (dice.roll(3) == 0).then(|| users[dice.roll(4) as usize]);
-        query.kinds = if dice.roll(4) == 0 { vec![MessageKind::CALL, MessageKind::IMAGE] } else { Vec::new() };
-        if dice.roll(3) == 0 {
-            (query.since, query.until) = (10_000 + dice.roll(300), 10_000 + dice.roll(600));
-        }
-        let reader = users[dice.roll(4) as usize];
-        let is_theirs =
-            |conversation| lanes.iter().any(|lane| lane.conversation == conversation && lane.users.contains(&reader));
-        let limit = 1 + dice.roll(20) as usize;
-        if query.conversation.is_some_and(|conversation| !is_theirs(conversation)) {
-            assert_eq!(stores.search.search(reader, &query, None, limit).await.expect("answers"), None);
-            continue;
-        }
-        let expected: BTreeSet<(ConversationId, Seq)> = (said.iter())
-            .filter(|(message, text)| {
-                is_theirs(message.conversation)
-                    && query.conversation.is_none_or(|only| only == message.conversation)
-                    && query.is_about(message.sender, message.kind, message.at)
-                    && query.terms.iter().all(|term| text.to_lowercase().contains(term))
-            })
-            .map(|(message, _)| (message.conversation, message.seq))
-            .collect();
-        let hits = all(stores, reader, &query, limit).await;
-        assert!(hits.windows(2).all(|pair| pair[0].at >= pair[1].at), "{round}: the newest first");
-        assert!(hits.iter().all(|hit| !hit.snippet.highlights.is_empty()));
-        let found: BTreeSet<_> = hits.iter().map(|hit| (hit.conversation, hit.seq)).collect();
-        assert_eq!(found.len(), hits.len(), "{round}: each once");
-        assert_eq!(found, expected, "{round}: {query:?} for {reader}");
-    }
 }
 
 /// Where nothing leads to what is looked for, a page says where to go on, and pages end.

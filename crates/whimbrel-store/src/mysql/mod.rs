@@ -71,6 +71,7 @@ pub struct MySqlStore {
     warnings: Arc<[String]>,
     /// Bytes of the longest statement that the server takes.
     packet_max: usize,
+    texts: Arc<texts::State>,
 }
 
 impl std::fmt::Debug for MySqlStore {

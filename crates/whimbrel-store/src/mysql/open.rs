@@ -134,7 +134,13 @@ impl MySqlStore {
             Err(OpenError::Away(format!("the database {} did not answer in time", target.database)))
         })?;
         session.done();
-        Ok(Self { pool, keyring, warnings: server.warnings.into(), packet_max: server.packet_max })
+        Ok(Self {
+            pool,
+            keyring,
+            warnings: server.warnings.into(),
+            packet_max: server.packet_max,
+            texts: Arc::default(),
+        })
     }
 
     /// Settings of the server under which a promise may not hold, each in a sentence; for the log at start.

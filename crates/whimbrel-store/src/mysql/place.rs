@@ -41,7 +41,7 @@ pub(super) async fn commit(
     since: Option<u64>,
 ) -> Result<Vec<CursorMoved>, CommitError> {
     refuse(&batch.rows, store.packet_max)?;
-    let texts = Texts::of(&batch.rows);
+    let texts = Texts::of(&batch.rows, &store.texts.pace);
     match (&batch.rows[..], &batch.cursors[..]) {
         ([], []) => Ok(Vec::new()),
         (rows, []) if texts.appends.is_empty() => {

@@ -1,5 +1,7 @@
 //! [`Search`] on MySQL and MariaDB: the words of a full-text index with the server's plain parser, which is the same on
-//! both. It proposes keys, all in one statement; texts are read by key, as many as a page needs.
+//! both (`index`); texts are read by key, as many as a page needs.
+
+mod index;
 
 use async_trait::async_trait;
 use hashbrown::HashMap;
@@ -16,15 +18,10 @@ use super::value::{conversation, number, seq, user};
 use crate::StoreError;
 use crate::history::Sight;
 use crate::search::merge::{Merge, Next};
-use crate::search::{By, Candidate, Found, Page, Place, Search, SearchQuery, words};
+use crate::search::{By, Candidate, Found, Page, Place, Search, SearchQuery, dated};
 
-/// Texts that are read at once.
-const TEXTS: usize = 64;
 /// Conversations that are asked about at once.
 const CONVERSATIONS: usize = 128;
-/// Of who sees more messages than this the index is not asked which they are: it would read the numbers of all of them. What
-/// others said is read with the rest then, and left out.
-const SCOPE_TEXTS: u64 = 200_000;
 
 #[async_trait]
 impl Search for MySqlStore {
@@ -35,7 +32,11 @@ impl Search for MySqlStore {
         after: Option<Place>,
         limit: usize,
     ) -> Result<Option<Found>, StoreError> {
-        self.read(async |db| Ok(search(db, user, query, after, limit).await?)).await
+        self.read(async |db| {
+            let is_walked = self.texts.is_walked(db).await?;
+            Ok(search(db, user, query, after, limit, is_walked).await?)
+        })
+        .await
     }
 
     async fn take_up(&self, look: usize) -> Result<bool, StoreError> {
@@ -95,12 +96,14 @@ async fn learn(
     Ok(())
 }
 
+/// `is_walked`: everything from before was taken up.
 pub(super) async fn search(
     db: &mut MySqlConnection,
     user: UserId,
     query: &SearchQuery,
     after: Option<Place>,
     limit: usize,
+    is_walked: bool,
 ) -> Result<Option<Found>, sqlx::Error> {
     let mut known = Sights::new();
     learn(db, user, &mut known, query.conversation).await?;
@@ -109,119 +112,16 @@ pub(super) async fn search(
     }
     let before = after.unwrap_or(Place::before(u64::MAX)).min(Place::before(query.until));
     let page = Page::new(query, limit);
-    let words = words::of_terms(&query.terms);
-    if words.is_empty() {
+    if dated::of_terms(&query.terms, 1, 1).is_empty() {
         return scan(db, user, known, page, query, before).await.map(Some);
     }
-    by_index(db, user, known, page, query, before, words).await.map(Some)
+    index::search(db, user, known, page, query, before, is_walked).await.map(Some)
 }
 
 async fn of_user(db: &mut MySqlConnection, user: UserId, limit: u64) -> Result<Vec<ConversationId>, sqlx::Error> {
     let mut text = Text::new("SELECT conv FROM member FORCE INDEX (PRIMARY) WHERE user=");
     text.number(user.0).words(" ORDER BY conv LIMIT ").number(limit);
     text.rows(db).await?.iter().map(|row| conversation(row, 0)).collect()
-}
-
-async fn by_index(
-    db: &mut MySqlConnection,
-    user: UserId,
-    mut known: Sights,
-    mut page: Page<'_>,
-    query: &SearchQuery,
-    before: Place,
-    words: Vec<String>,
-) -> Result<Found, sqlx::Error> {
-    let mut scope = match query.conversation {
-        Some(conversation) => vec![conversation],
-        None => of_user(db, user, words::SCOPE_MAX as u64 + 1).await?,
-    };
-    if scope.is_empty() {
-        return Ok(page.found(true, By::Index));
-    }
-    learn(db, user, &mut known, scope.iter().copied()).await?;
-    let seen: u64 = scope.iter().filter_map(|id| known.get(id).and_then(Option::as_ref)).map(Sight::len).sum();
-    if query.conversation.is_none() && (scope.len() > words::SCOPE_MAX || seen > SCOPE_TEXTS) {
-        scope.clear();
-    }
-    let look = page.room();
-    let rows = proposal(user, query, before, &words, &scope, look).rows(db).await?;
-    let read = |row: &MySqlRow| Ok(Key { conversation: conversation(row, 0)?, at: number(row, 1)?, seq: seq(row, 2)? });
-    let keys = rows.iter().map(read).collect::<Result<Vec<Key>, sqlx::Error>>()?;
-    for part in keys.chunks(TEXTS) {
-        learn(db, user, &mut known, part.iter().map(|key| key.conversation)).await?;
-        let mut found = texts_of(db, part).await?;
-        for key in part {
-            if page.room() == 0 {
-                return Ok(page.found(false, By::Index));
-            }
-            // What was taken back since is gone.
-            let Some(candidate) = found.remove(&key.place()) else {
-                page.pass(key.place());
-                continue;
-            };
-            let is_seen =
-                known.get(&key.conversation).and_then(Option::as_ref).is_some_and(|sight| sight.sees(key.seq));
-            page.look(candidate, is_seen);
-        }
-    }
-    Ok(page.found(keys.len() < look, By::Index))
-}
-
-/// The keys of texts that have all words, the newest first. The server reads all of the index that is about each word, gathers
-/// what the first one has, and looks the others' up in that: so what is most is named last, all that the reader sees, unless
-/// it is one conversation. `scope`: their conversations; empty: all.
-fn proposal(
-    user: UserId,
-    query: &SearchQuery,
-    before: Place,
-    words: &[String],
-    scope: &[ConversationId],
-    limit: usize,
-) -> Text {
-    let mut text = Text::new("SELECT t.conv,t.at,t.seq FROM message_text t FORCE INDEX (message_text_words)");
-    if query.conversation.is_none() {
-        text.words(" STRAIGHT_JOIN member m ON m.user=").number(user.0).words(" AND m.conv=t.conv");
-    }
-    text.words(" WHERE MATCH (t.words) AGAINST ('");
-    if let Some(conversation) = query.conversation {
-        text.words("+").letters(&words::of_conversation(conversation));
-    }
-    if let Some(sender) = query.sender {
-        text.words(" +").letters(&words::of_sender(sender));
-    }
-    text.each(words, " +", " +", |text, word| {
-        text.letters(word);
-    });
-    if query.conversation.is_none() && !scope.is_empty() {
-        text.each(scope, " +(", " ", |text, conversation| {
-            text.letters(&words::of_conversation(*conversation));
-        });
-        text.words(")");
-    }
-    text.words("' IN BOOLEAN MODE)");
-    if let Some(conversation) = query.conversation {
-        text.words(" AND t.conv=").bytes(conversation.as_bytes());
-    }
-    if let Some(sender) = query.sender {
-        text.words(" AND t.sender=").number(sender.0);
-    }
-    if !query.kinds.is_empty() {
-        text.each(&query.kinds, " AND t.kind IN (", ",", |text, kind| {
-            text.number(kind.0.into());
-        });
-        text.words(")");
-    }
-    let key = Key::of(before);
-    text.words(" AND t.at>=")
-        .number(query.since)
-        .words(" AND (t.at<")
-        .number(key.at)
-        .words(" OR (t.at=")
-        .number(key.at);
-    text.words(" AND (t.conv<").bytes(key.conversation.as_bytes());
-    text.words(" OR (t.conv=").bytes(key.conversation.as_bytes()).words(" AND t.seq<").number(key.seq.0);
-    text.words(")))) ORDER BY t.at DESC,t.conv DESC,t.seq DESC LIMIT ").number(limit as u64);
-    text
 }
 
 const COLUMNS: &str = "SELECT conv,at,seq,sender,kind,text FROM message_text FORCE INDEX (PRIMARY) WHERE ";

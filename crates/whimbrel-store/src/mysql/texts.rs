@@ -4,8 +4,13 @@
 //! placing batch says by itself goes with its packet; what is added to a stream is read first, in the open transaction
 //! ([`Texts::appends`]): placing in a conversation is one after the other, so nobody else adds meanwhile.
 //!
-//! Texts from before are taken up under locks of their messages: whoever takes one back waits, and then finds its text.
-//! Nobody overwrites a text that is there: what was placed since is newer.
+//! Texts from before (`walk`) are taken up under locks of their messages: whoever takes one back waits, and then finds its text.
+//! Nobody overwrites a text that is there: what was placed since is newer. Words of a former version are made anew from the
+//! text beside them, in the same walk; until it is done searches ask for both.
+
+mod walk;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashMap;
 use sqlx::Row as _;
@@ -13,15 +18,18 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use whimbrel_core::{ConversationId, MessageKind, Seq, UserId};
 
 use super::text::Text;
-use super::value::{conversation, number, number_or_zero, seq, user};
+use super::value::{conversation, number, seq, user};
+use crate::search::dated::{self, Pace};
 use crate::search::texts::{self, Deed};
 use crate::search::words;
 use crate::timeline::NewRow;
 
+pub(super) use walk::{is_walked, take_up};
+#[cfg(test)]
+pub(super) use walk::{put_beside, said_before};
+
 const INSERT: &str = "INSERT INTO message_text (conv,at,seq,sender,kind,text,words) ";
 const OVER: &str = " ON DUPLICATE KEY UPDATE text=VALUES(text),words=VALUES(words);";
-/// What stands there is newer, and stays.
-const INSERT_BESIDE: &str = "INSERT IGNORE INTO message_text (conv,at,seq,sender,kind,text,words) ";
 /// Of these messages; `m` is the message.
 const DROP: &str = "DELETE t FROM message m FORCE INDEX (PRIMARY) STRAIGHT_JOIN message_text t \
      ON t.conv=m.conv AND t.at=m.at AND t.seq=m.seq WHERE ";
@@ -32,6 +40,31 @@ const STATEMENT: usize = 512;
 const BYTES: usize = 256 * 1024;
 
 type Place = (ConversationId, Seq);
+
+/// What a store knows of its texts.
+#[derive(Debug)]
+pub(super) struct State {
+    /// How much is said.
+    pub(super) pace: Pace,
+    /// Whether everything from before was taken up, as far as is known; it is never otherwise again.
+    is_walked: AtomicBool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { pace: Pace::new(), is_walked: AtomicBool::new(false) }
+    }
+}
+
+impl State {
+    /// Whether all words carry times.
+    pub(super) async fn is_walked(&self, db: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
+        if !self.is_walked.load(Ordering::Relaxed) && walk::is_walked(db).await? {
+            self.is_walked.store(true, Ordering::Relaxed);
+        }
+        Ok(self.is_walked.load(Ordering::Relaxed))
+    }
+}
 
 /// What the rows of one batch do to texts.
 #[derive(Default)]
@@ -44,7 +77,7 @@ pub(super) struct Texts {
 
 impl Texts {
     /// Nothing, if no body of them can be read.
-    pub(super) fn of(rows: &[NewRow]) -> Self {
+    pub(super) fn of(rows: &[NewRow], pace: &Pace) -> Self {
         let mut texts = Self::default();
         let (mut put, mut drops) = (Vec::new(), Vec::new());
         for (place, deed) in texts::deeds(rows.iter().map(|row| &row.message)) {
@@ -55,7 +88,7 @@ impl Texts {
                 Deed::Append(more) => texts.appends.push((place, more)),
             }
         }
-        texts.parts.extend(put_all(&put));
+        texts.parts.extend(put_all(&put, pace));
         texts.parts.extend(drops.chunks(STATEMENT).map(drop_all));
         texts
     }
@@ -65,7 +98,7 @@ impl Texts {
 pub(super) type Said = (Place, (UserId, MessageKind, u64), String);
 
 /// New texts, in as many statements as they need.
-fn put_all(all: &[Said]) -> Vec<Text> {
+fn put_all(all: &[Said], pace: &Pace) -> Vec<Text> {
     let mut parts = Vec::new();
     let mut part = Text::default();
     for said in all {
@@ -74,7 +107,8 @@ fn put_all(all: &[Said]) -> Vec<Text> {
         } else {
             part.words(",(");
         }
-        push_said(&mut part, said);
+        let (_, (_, _, at), _) = said;
+        push_said(&mut part, said, &dated::time(*at, pace.digits(*at)));
         if part.len() > BYTES {
             part.words(OVER);
             parts.push(std::mem::take(&mut part));
@@ -87,18 +121,21 @@ fn put_all(all: &[Said]) -> Vec<Text> {
     parts
 }
 
-fn push_said(part: &mut Text, ((conversation, seq), (sender, kind, at), said): &Said) {
+fn push_said(part: &mut Text, ((conversation, seq), (sender, kind, at), said): &Said, time: &str) {
     part.bytes(conversation.as_bytes()).words(",").number(*at).words(",").number(seq.0).words(",");
     part.number(sender.0).words(",").number(kind.0.into()).words(",").bytes(said.as_bytes()).words(",'");
-    part.letters(&words::of_text(*conversation, *sender, said)).words("')");
+    part.letters(&dated::of_text(*conversation, *sender, said, time)).words("')");
 }
 
 /// A message that stands says this now, if it can be read at all.
 fn replace((conversation, seq): Place, text: &str) -> Text {
     let mut part = Text::new(INSERT);
-    part.words("SELECT m.conv,m.at,m.seq,m.sender,m.kind,").bytes(text.as_bytes()).words(",CONCAT('");
-    part.letters(&words::of_conversation(conversation)).words(" sid',m.sender,' ").letters(&words::pieces(text));
-    part.words("') FROM message m FORCE INDEX (PRIMARY) WHERE m.conv=").bytes(conversation.as_bytes());
+    let mut pieces = String::new();
+    dated::push_pieces(&mut pieces, text, dated::OPEN);
+    part.words("SELECT m.conv,m.at,m.seq,m.sender,m.kind,").bytes(text.as_bytes()).words(",REPLACE(CONCAT('");
+    part.letters(&words::of_conversation(conversation)).words("T s',LOWER(HEX(m.sender)),'xT ").letters(&pieces);
+    part.words("'),'T',LPAD(LOWER(HEX(LEAST(m.at DIV ").number(dated::SLOT_MS).words(",").number(dated::LAST.into());
+    part.words("))),6,'0')) FROM message m FORCE INDEX (PRIMARY) WHERE m.conv=").bytes(conversation.as_bytes());
     part.words(" AND m.seq=").number(seq.0).words(" AND m.key_version=0 AND m.body<>''").words(OVER);
     part
 }
@@ -198,92 +235,4 @@ async fn said(
 fn read_row(row: &MySqlRow) -> Result<texts::Row, sqlx::Error> {
     let body: &[u8] = row.try_get(2)?;
     Ok(texts::Row { kind: MessageKind(row.try_get(0)?), key_version: row.try_get(1)?, body: body.to_vec().into() })
-}
-
-/// Whether everything from before was taken up.
-pub(super) async fn is_walked(db: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
-    let rows = Text::new("SELECT done FROM text_walk WHERE id=1").rows(db).await?;
-    rows.first().map_or(Ok(false), |row| Ok(row.try_get::<u8, _>(0)? != 0))
-}
-
-/// Takes up the texts of the next `look` places (a conversation counts as one more), in an open transaction; whether there
-/// are more. One at a time: the others wait for the row that says how far it is.
-pub(super) async fn take_up(db: &mut MySqlConnection, look: usize) -> Result<bool, sqlx::Error> {
-    let mut text = Text::new("INSERT IGNORE INTO text_walk (id,conv,seq,done) VALUES (1,'',0,0);");
-    text.words("SELECT conv,seq,done FROM text_walk WHERE id=1 FOR UPDATE");
-    let rows = text.rows(db).await?;
-    let Some(row) = rows.first() else { return Ok(true) };
-    let (mut conv, mut place): (Vec<u8>, u64) = (row.try_get(0)?, number(row, 1)?);
-    if row.try_get::<u8, _>(2)? != 0 {
-        return Ok(false);
-    }
-    let mut left = look as u64;
-    let more = loop {
-        if let Ok(id) = <[u8; 16]>::try_from(&conv[..]) {
-            let id = ConversationId::from_bytes(id);
-            let (floor, head) = ends(db, id).await?;
-            let from = place.max(floor);
-            if from < head {
-                place = head.min(from.saturating_add(left));
-                left -= place - from;
-                let said = said_before(db, id, (from, place)).await?;
-                put_beside(db, &said).await?;
-            }
-            if left == 0 {
-                break true;
-            }
-        }
-        let mut text = Text::new("SELECT id FROM conversation WHERE id>");
-        text.bytes(&conv).words(" ORDER BY id LIMIT 1");
-        let rows = text.rows(db).await?;
-        let Some(row) = rows.first() else { break false };
-        (conv, place) = (row.try_get(0)?, 0);
-        left = left.saturating_sub(1);
-        if left == 0 {
-            break true;
-        }
-    };
-    let mut text = Text::new("UPDATE text_walk SET conv=");
-    text.bytes(&conv).words(",seq=").number(place).words(",done=").number(u64::from(!more)).words(" WHERE id=1");
-    text.run(db).await?;
-    Ok(more)
-}
-
-/// What is to be taken up of these places. Who takes one of them back waits from now on.
-pub(super) async fn said_before(
-    db: &mut MySqlConnection,
-    id: ConversationId,
-    places: (u64, u64),
-) -> Result<Vec<Said>, sqlx::Error> {
-    said(db, id, places, " LOCK IN SHARE MODE").await
-}
-
-/// Takes it up, where nobody has done so and nothing was placed since. A statement for each: MySQL leaves rows out of the
-/// full-text index that stand in one statement with a row that is there already.
-pub(super) async fn put_beside(db: &mut MySqlConnection, said: &[Said]) -> Result<(), sqlx::Error> {
-    let mut part = Text::default();
-    for said in said {
-        part.words(INSERT_BESIDE).words("VALUES (");
-        push_said(&mut part, said);
-        part.words(";");
-        if part.len() > BYTES {
-            std::mem::take(&mut part).run(db).await?;
-        }
-    }
-    if !part.is_empty() {
-        part.run(db).await?;
-    }
-    Ok(())
-}
-
-/// The floor, which stays there until the transaction ends, and the end of a conversation.
-async fn ends(db: &mut MySqlConnection, id: ConversationId) -> Result<(u64, u64), sqlx::Error> {
-    let mut text = Text::new("SELECT floor FROM conversation WHERE id=");
-    text.bytes(id.as_bytes())
-        .words(" LOCK IN SHARE MODE;SELECT MAX(seq) FROM message WHERE conv=")
-        .bytes(id.as_bytes());
-    let rows = text.run(db).await?;
-    let first = |at: usize| rows.get(at).and_then(|rows: &Vec<MySqlRow>| rows.first());
-    let floor = first(0).map_or(Ok(0), |row| number(row, 0))?;
-    Ok((floor, first(1).map_or(Ok(0), |row| number_or_zero(row, 0))?))
 }

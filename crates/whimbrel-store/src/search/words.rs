@@ -74,7 +74,7 @@ pub(crate) fn of_sender(sender: UserId) -> String {
     format!("sid{}", sender.0)
 }
 
-fn push_gram(words: &mut String, gram: &str) {
+pub(super) fn push_gram(words: &mut String, gram: &str) {
     words.push('g');
     for letter in gram.chars() {
         if matches!(letter, 'a'..='y' | '0'..='9') {

@@ -1,7 +1,7 @@
 //! What a search reads: what it shows, however many groups there are. The server counts the rows that it looks at.
 
 use sqlx::mysql::MySqlConnection;
-use sqlx::{AssertSqlSafe, Executor, Row, query};
+use sqlx::{AssertSqlSafe, Executor, Row};
 use whimbrel_core::ConversationId;
 
 use super::super::find;
@@ -34,6 +34,8 @@ async fn many(db: &mut MySqlConnection) {
     }
 }
 
+/// The idea: the server counts the rows that it looks at. Did it sort, or not begin where the page does, it would look at
+/// all that have the term.
 #[tokio::test]
 async fn a_search_reads_what_it_shows_among_a_hundred_thousand_groups() {
     let (store, database) = fresh().await;
@@ -41,15 +43,6 @@ async fn a_search_reads_what_it_shows_among_a_hundred_thousand_groups() {
     let (rare, _) = store.create_group(new(owner), 1).await.expect("a good group");
     let mut db = database.connect().await;
     many(&mut db).await;
-
-    let explain = format!("EXPLAIN {}", find::SEARCH);
-    let (zero, end) = ([0; 16], b"bire");
-    let plan = query(AssertSqlSafe(explain)).bind(&end[..]).bind(&b"bird"[..]).bind(&b"bird"[..]).bind(&zero[..]);
-    let plan = plan.bind(20_u64).fetch_all(&mut db).await.expect("a plan");
-    let column = |row: &sqlx::mysql::MySqlRow, name| row.get::<Option<String>, _>(name).unwrap_or_default();
-    let steps: Vec<_> = plan.iter().map(|row| ["table", "type", "key"].map(|name| column(row, name))).collect();
-    assert_eq!(steps, [["t", "range", "PRIMARY"], ["g", "eq_ref", "PRIMARY"]]);
-    assert!(plan.iter().all(|row| !column(row, "Extra").contains("filesort")), "it is in the index's order");
 
     let mut after: Option<ConversationId> = None;
     for page in 0..3 {
