@@ -10,8 +10,11 @@ use whimbrel_core::limits::THUMBNAIL_MAX;
 
 /// Most pixels that are decoded.
 const PIXELS_MAX: u64 = 50_000_000;
-/// Most memory that decoding takes, bytes.
+/// Most memory that decoding takes, the picture included, bytes.
 const MEMORY_MAX: u64 = 256 * 1024 * 1024;
+/// Of this, what reading the header takes, with what may stand packed beside the pixels (a colour profile): before it is
+/// known how many pixels there are, bytes.
+const HEADER_MAX: u64 = 8 * 1024 * 1024;
 /// The longer side of a small picture, and of what the blur is made of.
 const SIDE: u32 = 240;
 const BLUR_SIDE: u32 = 32;
@@ -29,19 +32,33 @@ pub struct Looks {
 
 /// A picture as it was stored, and how it is to be turned.
 fn open(bytes: &[u8]) -> Option<(DynamicImage, Orientation)> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
-    let known = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Gif, ImageFormat::WebP];
-    reader.format().filter(|format| known.contains(format))?;
-    let mut decoder = reader.into_decoder().ok()?;
+    open_within(bytes, MEMORY_MAX)
+}
+
+fn open_within(bytes: &[u8], memory: u64) -> Option<(DynamicImage, Orientation)> {
+    let mut decoder = header(bytes)?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > PIXELS_MAX {
         return None;
     }
     let mut limits = Limits::default();
-    limits.max_alloc = Some(MEMORY_MAX);
+    limits.max_alloc = Some(memory);
+    // The decoder counts what it needs itself; the picture that it fills is counted here.
+    limits.reserve(decoder.total_bytes()).ok()?;
     decoder.set_limits(limits).ok()?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Some((DynamicImage::from_decoder(decoder).ok()?, orientation))
+}
+
+/// What precedes the pixels.
+fn header(bytes: &[u8]) -> Option<impl ImageDecoder> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok()?;
+    let known = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Gif, ImageFormat::WebP];
+    reader.format().filter(|format| known.contains(format))?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(HEADER_MAX);
+    reader.limits(limits);
+    reader.into_decoder().ok()
 }
 
 /// Looks at a picture; `None` if these bytes are none of the four kinds, are broken, or would take too much.
@@ -144,6 +161,31 @@ mod tests {
         bomb[12..29].copy_from_slice(&header);
         bomb[29..33].copy_from_slice(&crc(&header).to_be_bytes());
         assert!(look(&bomb).is_none());
+    }
+
+    /// A colour profile of many zeros is small while it is packed.
+    #[test]
+    fn a_bomb_beside_the_pixels_is_not_unpacked() {
+        let with_profile = |len: usize| {
+            let mut bytes = Vec::new();
+            let mut encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+            image::ImageEncoder::set_icc_profile(&mut encoder, vec![0; len]).expect("PNGs have profiles");
+            RgbImage::new(10, 10).write_with_encoder(encoder).expect("it is written");
+            bytes
+        };
+        let profile = |bytes: &[u8]| header(bytes).expect("a picture").icc_profile().expect("it is read");
+        assert_eq!(profile(&with_profile(100_000)).map(|profile| profile.len()), Some(100_000));
+        let bomb = with_profile(4 * HEADER_MAX as usize);
+        assert!(bomb.len() < 100_000 && look(&bomb).is_some(), "{} bytes", bomb.len());
+        assert_eq!(profile(&bomb), None);
+    }
+
+    /// The picture itself counts, whatever its decoder needs besides.
+    #[test]
+    fn a_picture_takes_no_more_memory_than_it_may() {
+        let picture = png(1000, 500);
+        assert!(open_within(&picture, 2_000_000).is_some());
+        assert!(open_within(&picture, 1_400_000).is_none(), "it has 1.5 MB");
     }
 
     fn crc(bytes: &[u8]) -> u32 {

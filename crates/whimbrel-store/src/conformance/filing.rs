@@ -69,6 +69,11 @@ async fn lane(stores: &Stores) -> Lane {
     Lane::new(&*stores.timeline, &*stores.directory, users[0], users[1]).await
 }
 
+/// Whether a message refers to it.
+async fn needed(stores: &Stores, file: FileId) -> bool {
+    stores.files.file(file).await.expect("answers").expect("there").idle_since.is_none()
+}
+
 async fn reads(stores: &Stores, user: UserId, file: FileId) -> bool {
     stores.files.readable(user, file).await.expect("answers").is_some()
 }
@@ -264,11 +269,22 @@ pub async fn what_is_taken_back_frees_its_file(stores: &Stores) {
     ];
     commit(stores, recalls).await;
     assert!(reads(stores, other, files[1]).await, "another message came with it");
+    assert_eq!([needed(stores, files[0]).await, needed(stores, files[1]).await], [false, true]);
     assert!(reads(stores, other, files[2]).await);
     assert!(reads(stores, owner, files[0]).await, "it is theirs");
     assert_eq!(collected(stores, LATER).await, [freed]);
     assert_eq!(usage(stores, owner).await, [200, 2, 0]);
     assert!(reads(stores, other, files[1]).await);
+    // Both messages of one file, in one batch.
+    let again = with_file(lane.row(0), files[2]);
+    let at = again.message.seq.0;
+    commit(stores, vec![again]).await;
+    let recalls = vec![
+        about(lane.follow_up(0), MessageKind::RECALL, places[2]),
+        about(lane.follow_up(0), MessageKind::RECALL, at),
+    ];
+    commit(stores, recalls).await;
+    assert!(!needed(stores, files[2]).await);
 }
 
 /// A message that is older than is kept, the one that stays without its body, and those of somebody who is erased need
@@ -287,11 +303,15 @@ pub async fn what_is_not_kept_frees_its_file(stores: &Stores) {
     let conversation = rows[0].message.conversation;
     commit(stores, rows).await;
     stores.keeping.raise_floor(conversation, places[1]).await.expect("answers");
-    while stores.keeping.sweep(conversation, 1).await.expect("answers") > 0 {}
-    for (file, stays) in files.iter().zip([false, false, true, true]) {
-        let reader = if *file == files[3] { owner } else { other };
-        assert_eq!(reads(stores, reader, *file).await, stays, "by its message");
+    // From that moment; the rows go later.
+    for swept in [false, true] {
+        for (file, stays) in files.iter().zip([false, false, true, true]) {
+            let reader = if *file == files[3] { owner } else { other };
+            assert_eq!(reads(stores, reader, *file).await, stays, "by its message, swept: {swept}");
+        }
+        while stores.keeping.sweep(conversation, 1).await.expect("answers") > 0 {}
     }
+    assert!(!needed(stores, files[0]).await && !needed(stores, files[1]).await && needed(stores, files[2]).await);
     stores.keeping.erase(other).await.expect("noted");
     while stores.keeping.erase_some(other, 100).await.expect("answers").more {}
     assert!(!reads(stores, owner, files[3]).await, "what was erased");

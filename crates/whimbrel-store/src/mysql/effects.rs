@@ -46,8 +46,11 @@ const FILES_NOTED: &str = ") v LEFT JOIN file f ON f.id=v.f AND f.owner=v.u AND 
      ON DUPLICATE KEY UPDATE seq=VALUES(seq);";
 /// `ER_BAD_NULL_ERROR`.
 const NULL_REFUSED: u16 = 1048;
-/// Idle from now on. A file that came with other messages too is not: collecting finds out.
+/// Idle from now on.
 const FREED: &str = "UPDATE file_use u STRAIGHT_JOIN file f ON f.id=u.file SET f.idle_since=";
+/// Except those that came with other messages too.
+pub(super) const STILL_USED: &str = "UPDATE file_use u STRAIGHT_JOIN file_use o ON o.file=u.file STRAIGHT_JOIN file f ON f.id=u.file \
+     SET f.idle_since=NULL WHERE ";
 const UNUSED: &str = "DELETE FROM file_use WHERE (";
 
 /// Rows, or targets, of one statement: each is a range of its own for the server, whose room to find ranges in is bounded.
@@ -133,19 +136,20 @@ impl Effects {
         self.push_files(&mut text);
         let taken: Vec<_> = self.taken.iter().collect();
         for part in taken.chunks(STATEMENT) {
-            for [statement, conv, seq] in [[TAKE_BACK, "(conv=", " AND seq="], [CUT, "(f.conv=", " AND f.target="]] {
-                text.words(statement).each(part, "", " OR ", |text, (conversation, target)| {
-                    text.words(conv).bytes(conversation.as_bytes()).words(seq).number(target.0).words(")");
-                });
+            for (statement, columns) in [(TAKE_BACK, ["(conv=", " AND seq="]), (CUT, ["(f.conv=", " AND f.target="])] {
+                text.words(statement);
+                push_places(&mut text, part, columns);
                 text.words(");");
             }
-            text.words(FREED).number(self.taken_at);
-            for [statement, conv, seq] in [[" WHERE (", "(u.conv=", " AND u.seq="], [UNUSED, "(conv=", " AND seq="]] {
-                text.words(statement).each(part, "", " OR ", |text, (conversation, target)| {
-                    text.words(conv).bytes(conversation.as_bytes()).words(seq).number(target.0).words(")");
-                });
-                text.words(");");
-            }
+            text.words(FREED).number(self.taken_at).words(" WHERE (");
+            push_places(&mut text, part, ["(u.conv=", " AND u.seq="]);
+            text.words(");").words(STILL_USED).words("(");
+            push_places(&mut text, part, ["(u.conv=", " AND u.seq="]);
+            text.words(") AND NOT (");
+            push_places(&mut text, part, ["(o.conv=", " AND o.seq="]);
+            text.words(");").words(UNUSED);
+            push_places(&mut text, part, ["(conv=", " AND seq="]);
+            text.words(");");
         }
         text
     }
@@ -165,6 +169,13 @@ impl Effects {
             }
         }
     }
+}
+
+/// One of these places, by the columns of conversation and seq.
+fn push_places(text: &mut Text, places: &[&Place], [conv, seq]: [&'static str; 2]) {
+    text.each(places, "", " OR ", |text, (conversation, place)| {
+        text.words(conv).bytes(conversation.as_bytes()).words(seq).number(place.0).words(")");
+    });
 }
 
 /// Whether a packet of effects failed because a message comes with a file that is not there: no other table has a column of

@@ -6,6 +6,7 @@ use sqlx::Row;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use whimbrel_core::{ConversationId, ConversationKind, Seq, UserId};
 
+use super::effects::STILL_USED;
 use super::error::Fault;
 use super::head::{self, last_seq, read_kind};
 use super::text::Text;
@@ -178,20 +179,28 @@ async fn raise_floor(db: &mut MySqlConnection, id: ConversationId, floor: Seq) -
     Ok(floor)
 }
 
-/// What came with the messages at these places is needed by them no more; collecting finds out about others. `of`: only
-/// messages of this one. Ends without a semicolon.
+/// What came with the messages at these places is needed by them no more. `of`: only messages of this one. Ends without a
+/// semicolon.
 pub(super) fn free_files(text: &mut Text, of: Option<UserId>, id: ConversationId, (from, upto): (u64, u64)) {
-    for free in [true, false] {
-        text.words(if free { "UPDATE file_use u" } else { ";DELETE u FROM file_use u" });
+    let push_range = |text: &mut Text, [conv, seq]: [&'static str; 2]| {
+        text.words(conv).bytes(id.as_bytes()).words(seq).number(from).words(" AND ").number(upto);
+    };
+    // A file's messages are all its owner's.
+    let push_of = |text: &mut Text| {
         if let Some(user) = of {
             text.words(" STRAIGHT_JOIN message m ON m.conv = u.conv AND m.seq = u.seq AND m.sender = ").number(user.0);
         }
-        if free {
-            text.words(" STRAIGHT_JOIN file f ON f.id = u.file SET f.idle_since = ").number(now_ms());
-        }
-        text.words(" WHERE u.conv = ").bytes(id.as_bytes());
-        text.words(" AND u.seq BETWEEN ").number(from).words(" AND ").number(upto);
-    }
+    };
+    text.words("UPDATE file_use u");
+    push_of(text);
+    text.words(" STRAIGHT_JOIN file f ON f.id = u.file SET f.idle_since = ").number(now_ms());
+    push_range(text, [" WHERE u.conv = ", " AND u.seq BETWEEN "]);
+    text.words(";").words(STILL_USED);
+    push_range(text, ["u.conv = ", " AND u.seq BETWEEN "]);
+    push_range(text, [" AND NOT (o.conv = ", " AND o.seq BETWEEN "]);
+    text.words(");DELETE u FROM file_use u");
+    push_of(text);
+    push_range(text, [" WHERE u.conv = ", " AND u.seq BETWEEN "]);
 }
 
 /// Notes first: what is left of an interrupted sweep is found by the messages that are still there. Read without locks:

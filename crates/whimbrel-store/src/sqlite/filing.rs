@@ -26,9 +26,11 @@ const ONE: &str = concat!(columns!(), "WHERE id = ?1");
 const READABLE: &str = concat!(
     columns!(),
     "WHERE id = ?2 AND state = 2 AND (owner = ?1 OR EXISTS (SELECT 1 FROM file_use u CROSS JOIN member m \
-     ON m.user = ?1 AND m.conv = u.conv WHERE u.file = ?2 AND u.seq >= m.since AND (m.until = 0 OR u.seq <= m.until)) \
+     ON m.user = ?1 AND m.conv = u.conv WHERE u.file = ?2 AND u.seq >= m.since AND (m.until = 0 OR u.seq <= m.until) \
+     AND u.seq > (SELECT floor FROM conversation WHERE id = u.conv)) \
      OR EXISTS (SELECT 1 FROM file_use u CROSS JOIN member_span s ON s.user = ?1 AND s.conv = u.conv \
-     AND s.until >= u.seq WHERE u.file = ?2 AND u.seq >= s.since))"
+     AND s.until >= u.seq WHERE u.file = ?2 AND u.seq >= s.since \
+     AND u.seq > (SELECT floor FROM conversation WHERE id = u.conv)))"
 );
 
 const INSERT: &str = "INSERT INTO file \

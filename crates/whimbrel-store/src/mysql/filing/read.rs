@@ -23,9 +23,11 @@ macro_rules! columns {
 
 const READABLE: &str = columns!(
     "WHERE id = ? AND state = 2 AND (owner = ? OR EXISTS (SELECT 1 FROM file_use u STRAIGHT_JOIN member m \
-     ON m.user = ? AND m.conv = u.conv WHERE u.file = f.id AND u.seq >= m.since AND (m.until = 0 OR u.seq <= m.until)) \
+     ON m.user = ? AND m.conv = u.conv WHERE u.file = f.id AND u.seq >= m.since AND (m.until = 0 OR u.seq <= m.until) \
+     AND u.seq > (SELECT c.floor FROM conversation c WHERE c.id = u.conv)) \
      OR EXISTS (SELECT 1 FROM file_use u STRAIGHT_JOIN member_span s ON s.user = ? AND s.conv = u.conv \
-     AND s.until >= u.seq WHERE u.file = f.id AND u.seq >= s.since))"
+     AND s.until >= u.seq WHERE u.file = f.id AND u.seq >= s.since \
+     AND u.seq > (SELECT c.floor FROM conversation c WHERE c.id = u.conv)))"
 );
 
 pub(super) fn id(row: &MySqlRow, column: usize) -> sqlx::Result<FileId> {
