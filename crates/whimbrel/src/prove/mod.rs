@@ -55,7 +55,7 @@ use indicatif::ProgressBar;
 pub(crate) use args::Args;
 use clients::Order;
 use compose::Project;
-use couriers::{Brought, Couriers};
+use couriers::Couriers;
 use ghosts::Ghosts;
 use plan::{Kill, Plan};
 use report::{Done, Grouped, Outcome};
@@ -185,8 +185,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     bar.set_message("waiting until everything has arrived");
     stage.order(Order::Settle);
     let deeds = stage.deeds_done().await?;
-    let Brought { files, bytes, faults: lost_files } = couriers.await.context("What brings files failed")?;
-    lost_files.into_iter().for_each(|(kind, what)| faults.add(kind, what));
+    let (couriers, mut brought) = couriers.await.context("What brings files failed")?;
     let mut unsettled = Unsettled::default();
     settle::everything_shown(&mut unsettled, &stage.handles, stage.all()).await;
     bar.set_message("waiting until everybody is shown as here");
@@ -200,6 +199,9 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
     settle::cursors_true(&mut unsettled, &stage.world, &everybody, stage.all(), &reference).await;
     bar.set_message("comparing what everybody sees");
     let compared = pictures::compare(&stage.handles, &stage.fresh, stage.all(), &reference, &mut faults).await;
+    bar.set_message("fetching all files once more");
+    couriers.again(&mut brought).await?;
+    std::mem::take(&mut brought.faults).into_iter().for_each(|(kind, what)| faults.add(kind, what));
     bar.set_message("waiting until half of them are shown as gone");
     stage.order(Order::Part);
     settle::presence_true(&mut unsettled, &everybody, true).await;
@@ -236,7 +238,7 @@ async fn prove(args: &Args, folder: &Path) -> anyhow::Result<Outcome> {
         groups,
         receipts,
         presences: ghosts.compared,
-        files: (files, bytes),
+        files: brought,
         done,
         left_out,
         settled,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use whimbrel_client::MessageKind;
 
+use super::couriers::Brought;
 use super::ledger::Book;
 use super::plan::Plan;
 use super::trouble::{History, Passed, Trouble};
@@ -43,8 +44,8 @@ pub(super) struct Outcome {
     pub(super) receipts: u64,
     /// What somebody was shown of a friend when it had to be the truth, and was.
     pub(super) presences: u64,
-    /// Files that were sent, fetched and compared, and their bytes.
-    pub(super) files: (usize, u64),
+    /// Files that were sent, fetched and compared twice.
+    pub(super) files: Brought,
     /// What was done to the server.
     pub(super) done: Done,
     /// What could not be done to it, and why.
@@ -163,8 +164,9 @@ impl Outcome {
             ),
             ("receipts", self.receipts.to_string()),
             ("presences compared", self.presences.to_string()),
-            ("files compared", self.files.0.to_string()),
-            ("  bytes of them", self.files.1.to_string()),
+            ("files compared", self.files.files.to_string()),
+            ("  bytes of them", self.files.bytes.to_string()),
+            ("  senders closed in their middle", self.files.closed.to_string()),
         ];
         table.extend(self.group_lines());
         table.extend([("offline spells", plan.offline_spells().to_string())]);
@@ -213,8 +215,9 @@ impl Outcome {
             "shown": self.shown(),
             "receipts": self.receipts,
             "presences": self.presences,
-            "files": self.files.0,
-            "file_bytes": self.files.1,
+            "files": self.files.files,
+            "file_bytes": self.files.bytes,
+            "file_senders_closed": self.files.closed,
             "groups": plan.groups.len(),
             "members": members,
             "joins": came,
