@@ -20,7 +20,10 @@ use crate::search::{By, Found, Hit, SearchQuery};
 use crate::settings::SettingChange;
 use crate::{NewRow, PlaceBatch};
 
-pub use naive::{pages_are_the_same_however_far_apart_messages_are, pages_together_are_what_a_naive_reading_finds};
+pub use naive::{
+    many_conversations_are_searched_as_few_are, pages_are_the_same_however_far_apart_messages_are,
+    pages_together_are_what_a_naive_reading_finds,
+};
 
 fn query(typed: &str) -> SearchQuery {
     SearchQuery::new(Terms::parse(typed).expect("good terms"))

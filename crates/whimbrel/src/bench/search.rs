@@ -73,7 +73,8 @@ const WORDS: [&str; 24] = [
 /// Runs it.
 pub(super) async fn run(mut args: SearchArgs) -> anyhow::Result<ExitCode> {
     args.target.settings.insert(0, "messages.bodies_readable=true".into());
-    let bar = progress::bar(args.messages);
+    let few = args.messages.min(SEALED);
+    let writing = Writing { bar: progress::bar(args.messages + few), all: args.messages + few, began: Instant::now() };
     let mut target = Target::open(&args.target).await?;
     let count = (args.samples as usize * SEARCHES.len() * 2).div_ceil(EACH).max(2);
     let users = target.accounts.users(count).await?;
@@ -87,15 +88,14 @@ pub(super) async fn run(mut args: SearchArgs) -> anyhow::Result<ExitCode> {
     }
     // The last group is for the same messages, sealed: what is more is what searching costs.
     let (chats, sealed) = chats.split_at(GROUPS as usize);
-    let few = args.messages.min(SEALED);
     let mut took = [Duration::ZERO; 2];
     let write = async |timeline: &dyn Timeline| {
-        took[0] = fill(timeline, sealed, &users, (few, 1), &bar).await?;
-        took[1] = fill(timeline, chats, &users, (args.messages, 0), &bar).await?;
+        took[0] = fill(timeline, sealed, &users, (few, 1), &writing).await?;
+        took[1] = fill(timeline, chats, &users, (args.messages, 0), &writing).await?;
         Ok(())
     };
     target.fill(write).await?;
-    bar.finish_and_clear();
+    writing.bar.finish_and_clear();
 
     let mut report = Report::default();
     report.add("what", "search").add("version", env!("CARGO_PKG_VERSION"));
@@ -148,13 +148,34 @@ fn within_field_one(content: &[u8]) -> Bytes {
     field.freeze()
 }
 
+/// How far writing has come: minutes pass where words are indexed.
+struct Writing {
+    bar: indicatif::ProgressBar,
+    all: u64,
+    began: Instant,
+}
+
+impl Writing {
+    /// So many more are written: a person sees it on the bar, a log in a line for every twentieth part.
+    fn step(&self, count: u64) {
+        let before = self.bar.position();
+        self.bar.inc(count);
+        let (here, seconds) = (before + count, self.began.elapsed().as_secs());
+        if !self.bar.is_hidden() {
+            self.bar.set_message(format!("{here} of {} messages written", self.all));
+        } else if before * 20 / self.all < here * 20 / self.all {
+            eprintln!("{here} of {} messages written after {seconds} s", self.all);
+        }
+    }
+}
+
 /// Writes the messages into the groups in turn, behind what stands in them.
 async fn fill(
     timeline: &dyn Timeline,
     chats: &[ConversationId],
     users: &[UserId],
     (messages, key_version): (u64, u32),
-    bar: &indicatif::ProgressBar,
+    writing: &Writing,
 ) -> anyhow::Result<Duration> {
     let began = Instant::now();
     let mut heads = Vec::new();
@@ -190,7 +211,7 @@ async fn fill(
         }
         let batch = PlaceBatch { rows, cursors: Vec::new() };
         timeline.commit(batch).await.map_err(|(_, error): (_, CommitError)| error)?;
-        bar.inc(count);
+        writing.step(count);
     }
     Ok(began.elapsed())
 }

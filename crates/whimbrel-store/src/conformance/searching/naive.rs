@@ -7,7 +7,9 @@ use whimbrel_core::{ConversationId, Message, MessageKind, Seq};
 use super::{all, commit, query};
 use crate::conformance::Stores;
 use crate::conformance::people::{Dice, Lane, people};
+use crate::search::SearchQuery;
 use crate::search::texts::bodies;
+use crate::search::words::SCOPE_MAX;
 
 const WORDS: [&str; 12] =
     ["owl", "Owls", "today", "今天", "今天天气", "好", "ok", "a", "100%", "🎉", "long-word_with.signs", "hello"];
@@ -99,5 +101,36 @@ async fn naive(stores: &Stores, seed: u64, begin: u64, pause: impl Fn(&mut Dice)
         let found: BTreeSet<_> = hits.iter().map(|hit| (hit.conversation, hit.seq)).collect();
         assert_eq!(found.len(), hits.len(), "{round}: each once");
         assert_eq!(found, expected, "{round}: {query:?} for {reader}");
+    }
+}
+
+/// Of who is in more conversations than an index is told of, the same; their messages are decades apart, and some were placed
+/// by a clock that is years ahead.
+pub async fn many_conversations_are_searched_as_few_are(stores: &Stores) {
+    let users = people(&*stores.directory, "user", SCOPE_MAX + 6).await;
+    let mut expected = Vec::new();
+    let mut rows = Vec::new();
+    for (nth, other) in users[1..].iter().enumerate() {
+        let mut lane = Lane::new(&*stores.timeline, &*stores.directory, users[0], *other).await;
+        let ahead = if nth % 10 == 3 { 4_000_000_000_000 } else { 1_750_000_000_000 };
+        for at in [1_000_000, 1_700_000_000_000, ahead] {
+            let mut row = lane.row(nth % 2);
+            row.message.at = at + nth as u64 % 7 * 900_000;
+            (row.message.key_version, row.message.body) = (0, bodies::text("an owl again").into());
+            expected.push((row.message.at, lane.conversation, row.message.seq));
+            rows.push(row);
+        }
+    }
+    commit(stores, rows).await;
+    expected.sort_unstable();
+    let (first, until) = (1_700_000_900_000, 1_750_001_800_000);
+    for (since, until) in [(0, u64::MAX), (first, u64::MAX), (0, until), (first, until), (until, until)] {
+        let query = SearchQuery { since, until, ..query("owl") };
+        let hits = all(stores, users[0], &query, 9).await;
+        assert!(hits.windows(2).all(|pair| pair[0].at >= pair[1].at), "the newest first");
+        let mut found: Vec<_> = hits.into_iter().map(|hit| (hit.at, hit.conversation, hit.seq)).collect();
+        found.sort_unstable();
+        let expected = expected.iter().filter(|(at, _, _)| (since..until).contains(at));
+        assert_eq!(found, expected.copied().collect::<Vec<_>>(), "{since} to {until}");
     }
 }
