@@ -183,7 +183,7 @@ impl Picture {
     fn erase(&mut self, user: UserId, before: Seq, at: u64) {
         for (seq, item) in self.items.range_mut(..before) {
             let is_theirs = item.sender == user && item.kind.is_countable();
-            if is_theirs && !item.gone.is_some_and(|gone| gone.by.is_some()) {
+            if is_theirs && item.gone.is_none_or(|gone| gone.by.is_none()) {
                 item.empty(Gone { by: Some(user), at, vanished: false });
                 self.said_by.insert(*seq, (*seq, item.at));
                 self.given.remove(seq);
