@@ -116,7 +116,9 @@ async fn to_its_end(
             client.send(row.conversation, content).await
         }
         // Nothing will make it better: it is not tried again by a later client.
-        Err(error) if matches!(error, Error::Cancelled | Error::FileChanged) || is_final(&error) => {
+        Err(error)
+            if matches!(error, Error::Cancelled | Error::FileChanged | Error::MetadataStays) || is_final(&error) =>
+        {
             forget(&client, row.file).await?;
             Err(error)
         }
@@ -146,7 +148,7 @@ async fn upload(
     };
     let (rest, total) = (client.rest(), source.content_size());
     reins.total(total);
-    let form = form(attachment, total, row.content_hash);
+    let form = form(attachment, &source, row);
     let mut state = with_patience(reins, 0, || rest.announce_file(&form)).await?;
     if let Some(asked) = state.proof.take()
         && !state.is_whole()
@@ -166,18 +168,18 @@ async fn upload(
     Ok(())
 }
 
-fn form(attachment: &Attachment, size: u64, hash: [u8; 32]) -> FileForm {
+fn form(attachment: &Attachment, source: &Source, row: &UploadRow) -> FileForm {
     let sealed = attachment.key.is_some();
     let content_type = if sealed { "application/octet-stream".into() } else { attachment.content_type.clone() };
     FileForm {
         id: attachment.file.to_string(),
         name: if sealed { String::new() } else { attachment.name.clone() },
         content_type,
-        size,
-        sha256: hex(&hash),
+        size: source.content_size(),
+        sha256: hex(&row.content_hash),
         encrypted: sealed,
-        // What was to be taken out is; these bytes are what the message names.
-        keeps_metadata: !sealed,
+        // These bytes are what the message names: nothing is taken out any more. Where nothing was here the server looks.
+        keeps_metadata: !sealed && (row.keeps_metadata || source.is_cleaned()),
     }
 }
 

@@ -1,0 +1,169 @@
+//! Files on their way: what leaves the device, and what bad links, lost uploads and earlier attempts do to it.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+use whimbrel_client::testing::FakeServer;
+use whimbrel_client::{
+    Attachment, AttachmentKind, Client, Content, ConversationId, Error, Events, FileId, FirstSync, Sending, Seq, UserId,
+};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+/// What a camera writes.
+const PLACE: &[u8] = b"52.5200N 13.4050E";
+
+async fn online(fake: &FakeServer, user: UserId) -> (Client, Events) {
+    let builder = Client::builder(&fake.api_url(), &fake.server()).credentials(fake.credentials(user));
+    let (client, events) = builder.first_sync(FirstSync::Everything).connect().await.unwrap();
+    timeout(PATIENCE, client.wait_online()).await.unwrap().unwrap();
+    (client, events)
+}
+
+/// Somebody who sends files, a conversation, and a folder.
+struct Desk {
+    fake: FakeServer,
+    client: Client,
+    _events: Events,
+    chat: ConversationId,
+    folder: TempDir,
+}
+
+impl Desk {
+    async fn new(readable: bool) -> Self {
+        let fake = FakeServer::start().await;
+        fake.set_bodies_readable(readable);
+        let (ann, _, chat) = fake.friends("ann", "bob");
+        let (client, events) = online(&fake, ann).await;
+        Self { fake, client, _events: events, chat, folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn written(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// Sends it; which file it is.
+    async fn send(&self, what: Sending) -> Result<FileId, Error> {
+        let transfer = self.client.send_file(self.chat, what).await?;
+        let file = transfer.file();
+        timeout(PATIENCE, transfer.finished()).await.unwrap()?;
+        Ok(file)
+    }
+
+    /// What the message with this file says of it, once it is said.
+    async fn attachment(&self, file: FileId) -> Attachment {
+        let said = async {
+            loop {
+                let said = self.client.picture(self.chat, Seq::ZERO, 500).await.unwrap();
+                let mut files = said.iter().filter_map(|item| match &item.content {
+                    Content::Attachment(attachment) => Some(attachment.as_ref()),
+                    _ => None,
+                });
+                if let Some(found) = files.find(|attachment| attachment.file == file) {
+                    return found.clone();
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, said).await.unwrap()
+    }
+
+    async fn fetch(&self, file: &Attachment, to: &Path) -> Result<Vec<u8>, Error> {
+        let path = timeout(PATIENCE, self.client.fetch_file(file, to).finished()).await.unwrap()?;
+        Ok(std::fs::read(path).unwrap())
+    }
+}
+
+/// Bytes of no known type, of which no two parts are the same.
+fn content(len: usize) -> Vec<u8> {
+    (0..len as u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
+fn has_place(bytes: &[u8]) -> bool {
+    bytes.windows(PLACE.len()).any(|window| window == PLACE)
+}
+
+fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
+    [&[0xff, marker], &(content.len() as u16 + 2).to_be_bytes()[..], content].concat()
+}
+
+/// A JPEG that says that it is as large as a town, and where it was taken. There is nothing to decode in it.
+fn huge_jpeg() -> Vec<u8> {
+    let exif = [b"Exif\0\0MM\0\x2a\0\0\0\x08\0\0\0\0\0\0", PLACE].concat();
+    let frame = [8, 0xff, 0xff, 0xff, 0xff, 1, 1, 0x11, 0];
+    let scan = [1, 1, 0, 0, 63, 0];
+    [&[0xff, 0xd8][..], &segment(0xe1, &exif), &segment(0xc0, &frame), &segment(0xda, &scan), &[1, 2, 3, 0xff, 0xd9]]
+        .concat()
+}
+
+/// A picture of a telephone's, as far as its first bytes tell; `brand` is its dialect.
+fn heic(brand: &[u8; 4]) -> Vec<u8> {
+    [&[0, 0, 0, 24], b"ftyp", &brand[..], &[0; 4], &brand[..], b"mif1", PLACE].concat()
+}
+
+/// The idea: pictures that this device cannot decode, or is told to show as something else, sealed and readable. What
+/// arrives has no place in it; where nothing was taken out the server is not told that nothing is left to do.
+#[tokio::test]
+async fn a_picture_that_cannot_be_decoded_or_is_sent_as_a_file_still_loses_its_place() {
+    for readable in [false, true] {
+        let desk = Desk::new(readable).await;
+        assert!(has_place(&huge_jpeg()));
+        for (name, kind) in [("town.jpg", None), ("as file", Some(AttachmentKind::File))] {
+            let path = desk.written(name, &huge_jpeg());
+            let file = desk.send(Sending { kind, ..Sending::new(&path) }).await.unwrap();
+            let sent = desk.attachment(file).await;
+            assert_eq!((sent.kind, &*sent.content_type), (AttachmentKind::File, "image/jpeg"));
+            let fetched = desk.fetch(&sent, &desk.folder.path().join(format!("{name} fetched"))).await.unwrap();
+            assert!(!has_place(&fetched), "{name}, readable: {readable}");
+            assert!(fetched.starts_with(&[0xff, 0xd8]) && fetched.ends_with(&[1, 2, 3, 0xff, 0xd9]));
+            assert_eq!(desk.fake.file(sent.file).unwrap().keeps_metadata, readable, "it is as it is to be");
+        }
+        let words = desk.send(Sending::new(desk.written("words.txt", b"words"))).await.unwrap();
+        let words = desk.fake.file(words).unwrap();
+        assert!(!words.keeps_metadata, "nothing was looked at here");
+        desk.client.close().await;
+    }
+}
+
+/// The idea: pictures out of which nothing can be taken here, under any name and kind. Nothing is announced and nothing is
+/// left to go on with; with `keeps_metadata` they arrive as they are.
+#[tokio::test]
+async fn a_picture_that_cannot_lose_its_place_stays_here_unless_it_is_to_keep_it() {
+    let cut = &huge_jpeg()[..60];
+    let tiff = [b"II\x2a\0\x08\0\0\0", PLACE].concat();
+    for readable in [false, true] {
+        let desk = Desk::new(readable).await;
+        for (name, bytes) in [
+            ("a.heic", heic(b"heic")),
+            ("no name", heic(b"hevx")),
+            ("b.avif", heic(b"avif")),
+            ("c.tif", tiff.clone()),
+            ("d.jpg", cut.to_vec()),
+            ("e.JPG", [b"broken ", PLACE].concat()),
+        ] {
+            let path = desk.written(name, &bytes);
+            for kind in [None, Some(AttachmentKind::File), Some(AttachmentKind::Image)] {
+                let what = Sending { kind, ..Sending::new(&path) };
+                let refused = desk.send(what).await;
+                assert!(matches!(&refused, Err(Error::MetadataStays)), "{name} {kind:?} {readable}: {refused:?}");
+            }
+            assert_eq!(desk.fake.announced(), [], "{name}: nothing has left");
+            assert_eq!(desk.client.unfinished_files().await.unwrap(), []);
+        }
+        let long = desk.written("f.jpg", &huge_jpeg());
+        std::fs::File::options().write(true).open(&long).unwrap().set_len(64 * 1024 * 1024 + 1).unwrap();
+        assert!(matches!(desk.send(Sending::new(&long)).await, Err(Error::MetadataStays)), "it is too long");
+        assert_eq!(desk.fake.announced(), []);
+
+        let path = desk.written("a.heic", &heic(b"heic"));
+        let file = desk.send(Sending { keeps_metadata: true, ..Sending::new(&path) }).await.unwrap();
+        let sent = desk.attachment(file).await;
+        assert_eq!(desk.fetch(&sent, &desk.folder.path().join("fetched")).await.unwrap(), heic(b"heic"));
+        assert_eq!(desk.fake.file(sent.file).unwrap().keeps_metadata, readable);
+        desk.client.close().await;
+    }
+}
