@@ -167,3 +167,22 @@ async fn a_picture_that_cannot_lose_its_place_stays_here_unless_it_is_to_keep_it
         desk.client.close().await;
     }
 }
+
+/// The idea: no connection carries more than so many bytes, fewer than a piece, than a range and (the first) than a chunk
+/// has. Each one goes on where the one before was cut, so that all of it arrives and nothing travels twice.
+#[tokio::test]
+async fn a_file_gets_there_though_every_connection_is_cut() {
+    for (readable, size, cut) in [(false, 150_000, 40_000), (true, 300_000, 100_000)] {
+        let desk = Desk::new(readable).await;
+        desk.fake.cut_transfers(Some(cut));
+        let bytes = content(size);
+        let file = desk.send(Sending::new(desk.written("long", &bytes))).await.unwrap();
+        let sealed = desk.fake.file(file).unwrap().bytes.len();
+        let steps: Vec<_> = (0..sealed).step_by(cut).map(|at| (at as u64, cut.min(sealed - at))).collect();
+        assert_eq!(desk.fake.moved(), steps, "up");
+        let to = desk.folder.path().join("fetched");
+        assert_eq!(desk.fetch(&desk.attachment(file).await, &to).await.unwrap(), bytes);
+        assert_eq!(desk.fake.moved()[steps.len()..], steps, "down");
+        desk.client.close().await;
+    }
+}

@@ -3,9 +3,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use whimbrel_core::limits::FILE_CHUNK;
 use whimbrel_wire::file_seal;
@@ -73,6 +73,15 @@ impl Cut {
     }
 }
 
+/// A file that grows.
+struct Growing {
+    file: Arc<File>,
+    /// The chunk that is the next to be written.
+    next: u64,
+    /// What came of it, as it rests.
+    came: Vec<u8>,
+}
+
 async fn fetch(
     client: &Client,
     attachment: &Attachment,
@@ -82,33 +91,73 @@ async fn fetch(
 ) -> Result<(), Error> {
     let cut = Cut::of(attachment)?;
     let (path, chunk) = (part.to_owned(), cut.chunk);
-    let (mut file, have) = blocking(move || open(&path, chunk)).await?;
-    let mut next = (have / cut.chunk).min(cut.chunks);
-    while next < cut.chunks {
-        let done = (next * cut.chunk).min(attachment.size);
+    let (file, have) = blocking(move || open(&path, chunk)).await?;
+    let mut growing = Growing { file: Arc::new(file), next: (have / cut.chunk).min(cut.chunks), came: Vec::new() };
+    while growing.next < cut.chunks {
+        let done = (growing.next * cut.chunk).min(attachment.size);
         reins.may_go(done).await?;
         client.check_open()?;
         reins.at(Stage::Moving, done);
-        let upto = (next + CHUNKS).min(cut.chunks);
-        let (offset, len) = cut.rests(next, upto, attachment.size);
-        let bytes = match client.rest().download_range(attachment.file, offset, len).await {
+        match growing.range(client, attachment, &cut, reins).await {
             Err(error) if is_passing(&error) => {
-                reins.at(Stage::Waiting, done);
+                reins.at(Stage::Waiting, (growing.next * cut.chunk).min(attachment.size));
                 reins.wait(PAUSE).await?;
-                continue;
             }
-            bytes => bytes?,
-        };
-        if bytes.len() as u64 != len {
-            return Err(Error::FileDamaged);
+            moved => moved?,
         }
-        let of = attachment.clone();
-        file = blocking(move || write(file, &of, next, bytes)).await?;
-        next = upto;
     }
     reins.at(Stage::Checking, attachment.size);
     let (part, to, sha256, size) = (part.to_owned(), to.to_owned(), attachment.sha256, attachment.size);
-    blocking(move || keep(file, &part, &to, size, sha256)).await
+    blocking(move || keep(&growing.file, &part, &to, size, sha256)).await
+}
+
+impl Growing {
+    /// Fetches the next chunks. What came before the range was cut, or the transfer paused, is not asked for again.
+    async fn range(
+        &mut self,
+        client: &Client,
+        attachment: &Attachment,
+        cut: &Cut,
+        reins: &mut Reins,
+    ) -> Result<(), Error> {
+        let (offset, len) = cut.rests(self.next, (self.next + CHUNKS).min(cut.chunks), attachment.size);
+        let came = self.came.len() as u64;
+        let mut left = len - came;
+        if left == 0 {
+            return self.write_whole(attachment, cut).await;
+        }
+        let mut response = client.rest().open_range(attachment.file, offset + came, left).await?;
+        while left > 0 {
+            let bytes = tokio::select! {
+                bytes = response.chunk() => bytes.map_err(Error::http)?.ok_or(Error::FileDamaged)?,
+                () = reins.stops() => return Ok(()),
+            };
+            left = left.checked_sub(bytes.len() as u64).ok_or(Error::FileDamaged)?;
+            self.came.extend_from_slice(&bytes);
+            self.write_whole(attachment, cut).await?;
+            reins.at(Stage::Moving, (self.next * cut.chunk).min(attachment.size));
+        }
+        Ok(())
+    }
+
+    /// Opens the chunks of which all has come, and writes them to their places.
+    async fn write_whole(&mut self, of: &Attachment, cut: &Cut) -> Result<(), Error> {
+        let rests = |upto| cut.rests(self.next, upto, of.size).1 as usize;
+        let mut upto = self.next + self.came.len() as u64 / (cut.chunk + cut.more);
+        // The last one may be shorter.
+        if upto + 1 == cut.chunks && self.came.len() == rests(cut.chunks) {
+            upto = cut.chunks;
+        }
+        if upto == self.next {
+            return Ok(());
+        }
+        let behind = self.came.split_off(rests(upto));
+        let whole = std::mem::replace(&mut self.came, behind);
+        let (file, of, first) = (self.file.clone(), of.clone(), self.next);
+        blocking(move || write(&file, &of, first, &whole)).await?;
+        self.next = upto;
+        Ok(())
+    }
 }
 
 /// The growing file, cut back to whole chunks, and how long it is.
@@ -123,7 +172,7 @@ fn open(path: &Path, chunk: u64) -> Result<(File, u64), Error> {
 }
 
 /// Opens these chunks and writes them to their places.
-fn write(mut file: File, of: &Attachment, first: u64, bytes: Bytes) -> Result<File, Error> {
+fn write(mut file: &File, of: &Attachment, first: u64, bytes: &[u8]) -> Result<(), Error> {
     let cut = Cut::of(of)?;
     file.seek(SeekFrom::Start(first * cut.chunk)).map_err(Error::File)?;
     for (sealed, number) in bytes.chunks((cut.chunk + cut.more) as usize).zip(first..) {
@@ -134,11 +183,11 @@ fn write(mut file: File, of: &Attachment, first: u64, bytes: Bytes) -> Result<Fi
         }
         file.write_all(&chunk).map_err(Error::File)?;
     }
-    Ok(file)
+    Ok(())
 }
 
 /// Checks the whole and gives it its name, which must be free.
-fn keep(mut file: File, part: &Path, to: &Path, size: u64, sha256: [u8; 32]) -> Result<(), Error> {
+fn keep(mut file: &File, part: &Path, to: &Path, size: u64, sha256: [u8; 32]) -> Result<(), Error> {
     file.set_len(size).map_err(Error::File)?;
     file.seek(SeekFrom::Start(0)).map_err(Error::File)?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 * 1024]);

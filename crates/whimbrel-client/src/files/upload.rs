@@ -160,7 +160,7 @@ async fn upload(
         reins.at(Stage::Checking, total);
         state = match with_patience(reins, total, || rest.complete_file(row.file)).await {
             // Not all of it is there after all: from there on again.
-            Err(error) if error.code() == Some("wrong_offset") => rest.file(row.file).await?,
+            Err(error) if is_elsewhere(&error) => with_patience(reins, total, || rest.file(row.file)).await?,
             state => state?,
         };
     }
@@ -187,7 +187,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Sends the pieces from `at` on; the source again.
+/// Sends the pieces from `at` on; the source again. What came of a piece that was cut is kept, so that every piece goes on
+/// from where the server is: a link that breaks again and again brings the file there all the same.
 async fn send_rest(
     client: &Client,
     file: FileId,
@@ -196,10 +197,9 @@ async fn send_rest(
     reins: &mut Reins,
 ) -> Result<Source, Error> {
     let (rest, total) = (client.rest(), source.content_size());
+    let (mut pause, mut is_sent) = (PAUSE_FIRST, false);
     // An empty file is one empty piece.
-    let mut is_first = true;
-    while at < total || std::mem::take(&mut is_first) && total == 0 {
-        is_first = false;
+    while at < total || !is_sent && total == 0 {
         reins.may_go(at).await?;
         client.check_open()?;
         reins.at(Stage::Moving, at);
@@ -209,14 +209,30 @@ async fn send_rest(
             Ok((source, piece))
         })
         .await?;
-        let sent = with_patience(reins, at, || rest.upload_piece(file, at, piece.clone())).await;
-        at = match sent {
-            Err(error) if error.code() == Some("wrong_offset") => rest.file(file).await?.received,
-            received => received?,
+        let before = at;
+        at = match rest.upload_piece(file, at, piece).await {
+            Ok(received) => {
+                is_sent = true;
+                received
+            }
+            Err(error) if is_passing(&error) || is_elsewhere(&error) => {
+                if is_passing(&error) {
+                    reins.at(Stage::Waiting, at);
+                    reins.wait(pause).await?;
+                }
+                with_patience(reins, at, || rest.file(file)).await?.received
+            }
+            Err(error) => return Err(error),
         };
+        pause = if at > before { PAUSE_FIRST } else { (pause * 2).min(PAUSE_LONGEST) };
         reins.at(Stage::Moving, at);
     }
     Ok(source)
+}
+
+/// The server has more, or less, than was thought.
+fn is_elsewhere(error: &Error) -> bool {
+    error.code() == Some("wrong_offset")
 }
 
 /// Shows that this device has the content. If the server does not have it, or does not believe it, it is sent.
