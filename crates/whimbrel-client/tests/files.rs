@@ -72,6 +72,14 @@ impl Desk {
         timeout(PATIENCE, said).await.unwrap()
     }
 
+    /// What is in the folder.
+    fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.folder).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
     async fn fetch(&self, file: &Attachment, to: &Path) -> Result<Vec<u8>, Error> {
         let path = timeout(PATIENCE, self.client.fetch_file(file, to).finished()).await.unwrap()?;
         Ok(std::fs::read(path).unwrap())
@@ -185,4 +193,41 @@ async fn a_file_gets_there_though_every_connection_is_cut() {
         assert_eq!(desk.fake.moved()[steps.len()..], steps, "down");
         desk.client.close().await;
     }
+}
+
+/// The idea: two files are fetched to the same name, and the first gives up in its middle. The second is itself; and the
+/// first goes on from where it was.
+#[tokio::test]
+async fn what_was_fetched_of_another_file_does_not_get_into_this_one() {
+    let desk = Desk::new(true).await;
+    let (bytes, other) = (content(200_000), vec![7; 150_000]);
+    let first = desk.send(Sending::new(desk.written("first", &bytes))).await.unwrap();
+    let second = desk.send(Sending::new(desk.written("second", &other))).await.unwrap();
+    let (first, second) = (desk.attachment(first).await, desk.attachment(second).await);
+    let to = desk.folder.path().join("image.jpg");
+    // One chunk comes, and then the server has no such file.
+    desk.fake.cut_transfers(Some(70_000));
+    let fetching = desk.client.fetch_file(&first, &to);
+    let before = desk.fake.file(first.file).unwrap();
+    let came = async {
+        while desk.fake.moved().len() < 3 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, came).await.unwrap();
+    desk.fake.collect_file(first.file);
+    assert_eq!(timeout(PATIENCE, fetching.finished()).await.unwrap().unwrap_err().code(), Some("no_such_file"));
+    desk.fake.cut_transfers(None);
+
+    assert_eq!(desk.fetch(&second, &to).await.unwrap(), other);
+    std::fs::remove_file(&to).unwrap();
+    desk.fake.put_file(before);
+    let moved = desk.fake.moved().len();
+    assert_eq!(desk.fetch(&first, &to).await.unwrap(), bytes);
+    assert_eq!(desk.fake.moved()[moved..], [(65_536, 200_000 - 65_536)], "its first chunk was there");
+    assert_eq!(desk.left(), ["first", "image.jpg", "second"]);
+
+    let long = desk.folder.path().join("ä".repeat(120));
+    assert_eq!(desk.fetch(&second, &long).await.unwrap(), other, "a name as long as names may be");
+    desk.client.close().await;
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use whimbrel_core::FileId;
 use whimbrel_core::limits::FILE_CHUNK;
 use whimbrel_wire::file_seal;
 use whimbrel_wire::seal::TAG_LEN;
@@ -22,12 +23,14 @@ use crate::error::Error;
 const CHUNKS: u64 = 32;
 /// Longest chunk that a message may ask for, bytes.
 const CHUNK_MAX: u32 = 1024 * 1024;
+/// Bytes of a file's name that stay in the name under which it grows.
+const NAME_MAX: usize = 200;
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) fn begin(client: &Client, attachment: Attachment, to: PathBuf) -> FileTransfer<PathBuf> {
     let (client, total) = (client.clone(), attachment.size);
     FileTransfer::start(attachment.file, total, |mut reins| async move {
-        let part = beside(&to);
+        let part = beside(&to, attachment.file);
         match fetch(&client, &attachment, &part, &to, &mut reins).await {
             Ok(()) => Ok(to),
             Err(error) => {
@@ -40,11 +43,13 @@ pub(super) fn begin(client: &Client, attachment: Attachment, to: PathBuf) -> Fil
     })
 }
 
-/// Where it grows.
-fn beside(to: &Path) -> PathBuf {
-    let mut name = to.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
+/// Where it grows: beside `to`, under a name of this file's alone, so that nothing of another one's that was to be there
+/// gets into it.
+fn beside(to: &Path, file: FileId) -> PathBuf {
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    // Names may be 255 bytes long.
+    let name = &name[..name.floor_char_boundary(NAME_MAX)];
+    to.with_file_name(format!("{name}.{file}.part"))
 }
 
 /// How a file is cut.

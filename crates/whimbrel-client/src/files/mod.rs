@@ -115,7 +115,7 @@ impl Client {
     }
 
     /// Fetches a file that came with a message, opens and checks it, and puts it at `to`, where nothing may be. What was
-    /// fetched of it before (`to` with `.part` behind it) is not fetched again.
+    /// fetched of it before (beside `to`, with the file's id and `.part` behind it) is not fetched again.
     pub fn fetch_file(&self, attachment: &Attachment, to: impl AsRef<Path>) -> FileTransfer<PathBuf> {
         download::begin(self, attachment.clone(), to.as_ref().into())
     }

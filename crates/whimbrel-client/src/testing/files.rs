@@ -70,6 +70,11 @@ impl FakeServer {
         self.state().files.kept.remove(&file.to_string());
     }
 
+    /// It is back.
+    pub fn put_file(&self, file: FakeFile) {
+        self.state().files.kept.insert(file.id.clone(), file);
+    }
+
     /// The next so many uploads that are completed are found to be damaged, and given up.
     pub fn damage_uploads(&self, count: usize) {
         self.state().files.damaged = count;
