@@ -231,3 +231,36 @@ async fn what_was_fetched_of_another_file_does_not_get_into_this_one() {
     assert_eq!(desk.fetch(&second, &long).await.unwrap(), other, "a name as long as names may be");
     desk.client.close().await;
 }
+
+/// The idea: the names as they are when somebody is killed after the whole got its name and before what grew lost its own.
+/// Asked again, it is there, and nothing travels. Nothing that is somebody's is replaced: what was changed there since, what
+/// was there before, not even an empty file.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_whose_fetching_was_killed_as_it_got_its_name_is_there_and_nothing_is_replaced() {
+    let desk = Desk::new(false).await;
+    let bytes = content(100_000);
+    let file = desk.send(Sending::new(desk.written("first", &bytes))).await.unwrap();
+    let file = desk.attachment(file).await;
+    let to = desk.folder.path().join("sea.png");
+    let part = desk.folder.path().join(format!("sea.png.{}.part", file.file));
+    desk.fetch(&file, &to).await.unwrap();
+    let moved = desk.fake.moved();
+
+    std::fs::hard_link(&to, &part).unwrap();
+    assert_eq!(desk.fetch(&file, &to).await.unwrap(), bytes);
+    assert_eq!((desk.left(), desk.fake.moved()), (vec!["first".to_owned(), "sea.png".to_owned()], moved));
+
+    for others in [&[&bytes[..], b" and more"].concat(), &b""[..]] {
+        std::fs::write(&to, others).unwrap();
+        drop(std::fs::remove_file(&part));
+        std::fs::hard_link(&to, &part).unwrap();
+        for _ in 0..2 {
+            let refused = desk.fetch(&file, &to).await;
+            let is_taken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AlreadyExists;
+            assert!(matches!(&refused, Err(Error::File(error)) if is_taken(error)), "{refused:?}");
+            assert_eq!(std::fs::read(&to).unwrap(), *others);
+        }
+    }
+    desk.client.close().await;
+}

@@ -1,7 +1,7 @@
 //! A file's way to this device: fetched in parts, opened chunk by chunk, checked whole, and only then there under its name.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,6 +95,10 @@ async fn fetch(
     reins: &mut Reins,
 ) -> Result<(), Error> {
     let cut = Cut::of(attachment)?;
+    let (grown, named, sha256) = (part.to_owned(), to.to_owned(), attachment.sha256);
+    if blocking(move || is_there(&grown, &named, sha256).map_err(Error::File)).await? {
+        return Ok(());
+    }
     let (path, chunk) = (part.to_owned(), cut.chunk);
     let (file, have) = blocking(move || open(&path, chunk)).await?;
     let mut growing = Growing { file: Arc::new(file), next: (have / cut.chunk).min(cut.chunks), came: Vec::new() };
@@ -165,6 +169,12 @@ impl Growing {
     }
 }
 
+/// Whether it is under its name already, and nobody but this device was told: that is the end of it. If it was changed there
+/// since then, it is somebody's.
+fn is_there(part: &Path, to: &Path, sha256: [u8; 32]) -> io::Result<bool> {
+    Ok(was_given_name(part, to)? && hash(&File::open(to)?)? == sha256)
+}
+
 /// The growing file, cut back to whole chunks, and how long it is.
 fn open(path: &Path, chunk: u64) -> Result<(File, u64), Error> {
     let mut options = OpenOptions::new();
@@ -191,22 +201,56 @@ fn write(mut file: &File, of: &Attachment, first: u64, bytes: &[u8]) -> Result<(
     Ok(())
 }
 
+fn hash(mut file: &File) -> io::Result<[u8; 32]> {
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 * 1024]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize().into()),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
 /// Checks the whole and gives it its name, which must be free.
 fn keep(mut file: &File, part: &Path, to: &Path, size: u64, sha256: [u8; 32]) -> Result<(), Error> {
     file.set_len(size).map_err(Error::File)?;
     file.seek(SeekFrom::Start(0)).map_err(Error::File)?;
-    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 256 * 1024]);
-    loop {
-        match file.read(&mut buffer).map_err(Error::File)? {
-            0 => break,
-            read => hasher.update(&buffer[..read]),
-        }
-    }
-    if <[u8; 32]>::from(hasher.finalize()) != sha256 {
+    if hash(file).map_err(Error::File)? != sha256 {
         return Err(Error::FileDamaged);
     }
     file.sync_all().map_err(Error::File)?;
-    // The name is taken first: a rename alone would replace what somebody else put there.
-    OpenOptions::new().write(true).create_new(true).open(to).map_err(Error::File)?;
-    fs::rename(part, to).map_err(Error::File)
+    give_name(part, to).map_err(Error::File)
+}
+
+/// Gives what grew the name `to`, which must be free: nothing is ever replaced. Whoever is killed in between leaves either no
+/// such name or the whole file under it ([`was_given_name`]); where links are not known it may be an empty file.
+fn give_name(part: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(part, to) {
+        Ok(()) => fs::remove_file(part),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        // Not every file system knows links. The name is taken first: a rename alone would replace what somebody else put
+        // there.
+        Err(_) => {
+            OpenOptions::new().write(true).create_new(true).open(to)?;
+            fs::rename(part, to).inspect_err(|_| drop(fs::remove_file(to)))
+        }
+    }
+}
+
+/// Whether an earlier client gave the whole its name and was killed before it was told: then both names are of one file.
+/// What grew is not touched any more in that case, since it is what `to` names.
+#[cfg(unix)]
+fn was_given_name(part: &Path, to: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(grown), Ok(named)) = (fs::symlink_metadata(part), fs::symlink_metadata(to)) else { return Ok(false) };
+    let is_same = grown.is_file() && (grown.dev(), grown.ino()) == (named.dev(), named.ino());
+    if is_same {
+        fs::remove_file(part)?;
+    }
+    Ok(is_same)
+}
+
+#[cfg(not(unix))]
+fn was_given_name(_: &Path, _: &Path) -> io::Result<bool> {
+    Ok(false)
 }
