@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 use whimbrel_client::testing::FakeServer;
 use whimbrel_client::{
-    Attachment, AttachmentKind, Client, Content, ConversationId, Error, Events, FileId, FirstSync, Sending, Seq, UserId,
+    Attachment, AttachmentKind, Client, Content, ConversationId, Error, Events, FileId, FileTransfer, FirstSync,
+    MessageId, Sending, Seq, Stage, UserId,
 };
 
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -70,6 +71,25 @@ impl Desk {
             }
         };
         timeout(PATIENCE, said).await.unwrap()
+    }
+
+    /// Begins to send a file, and holds it when some of it is there.
+    async fn half_sent(&self, path: &Path) -> FileTransfer<MessageId> {
+        self.fake.cut_transfers(Some(50_000));
+        let before = self.fake.moved().len();
+        let mut sending = self.client.send_file(self.chat, Sending::new(path)).await.unwrap();
+        let held = async {
+            while self.fake.moved().len() == before {
+                sending.changed().await.unwrap();
+            }
+            sending.pause();
+            while sending.progress().stage != Stage::Paused {
+                sending.changed().await.unwrap();
+            }
+        };
+        timeout(PATIENCE, held).await.unwrap();
+        self.fake.cut_transfers(None);
+        sending
     }
 
     /// What is in the folder.
@@ -262,5 +282,59 @@ async fn a_file_whose_fetching_was_killed_as_it_got_its_name_is_there_and_nothin
             assert_eq!(std::fs::read(&to).unwrap(), *others);
         }
     }
+    desk.client.close().await;
+}
+
+/// The idea: the server loses what it has of an upload, in its middle or when it is checked. It is announced again, as the
+/// same file, and arrives; what is lost again is given up, and not tried by a later client.
+#[tokio::test]
+async fn an_upload_that_the_server_lost_is_announced_again_once() {
+    let (bytes, said) = (content(200_000), "content_mismatch");
+    for readable in [false, true] {
+        let desk = Desk::new(readable).await;
+        let path = desk.written("first", &bytes);
+        let sending = desk.half_sent(&path).await;
+        let file = sending.file();
+        assert!(!desk.fake.file(file).unwrap().bytes.is_empty());
+        desk.fake.collect_file(file);
+        sending.resume();
+        timeout(PATIENCE, sending.finished()).await.unwrap().unwrap();
+        let announced = desk.fake.announced();
+        assert_eq!(announced.len(), 2);
+        assert_eq!(announced[0], announced[1], "the same content, so that one key seals one");
+        assert_eq!(desk.fetch(&desk.attachment(file).await, &desk.folder.path().join("a")).await.unwrap(), bytes);
+
+        desk.fake.damage_uploads(1);
+        let file = desk.send(Sending::new(&path)).await.unwrap();
+        assert_eq!(desk.fetch(&desk.attachment(file).await, &desk.folder.path().join("b")).await.unwrap(), bytes);
+        desk.fake.damage_uploads(2);
+        assert_eq!(desk.send(Sending::new(&path)).await.unwrap_err().code(), Some(said));
+        assert_eq!(desk.fake.announced().len(), 6);
+        assert_eq!(desk.client.unfinished_files().await.unwrap(), []);
+        desk.client.close().await;
+    }
+}
+
+/// The idea: as before, but meanwhile the file has changed, or the sender has given it up: nothing is announced again.
+#[tokio::test]
+async fn an_upload_that_was_lost_is_not_announced_again_if_it_changed_or_was_given_up() {
+    let desk = Desk::new(false).await;
+    let path = desk.written("first", &content(200_000));
+    let sending = desk.half_sent(&path).await;
+    desk.written("first", &content(200_001)[1..]);
+    desk.fake.collect_file(sending.file());
+    sending.resume();
+    let changed = timeout(PATIENCE, sending.finished()).await.unwrap();
+    assert!(matches!(&changed, Err(Error::FileChanged)), "{changed:?}");
+    assert_eq!(desk.fake.announced().len(), 1);
+
+    let path = desk.written("second", &content(200_000));
+    let sending = desk.half_sent(&path).await;
+    desk.client.forget_file(sending.file()).await.unwrap();
+    sending.resume();
+    let gone = timeout(PATIENCE, sending.finished()).await.unwrap();
+    assert_eq!(gone.unwrap_err().code(), Some("no_such_file"));
+    assert_eq!(desk.fake.announced().len(), 2);
+    assert_eq!(desk.client.unfinished_files().await.unwrap(), []);
     desk.client.close().await;
 }

@@ -132,7 +132,35 @@ fn is_final(error: &Error) -> bool {
     is_refusal(error) && error.code().is_some_and(|code| !passing.contains(&code) && !code.is_empty())
 }
 
+/// The upload, and once more from its announcement if the server has lost what it had: collected while it rested, or gone
+/// with the server's power. It is the same file under the same key: it is looked at anew, so that nothing else is sealed
+/// with that.
 async fn upload(
+    client: &Client,
+    row: &UploadRow,
+    attachment: &Attachment,
+    source: Option<Source>,
+    reins: &mut Reins,
+) -> Result<(), Error> {
+    match upload_once(client, row, attachment, source, reins).await {
+        Err(error) if is_lost(&error) && is_wanted(client, row.file).await? => {
+            tracing::debug!(file = %row.file, %error, "the server has lost an upload: it is announced again");
+            upload_once(client, row, attachment, None, reins).await
+        }
+        done => done,
+    }
+}
+
+fn is_lost(error: &Error) -> bool {
+    matches!(error.code(), Some("no_such_file" | "content_mismatch"))
+}
+
+/// Whether nobody has given it up meanwhile.
+async fn is_wanted(client: &Client, file: FileId) -> Result<bool, Error> {
+    Ok(client.store().uploads().await?.iter().any(|row| row.file == file))
+}
+
+async fn upload_once(
     client: &Client,
     row: &UploadRow,
     attachment: &Attachment,
