@@ -66,6 +66,10 @@ pub enum Error {
     /// A file of this machine's cannot be read or written.
     #[error("the file cannot be used")]
     File(#[source] std::io::Error),
+    /// What the camera wrote into a picture, the place among it, cannot be taken out here: nothing was sent. With
+    /// [`Sending::keeps_metadata`](crate::Sending::keeps_metadata) it is sent as it is.
+    #[error("what the camera wrote into the picture cannot be taken out; with keeps_metadata set it is sent as it is")]
+    MetadataStays,
     /// A file that is being sent is not what it was when that began.
     #[error("the file has changed since it was sent first")]
     FileChanged,

@@ -8,10 +8,12 @@
 //! | room | does |
 //! |---|---|
 //! | `source` | a file as it is to be uploaded, read in parts |
+//! | `picture` | what is a picture, and takes out of it what cameras write |
 //! | `upload`, `download` | the two ways |
 //! | `transfer` | progress, pause, cancel |
 
 mod download;
+mod picture;
 mod source;
 mod transfer;
 mod upload;
@@ -33,11 +35,13 @@ use crate::store::UploadRow;
 pub struct Sending {
     /// Where it is.
     pub path: PathBuf,
-    /// What it is shown as; `None`: what its content says.
+    /// What it is shown as; `None`: what its content says. A picture loses what the camera wrote whatever it is shown as.
     pub kind: Option<AttachmentKind>,
     /// What is said with it.
     pub caption: String,
-    /// A picture keeps what the camera wrote into it, the place among it.
+    /// A picture keeps what the camera wrote into it, the place among it. Out of JPEG, PNG, WebP and GIF it is taken if this
+    /// is not set; a picture of another kind (HEIC, TIFF, raw), a damaged one or one above 64 MiB is not sent then
+    /// ([`Error::MetadataStays`]).
     pub keeps_metadata: bool,
     /// Of what is spoken and of films, milliseconds.
     pub duration_ms: u32,
@@ -73,7 +77,8 @@ impl Client {
     /// that a later client on the same store can go on ([`Client::resume_files`]); the file must stay where it is.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be read, [`Error::NoKey`] when nothing can be sealed for the conversation,
+    /// [`Error::File`] when it cannot be read, [`Error::MetadataStays`] when it is a picture that cannot lose what the camera
+    /// wrote into it ([`Sending::keeps_metadata`]); nothing has left the device then. [`Error::NoKey`] when nothing can be sealed for the conversation,
     /// [`Error::Store`], [`Error::Closed`].
     pub async fn send_file(
         &self,
@@ -110,7 +115,7 @@ impl Client {
     }
 
     /// Fetches a file that came with a message, opens and checks it, and puts it at `to`, where nothing may be. What was
-    /// fetched of it before (`to` with `.part` behind it) is not fetched again.
+    /// fetched of it before (beside `to`, with the file's id and `.part` behind it) is not fetched again.
     pub fn fetch_file(&self, attachment: &Attachment, to: impl AsRef<Path>) -> FileTransfer<PathBuf> {
         download::begin(self, attachment.clone(), to.as_ref().into())
     }

@@ -8,23 +8,22 @@ use std::path::Path;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use whimbrel_core::limits::FILE_CHUNK;
-use whimbrel_media::{Looks, metadata};
 use whimbrel_wire::file_seal::{self, FileKey};
 use whimbrel_wire::seal::TAG_LEN;
 
-use super::Sending;
+use super::{Sending, picture};
 use crate::content::{Attachment, AttachmentKind, Thumbnail};
 use crate::error::Error;
 
-/// Longest picture that is looked at, bytes: it is in memory meanwhile. Longer ones are sent as any file.
-const PICTURE_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes by which a type is known.
 const HEAD: usize = 8 * 1024;
+/// The type of what is of none that is known.
+pub(super) const UNKNOWN: &str = "application/octet-stream";
 
 /// Plain bytes.
 enum Plain {
     File(File),
-    /// Of a picture whose metadata were taken out.
+    /// Of a picture, whose metadata were taken out if they are not to stay.
     Memory(Bytes),
 }
 
@@ -34,6 +33,8 @@ pub(super) struct Source {
     size: u64,
     key: Option<FileKey>,
     chunk_size: u32,
+    /// It is a picture, and what cameras write was taken out.
+    is_cleaned: bool,
 }
 
 /// A source, what it is, and what was found out about it.
@@ -51,15 +52,17 @@ pub(super) fn prepare(what: &Sending, key: Option<FileKey>) -> Result<Prepared, 
     if !about.is_file() {
         return Err(Error::File(std::io::Error::other("it is not a file")));
     }
-    let content_type = type_of(&mut file, &what.path).map_err(Error::File)?;
-    let (mut plain, mut size) = (Plain::File(file), about.len());
+    let head = head(&mut file).map_err(Error::File)?;
+    let content_type = type_of(&head, &what.path);
+    let is_cleaned = !what.keeps_metadata && picture::may_tell(&content_type, &head, &what.path, what.kind);
     let mut kind = what.kind.unwrap_or_else(|| kind_of(&content_type));
+    let looks = kind == AttachmentKind::Image;
+    let (plain, size) = plain(file, about.len(), is_cleaned, looks)?;
     let (mut dimensions, mut thumbnail) = ((0, 0), what.thumbnail.clone());
-    if kind == AttachmentKind::Image {
-        match look(&mut plain, size, what.keeps_metadata)? {
-            Some((bytes, seen)) => {
-                size = bytes.len() as u64;
-                plain = Plain::Memory(bytes);
+    if looks {
+        let seen = if let Plain::Memory(bytes) = &plain { whimbrel_media::look(bytes) } else { None };
+        match seen {
+            Some(seen) => {
                 dimensions = seen.dimensions;
                 thumbnail = Thumbnail { jpeg: seen.thumbnail.into(), blur_hash: seen.blur_hash };
             }
@@ -67,7 +70,7 @@ pub(super) fn prepare(what: &Sending, key: Option<FileKey>) -> Result<Prepared, 
         }
     }
     let chunk_size = FILE_CHUNK as u32;
-    let mut source = Source { plain, size, key, chunk_size };
+    let mut source = Source { plain, size, key, chunk_size, is_cleaned };
     let [sha256, content_hash] = source.hashes()?;
     let name = what.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let attachment = Attachment {
@@ -91,48 +94,41 @@ pub(super) fn prepare(what: &Sending, key: Option<FileKey>) -> Result<Prepared, 
 
 /// The same file again, as it was prepared; an error if it is another one by now.
 pub(super) fn again(path: &Path, keeps_metadata: bool, of: &Attachment, hash: [u8; 32]) -> Result<Source, Error> {
-    let file = File::open(path).map_err(Error::File)?;
+    let mut file = File::open(path).map_err(Error::File)?;
     let size = file.metadata().map_err(Error::File)?.len();
-    let mut plain = Plain::File(file);
-    let mut source_size = size;
-    if of.kind == AttachmentKind::Image
-        && let Some((bytes, _)) = look(&mut plain, size, keeps_metadata)?
-    {
-        source_size = bytes.len() as u64;
-        plain = Plain::Memory(bytes);
-    }
+    let head = head(&mut file).map_err(Error::File)?;
+    let is_cleaned = !keeps_metadata && picture::may_tell(&of.content_type, &head, path, Some(of.kind));
+    let (plain, size) = plain(file, size, is_cleaned, of.kind == AttachmentKind::Image)?;
     let chunk_size = if of.chunk_size == 0 { FILE_CHUNK as u32 } else { of.chunk_size };
-    let mut source = Source { plain, size: source_size, key: of.key.clone(), chunk_size };
+    let mut source = Source { plain, size, key: of.key.clone(), chunk_size, is_cleaned };
     // Other bytes under the same key would betray both.
     let [plain_hash, content_hash] = source.hashes()?;
     if plain_hash == of.sha256 && content_hash == hash { Ok(source) } else { Err(Error::FileChanged) }
 }
 
-/// A picture's bytes without what is to be taken out, and what it looks like; `None` if it is none that is known here.
-fn look(plain: &mut Plain, size: u64, keeps_metadata: bool) -> Result<Option<(Bytes, Looks)>, Error> {
-    if size > PICTURE_MAX {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    if let Plain::File(file) = plain {
-        file.seek(SeekFrom::Start(0)).map_err(Error::File)?;
-        file.by_ref().take(PICTURE_MAX).read_to_end(&mut bytes).map_err(Error::File)?;
-    }
-    let Some(seen) = whimbrel_media::look(&bytes) else { return Ok(None) };
-    if keeps_metadata {
-        return Ok(Some((bytes.into(), seen)));
-    }
-    let why = "what the camera wrote into it cannot be taken out; it can be sent with it, or as a file";
-    let taken = metadata::without(&bytes).ok_or_else(|| Error::File(std::io::Error::other(why)))?;
-    Ok(Some((taken.into(), seen)))
+/// What is sent of a file, and how long that is: a picture that is cleaned or looked at is in memory.
+fn plain(mut file: File, size: u64, is_cleaned: bool, looks: bool) -> Result<(Plain, u64), Error> {
+    let bytes = if is_cleaned || looks { picture::bytes(&mut file, size, is_cleaned)? } else { None };
+    Ok(match bytes {
+        Some(bytes) => {
+            let size = bytes.len() as u64;
+            (Plain::Memory(bytes), size)
+        }
+        None => (Plain::File(file), size),
+    })
 }
 
-fn type_of(file: &mut File, path: &Path) -> std::io::Result<String> {
+/// The bytes by which its type is known.
+fn head(file: &mut File) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
     file.seek(SeekFrom::Start(0))?;
-    if let Some(found) = infer::get(&head) {
-        return Ok(found.mime_type().to_owned());
+    Ok(head)
+}
+
+fn type_of(head: &[u8], path: &Path) -> String {
+    if let Some(found) = infer::get(head) {
+        return found.mime_type().to_owned();
     }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
     let known = match extension.as_str() {
@@ -140,9 +136,9 @@ fn type_of(file: &mut File, path: &Path) -> std::io::Result<String> {
         "md" => "text/markdown",
         "csv" => "text/csv",
         "json" => "application/json",
-        _ => "application/octet-stream",
+        _ => UNKNOWN,
     };
-    Ok(known.to_owned())
+    known.to_owned()
 }
 
 fn kind_of(content_type: &str) -> AttachmentKind {
@@ -160,6 +156,11 @@ impl Source {
             Some(_) => file_seal::sealed_size(self.size, self.chunk_size),
             None => self.size,
         }
+    }
+
+    /// Whether what cameras write was taken out of it.
+    pub(super) fn is_cleaned(&self) -> bool {
+        self.is_cleaned
     }
 
     /// Of the file itself, and of what is uploaded.

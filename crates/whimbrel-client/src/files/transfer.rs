@@ -160,6 +160,13 @@ impl Reins {
         }
     }
 
+    /// Waits until it is to pause, or cancelled.
+    pub(super) async fn stops(&mut self) {
+        if self.wish.wait_for(|wish| *wish != Wish::Go).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
     /// Waits so long, unless it is cancelled meanwhile.
     pub(super) async fn wait(&mut self, time: std::time::Duration) -> Result<(), Error> {
         let cancelled = async {

@@ -116,7 +116,9 @@ async fn to_its_end(
             client.send(row.conversation, content).await
         }
         // Nothing will make it better: it is not tried again by a later client.
-        Err(error) if matches!(error, Error::Cancelled | Error::FileChanged) || is_final(&error) => {
+        Err(error)
+            if matches!(error, Error::Cancelled | Error::FileChanged | Error::MetadataStays) || is_final(&error) =>
+        {
             forget(&client, row.file).await?;
             Err(error)
         }
@@ -130,7 +132,35 @@ fn is_final(error: &Error) -> bool {
     is_refusal(error) && error.code().is_some_and(|code| !passing.contains(&code) && !code.is_empty())
 }
 
+/// The upload, and once more from its announcement if the server has lost what it had: collected while it rested, or gone
+/// with the server's power. It is the same file under the same key: it is looked at anew, so that nothing else is sealed
+/// with that.
 async fn upload(
+    client: &Client,
+    row: &UploadRow,
+    attachment: &Attachment,
+    source: Option<Source>,
+    reins: &mut Reins,
+) -> Result<(), Error> {
+    match upload_once(client, row, attachment, source, reins).await {
+        Err(error) if is_lost(&error) && is_wanted(client, row.file).await? => {
+            tracing::debug!(file = %row.file, %error, "the server has lost an upload: it is announced again");
+            upload_once(client, row, attachment, None, reins).await
+        }
+        done => done,
+    }
+}
+
+fn is_lost(error: &Error) -> bool {
+    matches!(error.code(), Some("no_such_file" | "content_mismatch"))
+}
+
+/// Whether nobody has given it up meanwhile.
+async fn is_wanted(client: &Client, file: FileId) -> Result<bool, Error> {
+    Ok(client.store().uploads().await?.iter().any(|row| row.file == file))
+}
+
+async fn upload_once(
     client: &Client,
     row: &UploadRow,
     attachment: &Attachment,
@@ -146,7 +176,7 @@ async fn upload(
     };
     let (rest, total) = (client.rest(), source.content_size());
     reins.total(total);
-    let form = form(attachment, total, row.content_hash);
+    let form = form(attachment, &source, row);
     let mut state = with_patience(reins, 0, || rest.announce_file(&form)).await?;
     if let Some(asked) = state.proof.take()
         && !state.is_whole()
@@ -158,7 +188,7 @@ async fn upload(
         reins.at(Stage::Checking, total);
         state = match with_patience(reins, total, || rest.complete_file(row.file)).await {
             // Not all of it is there after all: from there on again.
-            Err(error) if error.code() == Some("wrong_offset") => rest.file(row.file).await?,
+            Err(error) if is_elsewhere(&error) => with_patience(reins, total, || rest.file(row.file)).await?,
             state => state?,
         };
     }
@@ -166,18 +196,18 @@ async fn upload(
     Ok(())
 }
 
-fn form(attachment: &Attachment, size: u64, hash: [u8; 32]) -> FileForm {
+fn form(attachment: &Attachment, source: &Source, row: &UploadRow) -> FileForm {
     let sealed = attachment.key.is_some();
     let content_type = if sealed { "application/octet-stream".into() } else { attachment.content_type.clone() };
     FileForm {
         id: attachment.file.to_string(),
         name: if sealed { String::new() } else { attachment.name.clone() },
         content_type,
-        size,
-        sha256: hex(&hash),
+        size: source.content_size(),
+        sha256: hex(&row.content_hash),
         encrypted: sealed,
-        // What was to be taken out is; these bytes are what the message names.
-        keeps_metadata: !sealed,
+        // These bytes are what the message names: nothing is taken out any more. Where nothing was here the server looks.
+        keeps_metadata: !sealed && (row.keeps_metadata || source.is_cleaned()),
     }
 }
 
@@ -185,7 +215,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Sends the pieces from `at` on; the source again.
+/// Sends the pieces from `at` on; the source again. What came of a piece that was cut is kept, so that every piece goes on
+/// from where the server is: a link that breaks again and again brings the file there all the same.
 async fn send_rest(
     client: &Client,
     file: FileId,
@@ -194,10 +225,9 @@ async fn send_rest(
     reins: &mut Reins,
 ) -> Result<Source, Error> {
     let (rest, total) = (client.rest(), source.content_size());
+    let (mut pause, mut is_sent) = (PAUSE_FIRST, false);
     // An empty file is one empty piece.
-    let mut is_first = true;
-    while at < total || std::mem::take(&mut is_first) && total == 0 {
-        is_first = false;
+    while at < total || !is_sent && total == 0 {
         reins.may_go(at).await?;
         client.check_open()?;
         reins.at(Stage::Moving, at);
@@ -207,14 +237,30 @@ async fn send_rest(
             Ok((source, piece))
         })
         .await?;
-        let sent = with_patience(reins, at, || rest.upload_piece(file, at, piece.clone())).await;
-        at = match sent {
-            Err(error) if error.code() == Some("wrong_offset") => rest.file(file).await?.received,
-            received => received?,
+        let before = at;
+        at = match rest.upload_piece(file, at, piece).await {
+            Ok(received) => {
+                is_sent = true;
+                received
+            }
+            Err(error) if is_passing(&error) || is_elsewhere(&error) => {
+                if is_passing(&error) {
+                    reins.at(Stage::Waiting, at);
+                    reins.wait(pause).await?;
+                }
+                with_patience(reins, at, || rest.file(file)).await?.received
+            }
+            Err(error) => return Err(error),
         };
+        pause = if at > before { PAUSE_FIRST } else { (pause * 2).min(PAUSE_LONGEST) };
         reins.at(Stage::Moving, at);
     }
     Ok(source)
+}
+
+/// The server has more, or less, than was thought.
+fn is_elsewhere(error: &Error) -> bool {
+    error.code() == Some("wrong_offset")
 }
 
 /// Shows that this device has the content. If the server does not have it, or does not believe it, it is sent.

@@ -280,6 +280,18 @@ impl AuthorizedRest {
         }
     }
 
+    /// A part of a file that is not empty, to be read as it comes.
+    pub(crate) async fn open_range(&self, file: FileId, offset: u64, length: u64) -> Result<reqwest::Response, Error> {
+        let credentials = self.auth.fresh().await?;
+        match self.auth.rest.open_range(&credentials, file, offset, length).await {
+            Err(error) if is_stale(&error) => {
+                let renewed = self.auth.renew(&credentials.access_token).await?;
+                self.auth.rest.open_range(&renewed, file, offset, length).await
+            }
+            answer => answer,
+        }
+    }
+
     /// Logs this device out, or all of the user's. The client then closes; it does not log in again.
     ///
     /// # Errors

@@ -222,10 +222,27 @@ impl Rest {
         if length == 0 {
             return Ok(Bytes::new());
         }
+        let response = self.open_range(credentials, file, offset, length).await?;
+        self.body(response).await.map(Bytes::from)
+    }
+
+    /// A part of a file that is not empty, to be read as it comes.
+    pub(super) async fn open_range(
+        &self,
+        credentials: &Credentials,
+        file: FileId,
+        offset: u64,
+        length: u64,
+    ) -> Result<reqwest::Response, Error> {
         let request = self.http.get(format!("{}/v1/files/{file}/content", self.base)).timeout(PIECE_TIMEOUT);
         let request = request.bearer_auth(credentials.access_token.expose_secret());
         let request = request.header(header::RANGE, format!("bytes={offset}-{}", offset + length - 1));
-        self.finish(request).await.map(Bytes::from)
+        let response = request.send().await.map_err(Error::http)?;
+        let (status, retry_after) = (response.status(), words::retry_after(response.headers()));
+        if status.is_success() {
+            return Ok(response);
+        }
+        Err(refused(status, retry_after, &self.body(response).await?).into())
     }
 
     /// Gives up an upload, or a file that no message refers to.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use whimbrel_core::{DeviceId, UserId};
 
-use super::State;
+use super::{State, files};
 use crate::account::Credentials;
 
 pub(super) type Answer = Result<Value, (u16, &'static str)>;
@@ -35,11 +35,26 @@ async fn one(mut stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result
             break (head, length);
         }
     };
+    if let Some((takes, id)) = files::content_of(&head) {
+        let answer = match takes {
+            true => files::take(&mut stream, (&head, &id), bytes, length, &state).await?,
+            false => files::give(&mut stream, (&head, &id), &state).await?,
+        };
+        return match answer {
+            Some(answer) => tell(&mut stream, answer).await,
+            None => Ok(()),
+        };
+    }
     while bytes.len() < length {
         stream.read_buf(&mut bytes).await?;
     }
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    let (status, answer) = match route(&mut state.lock(), &head, &body) {
+    let answer = route(&mut state.lock(), &head, &body);
+    tell(&mut stream, answer).await
+}
+
+async fn tell(stream: &mut TcpStream, answer: Answer) -> std::io::Result<()> {
+    let (status, answer) = match answer {
         Ok(answer) => (200, answer),
         Err((status, code)) => (status, json!({ "code": code, "message": code })),
     };
@@ -49,7 +64,7 @@ async fn one(mut stream: TcpStream, state: Arc<Mutex<State>>) -> std::io::Result
     stream.write_all(answer.as_bytes()).await
 }
 
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -92,6 +107,11 @@ fn inside(state: &mut State, caller: UserId, request: (&str, &[&str], &str), bod
             let user = state.users.iter().find(|(_, (known, _))| known == handle).map(|(id, _)| *id);
             profile(state, user.ok_or((404, "no_such_user"))?)
         }
+        (method, ["files", path @ ..], _) => files::route(state, method, path, body),
+        ("GET", ["search"], _) => match state.search_fails {
+            Some(status) => Err((status, "unavailable")),
+            None => Ok(json!({ "hits": [], "next": null })),
+        },
         ("GET", ["groups", ..], _) if state.relations_fail => Err((503, "unavailable")),
         ("GET", ["users", user], _) => profile(state, number(user)?),
         ("GET", ["relations"], query) => {

@@ -15,12 +15,14 @@ use crate::account::Credentials;
 use crate::content::{Content, Outgoing};
 use crate::message::draft;
 
+mod files;
 mod groups;
 mod history;
 mod http;
 mod socket;
 mod state;
 
+pub use files::FakeFile;
 pub use state::Answering;
 pub(crate) use state::State;
 
@@ -181,6 +183,16 @@ impl FakeServer {
     /// Whether history shows bodies of messages that were taken back: the answer was under way meanwhile.
     pub fn stale_history(&self, stale: bool) {
         self.state().stale_history = stale;
+    }
+
+    /// The status that searching is refused with, if it is.
+    pub fn refuse_searches(&self, status: Option<u16>) {
+        self.state().search_fails = status;
+    }
+
+    /// Whether sessions from now on are told that bodies are readable here.
+    pub fn set_bodies_readable(&self, readable: bool) {
+        self.state().bodies_readable = readable;
     }
 
     /// Access tokens given from now on live so many seconds.

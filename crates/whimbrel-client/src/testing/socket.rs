@@ -134,10 +134,10 @@ fn welcome(
     state.last_session += 1;
     *session = Some(state.last_session);
     state.sessions.insert(state.last_session, Session { user, device, out });
-    ServerPayload::Welcome(limits(user).into())
+    ServerPayload::Welcome(limits(user, state.bodies_readable).into())
 }
 
-fn limits(user: UserId) -> convert::Welcome {
+fn limits(user: UserId, bodies_readable: bool) -> convert::Welcome {
     convert::Welcome {
         session: SessionId::generate(),
         user,
@@ -148,7 +148,7 @@ fn limits(user: UserId) -> convert::Welcome {
         ack_timeout_ms: 2_000,
         ack_timeouts: 5,
         server_time_ms: 0,
-        bodies_readable: false,
+        bodies_readable,
         max_body: 64 * 1024,
         max_drafts: 100,
         max_conversations: 500,

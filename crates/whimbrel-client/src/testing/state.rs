@@ -11,6 +11,7 @@ use whimbrel_wire::convert::{self, WireId};
 use whimbrel_wire::seal::ConversationKey;
 use whimbrel_wire::{ServerPayload, proto};
 
+use super::files::Files;
 use super::groups::{FakeGroup, FakeSetting};
 use super::{Counts, system_row};
 use crate::account::{Credentials, unix_now_s};
@@ -45,6 +46,10 @@ pub(crate) struct State {
     pub(super) relations_fail: bool,
     pub(super) history_fails: bool,
     pub(super) stale_history: bool,
+    /// The status that searching is refused with.
+    pub(super) search_fails: Option<u16>,
+    pub(super) bodies_readable: bool,
+    pub(super) files: Files,
     pub(super) sends: Vec<(ConversationId, Vec<Draft>)>,
     pub(super) counts: Counts,
 }
@@ -69,6 +74,9 @@ impl Default for State {
             relations_fail: false,
             history_fails: false,
             stale_history: false,
+            search_fails: None,
+            bodies_readable: false,
+            files: Files::default(),
             sends: Vec::new(),
             counts: Counts::default(),
         }

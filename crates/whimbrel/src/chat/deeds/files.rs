@@ -17,6 +17,8 @@ const MOVING_MAX: usize = 8;
 const TOLD_MAX: usize = 64;
 /// What is said when nothing is on its way.
 pub(super) const NONE: &str = "no file is on its way";
+/// Before a path: a picture keeps what the camera wrote into it.
+pub(super) const AS_IT_IS: &str = "--as-it-is";
 /// Columns and rows of pixels of a picture that is shown.
 const PICTURE: (u32, u32) = (64, 36);
 
@@ -130,12 +132,13 @@ pub(super) async fn carry(
 ) -> Notice {
     let done = match effect {
         Effect::SendFile(conversation, words) => {
-            let (path, caption) = path_and_caption(&words);
+            let (keeps_metadata, words) = as_it_is(&words);
+            let (path, caption) = path_and_caption(words);
             let name = path.display().to_string();
             // Sealing a large file takes a while.
             tell(Happened::Notice(Notice::Good(format!("{name}: looking at it"))));
             let sent = async {
-                let what = Sending { caption, ..Sending::new(&path) };
+                let what = Sending { caption, keeps_metadata, ..Sending::new(&path) };
                 let transfer = client.send_file(conversation, what).await?;
                 follow(transfer, &name, tell, asked).await?;
                 Ok(format!("sent {name}"))
@@ -198,6 +201,14 @@ fn line(name: &str, progress: Progress) -> String {
         Stage::Paused => format!("{name}: {} %, paused; /resume lets it go on", tenths * 10),
         Stage::Checking | Stage::Over => format!("{name}: checking"),
         Stage::Moving => format!("{name}: {} %", tenths * 10),
+    }
+}
+
+/// Whether a picture is to keep what the camera wrote into it, and what is said besides.
+fn as_it_is(words: &str) -> (bool, &str) {
+    match words.strip_prefix(AS_IT_IS).and_then(|rest| rest.strip_prefix(' ')) {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, words),
     }
 }
 
@@ -279,5 +290,14 @@ mod tests {
         let words = path.display().to_string();
         assert_eq!(path_and_caption(&words), (path, String::new()));
         assert_eq!(path_and_caption("/nowhere/sea.png The sea"), ("/nowhere/sea.png".into(), "The sea".into()));
+    }
+
+    #[test]
+    fn a_picture_keeps_what_the_camera_wrote_only_if_that_is_said() {
+        assert_eq!(as_it_is("--as-it-is sea.heic The sea"), (true, "sea.heic The sea"));
+        assert_eq!(as_it_is("sea.heic --as-it-is"), (false, "sea.heic --as-it-is"));
+        assert_eq!(as_it_is("--as-it-is.png"), (false, "--as-it-is.png"));
+        let hint = sentence(&whimbrel_client::Error::MetadataStays.into());
+        assert!(hint.ends_with("/send --as-it-is sends it with that"), "{hint}");
     }
 }

@@ -28,6 +28,10 @@ pub(in crate::chat) async fn perform(client: Client, effect: Effect) -> Option<H
 pub(super) fn sentence(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Error>() {
         Some(Error::Api(refusal)) => refusal.message.clone(),
+        Some(Error::MetadataStays) => {
+            let what = "what the camera wrote into the picture, such as the place, cannot be taken out";
+            format!("{what}; /send {} sends it with that", super::files::AS_IT_IS)
+        }
         Some(Error::NotInGroup(_)) => "you are not in this group any more".to_owned(),
         _ => format!("{error:#}"),
     }
