@@ -307,9 +307,14 @@ async fn an_upload_that_the_server_lost_is_announced_again_once() {
         desk.fake.damage_uploads(1);
         let file = desk.send(Sending::new(&path)).await.unwrap();
         assert_eq!(desk.fetch(&desk.attachment(file).await, &desk.folder.path().join("b")).await.unwrap(), bytes);
+        // A picture that was cleaned comes out the same when it is looked at anew.
+        desk.fake.damage_uploads(1);
+        let town = desk.send(Sending::new(desk.written("town.jpg", &huge_jpeg()))).await.unwrap();
+        let town = desk.fetch(&desk.attachment(town).await, &desk.folder.path().join("c")).await.unwrap();
+        assert!(!has_place(&town) && town.starts_with(&[0xff, 0xd8]));
         desk.fake.damage_uploads(2);
         assert_eq!(desk.send(Sending::new(&path)).await.unwrap_err().code(), Some(said));
-        assert_eq!(desk.fake.announced().len(), 6);
+        assert_eq!(desk.fake.announced().len(), 8);
         assert_eq!(desk.client.unfinished_files().await.unwrap(), []);
         desk.client.close().await;
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use whimbrel_client::testing::FakeServer;
 use whimbrel_client::{
-    Client, Content, ConversationId, Error, Events, FirstSync, FollowUp, MessageKind, Pictured, Search, Searched, Seq,
-    UserId,
+    Client, Content, ConversationId, Error, Events, FirstSync, FollowUp, MessageKind, Pictured, Search, Searched,
+    SearchedBy, Seq, UserId,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -161,5 +161,30 @@ async fn every_word_of_a_message_counts_and_what_was_found_is_shown() {
         .map(|range| snippet.text.chars().skip(range.start).take(range.len()).collect())
         .collect();
     assert_eq!(marked, ["night", "sea"]);
+    client.close().await;
+}
+
+/// The idea: a readable deployment whose server finds nothing, so that whatever is found was found here. It is while the server
+/// cannot be asked, whoever says so; not when it says no.
+#[tokio::test]
+async fn this_device_searches_while_the_server_or_what_stands_before_it_fails() {
+    let fake = FakeServer::start().await;
+    fake.set_bodies_readable(true);
+    let (ann, bob, chat) = fake.friends("ann", "bob");
+    let said = fake.say(chat, ann, "the night train").seq;
+    let (client, _events) = online(&fake, bob).await;
+    let search = Search::new("night").unwrap();
+    let found = client.search(&search, None, 10).await.unwrap();
+    assert_eq!((places(&found), found.by), (vec![], SearchedBy::Server));
+    for status in [500, 502, 503, 504] {
+        fake.refuse_searches(Some(status));
+        let found = client.search(&search, None, 10).await.unwrap();
+        assert_eq!((places(&found), found.by), (vec![(chat, said)], SearchedBy::Device), "{status}");
+    }
+    for status in [400, 403, 429] {
+        fake.refuse_searches(Some(status));
+        let refused = client.search(&search, None, 10).await;
+        assert!(matches!(&refused, Err(Error::Api(error)) if error.status == status), "{refused:?}");
+    }
     client.close().await;
 }

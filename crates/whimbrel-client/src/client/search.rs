@@ -24,6 +24,15 @@ const AMONG: usize = 32;
 /// Most messages on a page.
 const PAGE_MAX: usize = 1000;
 
+/// The server cannot be asked: there is no answer, or none of its own to this question.
+fn is_away(error: &Error) -> bool {
+    match error {
+        Error::Http(_) => true,
+        Error::Api(refused) => refused.status >= 500,
+        _ => false,
+    }
+}
+
 /// A conversation that is looked through backwards.
 struct Part {
     run: Run,
@@ -49,17 +58,18 @@ impl Client {
     ///
     /// Where bodies are readable the server looks, among all that the user sees. Where they are encrypted, and while the
     /// server cannot be asked, this device does, among what it has stored ([`Client::history`] brings more). `by` says which;
-    /// the pages of one search are of one kind.
+    /// the pages of one search are of one kind. The server cannot be asked while there is no connection, and while it or what
+    /// stands before it answers with a status of 500 or above.
     ///
     /// # Errors
-    /// [`Error::UnknownConversation`], [`Error::Store`]; for later pages of the server's also [`Error::Http`]; [`Error::Api`]
-    /// when it says no, such as to too many searches at once.
+    /// [`Error::UnknownConversation`], [`Error::Store`]; [`Error::Api`] when the server says no, such as to too many searches
+    /// at once; for later pages of the server's also [`Error::Http`], and [`Error::Api`] with any status.
     pub async fn search(&self, search: &Search, after: Option<&SearchPlace>, limit: usize) -> Result<Searched, Error> {
         let after = match after {
             Some(SearchPlace(Behind::Here(stand))) => Some(*stand),
             Some(SearchPlace(Behind::There(next))) => return self.search_there(search, Some(next), limit).await,
             None if self.has_readable_bodies() => match self.search_there(search, None, limit).await {
-                Err(Error::Http(error)) => {
+                Err(error) if is_away(&error) => {
                     tracing::debug!(%error, "the server cannot be asked: this device searches what it has");
                     None
                 }
