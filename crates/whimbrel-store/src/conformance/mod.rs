@@ -269,6 +269,7 @@ macro_rules! search_conformance {
             pages_together_are_what_a_naive_reading_finds
             pages_are_the_same_however_far_apart_messages_are
             many_conversations_are_searched_as_few_are
+            what_others_say_is_not_in_the_way
             a_page_looks_at_a_bounded_number_of_messages
             long_texts_are_found_to_their_ends
         }

@@ -22,7 +22,7 @@ use crate::{NewRow, PlaceBatch};
 
 pub use naive::{
     many_conversations_are_searched_as_few_are, pages_are_the_same_however_far_apart_messages_are,
-    pages_together_are_what_a_naive_reading_finds,
+    pages_together_are_what_a_naive_reading_finds, what_others_say_is_not_in_the_way,
 };
 
 fn query(typed: &str) -> SearchQuery {

@@ -19,7 +19,7 @@ use whimbrel_core::{ConversationId, UserId};
 /// index is read.
 const PIECES_OF_TERM: usize = 4;
 const PIECES: usize = 24;
-/// Conversations that are named in one question; of who is in more, all texts are asked for.
+/// Conversations that are named in one question to MySQL; of who is in more, all texts are asked for.
 pub(crate) const SCOPE_MAX: usize = 64;
 
 /// All words of a text, with spaces between them.

@@ -30,6 +30,10 @@ pub(super) const NEWEST: &str = "SELECT max(id) FROM message_text WHERE conv = ?
 
 pub(super) const CONVERSATIONS: &str = "SELECT conv FROM member WHERE user = ?1 ORDER BY conv LIMIT ?2";
 
+/// Conversations that are named in one question: the index merges so many lists as it goes, and so proposes nothing that
+/// others said elsewhere. Of who is in more, all texts are asked for.
+const SCOPE_MAX: usize = 512;
+
 #[async_trait]
 impl Search for SqliteStore {
     async fn search(
@@ -114,9 +118,9 @@ fn by_index(
     match query.conversation {
         Some(conversation) => words.push(words::of_conversation(conversation)),
         None => {
-            let limit = sql(words::SCOPE_MAX as u64 + 1);
+            let limit = sql(SCOPE_MAX as u64 + 1);
             let of_user = all(db, CONVERSATIONS, params![sql(sights.user.0), limit], |row| conversation(row, 0))?;
-            if of_user.len() <= words::SCOPE_MAX {
+            if of_user.len() <= SCOPE_MAX {
                 let scope: Vec<String> = of_user.into_iter().map(words::of_conversation).collect();
                 if scope.is_empty() {
                     return Ok(page.found(true, By::Index));

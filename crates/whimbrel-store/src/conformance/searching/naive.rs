@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use whimbrel_core::{ConversationId, Message, MessageKind, Seq};
 
-use super::{all, commit, query};
+use super::{all, commit, page, query};
 use crate::conformance::Stores;
 use crate::conformance::people::{Dice, Lane, people};
 use crate::search::SearchQuery;
@@ -133,4 +133,34 @@ pub async fn many_conversations_are_searched_as_few_are(stores: &Stores) {
         let expected = expected.iter().filter(|(at, _, _)| (since..until).contains(at));
         assert_eq!(found, expected.copied().collect::<Vec<_>>(), "{since} to {until}");
     }
+}
+
+/// Others say a word thousands of times, later than anybody whom the reader knows: what the reader sees is on the first page
+/// all the same, though they are in many conversations.
+pub async fn what_others_say_is_not_in_the_way(stores: &Stores) {
+    let users = people(&*stores.directory, "user", SCOPE_MAX + 8).await;
+    let (mut rows, mut expected) = (Vec::new(), Vec::new());
+    for other in &users[1..SCOPE_MAX + 6] {
+        let mut lane = Lane::new(&*stores.timeline, &*stores.directory, users[0], *other).await;
+        let mut row = lane.row(0);
+        (row.message.key_version, row.message.body) = (0, bodies::text("an owl").into());
+        expected.push(lane.conversation);
+        rows.push(row);
+    }
+    commit(stores, rows).await;
+    let mut lane = Lane::new(&*stores.timeline, &*stores.directory, users[SCOPE_MAX + 6], users[SCOPE_MAX + 7]).await;
+    for _ in 0..5 {
+        let rows = (0..500).map(|_| {
+            let mut row = lane.row(1);
+            row.message.at += 1_000_000;
+            (row.message.key_version, row.message.body) = (0, bodies::text("another owl").into());
+            row
+        });
+        commit(stores, rows.collect()).await;
+    }
+    let found = page(stores, users[0], &query("owl")).await;
+    let mut found: Vec<_> = found.hits.into_iter().map(|hit| hit.conversation).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }
