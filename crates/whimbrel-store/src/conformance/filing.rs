@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 use whimbrel_core::{Cursors, FileId, MessageKind, Seq, UserId};
 
 use super::Stores;
@@ -125,6 +126,36 @@ pub async fn a_file_begins_with_room_and_ends_without(stores: &Stores) {
     assert!(matches!(copy, Err(FileError::NoRoom("files"))), "{copy:?}");
     collected(stores, LATER).await;
     assert_eq!(usage(stores, user).await, [0, 0, 0]);
+}
+
+/// However many devices ask at once, as many get it as fit, by bytes, files and uploads; and who has begun can finish when the
+/// room is full.
+pub async fn room_is_given_out_once(stores: &Stores) {
+    let owner = people(&*stores.directory, "user", 1).await[0];
+    let rooms = [
+        (Usage { bytes: 450, files: 99, uploads: 99 }, 4, "bytes"),
+        (Usage { bytes: 9999, files: 6, uploads: 99 }, 2, "files"),
+        (Usage { bytes: 9999, files: 99, uploads: 9 }, 3, "uploads"),
+    ];
+    let mut there = Vec::new();
+    for (room, fits, what) in rooms {
+        let mut asking = JoinSet::new();
+        for _ in 0..12 {
+            let (files, file) = (Arc::clone(&stores.files), new(owner));
+            asking.spawn(async move { files.announce(file, room, 10).await });
+        }
+        let answers = asking.join_all().await;
+        let refused = answers.iter().filter(|answer| matches!(answer, Err(FileError::NoRoom(why)) if *why == what));
+        assert_eq!((refused.count(), what), (12 - fits, what));
+        there.extend(answers.into_iter().flatten());
+        let [count, bytes] = [there.len() as u64, 100 * there.len() as u64];
+        assert_eq!(usage(stores, owner).await, [bytes, count, count]);
+    }
+    // What is under way has its room, however little is left for others.
+    for file in &there {
+        stores.files.complete(file.file.id, Kept::Own, None, 20).await.expect("it has room");
+    }
+    assert_eq!(usage(stores, owner).await, [900, 9, 0]);
 }
 
 /// The same announcement by two devices at once is one file; other words under its id are refused, and so is another's.

@@ -193,6 +193,7 @@ macro_rules! groups_conformance {
             how_one_is_seen_is_told_to_oneself_once
             what_others_may_be_shown_anew_is_found_by_its_time
             a_file_begins_with_room_and_ends_without
+            room_is_given_out_once
             asking_again_gives_the_same_file
             a_nonce_is_good_once
             a_file_is_read_by_those_who_see_a_message_that_came_with_it
