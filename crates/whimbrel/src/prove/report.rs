@@ -166,7 +166,7 @@ impl Outcome {
             ("presences compared", self.presences.to_string()),
             ("files compared", self.files.files.to_string()),
             ("  bytes of them", self.files.bytes.to_string()),
-            ("  senders closed in their middle", self.files.closed.to_string()),
+            ("  sent by two clients in turn", self.files.closed.to_string()),
         ];
         table.extend(self.group_lines());
         table.extend([("offline spells", plan.offline_spells().to_string())]);
