@@ -171,7 +171,7 @@ async fn rows_that_appear_meanwhile_are_noticed_at_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn other_schemas_are_refused_with_a_sentence() {
-    let (history, database) = (history().await, Database::named().await);
+    let (history, database) = (history().await, Database::named());
     let result = async |expected: [&str; 2]| {
         let why = copy(history.folder.path(), &database.config(), |_| {}).await.expect_err("refused").to_string();
         assert!(expected.iter().all(|words| why.contains(words)), "{why}");
